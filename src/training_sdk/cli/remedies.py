@@ -90,8 +90,8 @@ _SAID = (
     ("or nobody with server_side=True", "or nobody with --server-side"),
     ("pass key=, or leave it out", "pass --key-file, or leave it out"),
     (
-        "pass unseal=, the hook that opens what the seal hook closed",
-        "name the command that opens it in the profile (unseal_command)",
+        "Pass unseal=, the hook that opens what the seal hook closed",
+        "Name the command that opens it in the profile (unseal_command)",
     ),
 )
 """Longer phrases first: a part of one must not be replaced before it."""

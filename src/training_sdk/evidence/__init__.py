@@ -1,4 +1,4 @@
-"""Evidence packs: what was there before a reset, kept on this machine, checked, pseudonymised, sealed and purged.
+"""Evidence packs: the progress before a reset, stored on this machine, verified, pseudonymised, sealed and purged.
 
 ``client.resets.apply`` writes a pack before it sends anything; everything here works on packs without a client.
 """

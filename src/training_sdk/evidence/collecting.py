@@ -62,14 +62,14 @@ class RecordedCalls(Calls):
         del self.stored[0 if answers is None else len(self.stored) - answers :]
 
     def take(self) -> Iterator[Answered]:
-        """The answers, which are stored no longer."""
+        """Return the answers, which are stored no longer."""
         answers, self.stored[:] = list(self.stored), []
         for request, answer, at in answers:
             yield request, evolve(answer, body=zlib.decompress(answer.body)), at
 
     @classmethod
     def of(cls, calls: Calls) -> RecordedCalls:
-        """These calls, each answer stored."""
+        """Return these calls, with each answer stored."""
         settings = {each.name: getattr(calls, each.name) for each in fields(Calls)}
         return cls(**settings, inner=calls)
 
@@ -77,7 +77,7 @@ class RecordedCalls(Calls):
 TOOL = f"training-sdk {__version__}"
 
 Progress = Callable[[int, int, str], None]
-"""Told how many listings are read, of how many, and what comes next."""
+"""Called with the number of listings read, their total, and the next one."""
 
 
 @frozen
@@ -172,7 +172,7 @@ def _read_all(calls: RecordedCalls, writer: Writer, progress: Progress | None) -
 def _steps(
     calls: Calls, targets: Mapping[str, frozenset[str]], courses: Mapping[str, Sequence[str]]
 ) -> Iterator[_Step]:
-    """The listings to be read, those that change most last."""
+    """Return the listings to be read, those that change most last."""
     yield _Step(
         "the statistics of the courses",
         statistics(calls, tuple(targets)),
@@ -196,7 +196,7 @@ def _steps(
 
 
 def _single(users: frozenset[str]) -> str | None:
-    """The only user; for several the whole course is read, which takes fewer requests."""
+    """Return the only user; for several the whole course is read, which takes fewer requests."""
     return next(iter(users)) if len(users) == 1 else None
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol, TypeAlias
 
 from attrs import frozen
 
-from training_sdk.errors import EvidenceError
+from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.records import storage
 
 Seal: TypeAlias = Callable[[bytes], bytes]
@@ -19,12 +19,13 @@ Unseal: TypeAlias = Callable[[bytes], bytes]
 """The way back."""
 
 SEALED = ".sealed"
+UNSEAL = Remedy("unseal", "Pass unseal=, the hook that opens what the seal hook closed.")
 BLOCK = 1 << 18
 
 
 @frozen
 class Checksum:
-    """How a file is known again: SHA-256 in hexadecimal digits, and how many bytes it has."""
+    """SHA-256 of a file in hexadecimal digits, and its size in bytes."""
 
     sha256: str
     bytes: int
@@ -32,26 +33,26 @@ class Checksum:
 
 @frozen
 class FileChecksum(Checksum):
-    """The mark of a file as it stands in the pack; ``plain`` is that of what was sealed in it."""
+    """The checksum of a file of a pack; ``plain`` is that of the bytes before they were sealed."""
 
     plain: Checksum | None = None
 
 
 class Sink(Protocol):
-    """Something that bytes are added to until it is finished."""
+    """A target for bytes until it is finished."""
 
     def write(self, data: bytes, /) -> None:
         """Add to the end."""
 
     def finish(self) -> FileChecksum:
-        """No more is coming; what this returns is on the disk."""
+        """Finish the file and return its checksum; it is on the disk then."""
 
     def close(self) -> None:
-        """Let go of it, finished or not."""
+        """Close the file, finished or not."""
 
 
 class Digest:
-    """A sink that keeps nothing but the mark."""
+    """A sink that stores only the checksum."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -63,11 +64,11 @@ class Digest:
         self._size += len(data)
 
     def finish(self) -> FileChecksum:
-        """The mark of everything written."""
+        """Return the checksum of everything written."""
         return FileChecksum(self._hash.hexdigest(), self._size)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no file."""
 
 
 class NewFile:
@@ -96,7 +97,7 @@ class NewFile:
         return self._digest.finish()
 
     def close(self) -> None:
-        """Give the file back, whatever is still waiting."""
+        """Close the file; what is not written yet is lost."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
@@ -108,12 +109,12 @@ class NewFile:
 
     def _open(self) -> int:
         if self._file is None:
-            raise EvidenceError(f"{self._path} is closed: nothing can be added to it")
+            raise EvidenceError(f"{self._path} is closed: nothing can be added to it.")
         return self._file
 
 
 class SealedFile:
-    """Bytes that wait in memory until they are sealed, so that they never stand on the disk in clear."""
+    """A file whose bytes stay in memory until they are sealed, so that they are never on the disk in clear."""
 
     def __init__(self, path: Path, seal: Seal) -> None:
         self._path = path
@@ -138,23 +139,23 @@ class SealedFile:
         return FileChecksum(mark.sha256, mark.bytes, checksum_of(plain))
 
     def close(self) -> None:
-        """Forget what was waiting."""
+        """Discard the bytes in memory."""
         self._waiting = bytearray()
 
 
 def checksum_of(data: bytes) -> Checksum:
-    """The mark of these bytes."""
+    """Return the checksum of these bytes."""
     return Checksum(hashlib.sha256(data).hexdigest(), len(data))
 
 
 def checksum_of_file(path: Path) -> Checksum:
-    """The mark of a file as it stands, read piece by piece. Raises OSError."""
+    """Return the checksum of a file, read piece by piece. Raises OSError."""
     with path.open("rb") as file:
         return checksum_of_stream(file)
 
 
 def checksum_of_stream(file: BinaryIO) -> Checksum:
-    """The mark of what is left in an open file."""
+    """Return the checksum of the rest of an open file."""
     digest = Digest()
     while block := file.read(BLOCK):
         digest.write(block)
@@ -163,18 +164,18 @@ def checksum_of_stream(file: BinaryIO) -> Checksum:
 
 
 def sealed(plain: bytes, seal: Seal, path: Path) -> bytes:
-    """The bytes that a seal hook makes of a file's. Raises EvidenceError if it fails, or does not seal."""
+    """Return the bytes that a seal hook makes of a file's. Raises EvidenceError if it fails, or does not seal."""
     try:
         kept = seal(plain)
     except Exception as error:
         raise EvidenceError(
-            f"the seal hook failed for {path.name} ({type(error).__name__}: {error}), so the evidence is not "
-            "complete and nothing was sent. Mend the hook and apply again",
+            f"The seal hook failed for {path.name} ({type(error).__name__}: {error}), so the evidence is not "
+            "complete and nothing was sent. Fix the hook and apply again.",
             reason="EVIDENCE_NOT_SEALED",
         ) from error
     if type(kept) is not bytes or not kept or kept == plain:
         raise EvidenceError(
-            f"the seal hook must return the sealed bytes of {path.name}, not {_instead(kept)}. Nothing was sent",
+            f"The seal hook must return the sealed bytes of {path.name}, not {_instead(kept)}. Nothing was sent.",
             reason="EVIDENCE_NOT_SEALED",
         )
     return kept
@@ -183,4 +184,4 @@ def sealed(plain: bytes, seal: Seal, path: Path) -> bytes:
 def _instead(sealed: object) -> str:
     if type(sealed) is not bytes:
         return type(sealed).__name__
-    return "the very bytes it was given" if sealed else "none at all"
+    return "the same bytes" if sealed else "no bytes"

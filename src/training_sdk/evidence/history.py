@@ -1,4 +1,4 @@
-"""Earlier completions, rebuilt from packs: what the service does not know any more once it has reset someone."""
+"""Earlier completions, rebuilt from packs: the service does not show them after a reset."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, codec
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import EvidenceError
+from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.evidence.files import Unseal, checksum_of
 from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
 from training_sdk.evidence.pseudonyms import Pseudonyms
 
+EVIDENCE_KEY = Remedy("evidence_key", "To search it for a user, pass key=, or leave it out.")
+
 
 @frozen
 class PastCompletion:
-    """That someone had completed a course, and which packs prove it.
+    """A person's completion of a course, and the packs that prove it.
 
     ``user_id`` and the fields about the person are pseudonyms where ``pseudonymised``.
     """
@@ -60,7 +62,7 @@ def history(
     key: bytes | None = None,
     unseal: Unseal | None = None,
 ) -> tuple[PastCompletion, ...]:
-    """The completions that packs hold, each once, by course, user and time.
+    """Return the completions that packs hold, each once, by course, user and time.
 
     Arguments:
 
@@ -98,11 +100,9 @@ def _sources(folders: list[Path], user: str | None, names: Pseudonyms | None) ->
         if made and names is None and made.original_manifest_sha256 in originals:
             continue  # a copy, without names, of one that is read as well
         if made and names and made.key_check != names.check:
-            raise EvidenceError(f"{source.folder} was pseudonymised with another key than the one given")
+            raise EvidenceError(f"{source.folder} was pseudonymised with another key than the one given.")
         if made and user is not None and names is None:
-            raise EvidenceError(
-                f"{source.folder} is pseudonymised: to search it for a user, pass key=, or leave it out"
-            )
+            raise EvidenceError(f"{source.folder} is pseudonymised.", remedy=EVIDENCE_KEY)
         yield source
 
 
@@ -133,7 +133,7 @@ def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastComplet
 def _merge(
     found: dict[tuple[str, str, datetime], PastCompletion], one: PastCompletion, names: Pseudonyms | None
 ) -> None:
-    """Add a completion, or a further proof of one; the proof with names speaks for both."""
+    """Add a completion, or a further proof of one; the proof with names is returned for both."""
     person = names.make("user", one.user_id) if names and not one.pseudonymised else one.user_id
     where = (one.course_id, person, one.completed_at)
     known = found.get(where)

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from training_sdk._core import argument_checks, codec
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, EvidenceError
-from training_sdk.evidence.files import SEALED, Checksum, FileChecksum, Unseal, checksum_of
+from training_sdk.evidence.files import SEALED, UNSEAL, Checksum, FileChecksum, Unseal, checksum_of
 from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, value_in
 
 FORM = 1
@@ -40,7 +40,7 @@ _FIXED = frozenset(
 
 
 class Head(Protocol):
-    """The head of the audit log: its last entry's number and hash."""
+    """The last hash of the audit log, with the number of its entry."""
 
     @property
     def n(self) -> int:
@@ -52,15 +52,15 @@ class Head(Protocol):
 
 
 class Log(Protocol):
-    """What the audit log is asked for here."""
+    """The part of the audit log that packs use."""
 
     def append(self, event: str, /, **facts: Any) -> object:
-        """Put an entry on the disk."""
+        """Add an entry; it is on the disk then."""
 
 
 @frozen
 class LogHead:
-    """Where the audit log stood when the pack was written."""
+    """The end of the audit log when the pack was written."""
 
     n: int
     hash: str
@@ -76,7 +76,7 @@ class ReadAt:
 
 @frozen
 class BlindWindow:
-    """The time of which a pack may not know everything, and why."""
+    """The time of which a pack may lack events, and why."""
 
     since: datetime
     until: datetime
@@ -84,13 +84,13 @@ class BlindWindow:
 
     @classmethod
     def of(cls, read_at: ReadAt) -> BlindWindow:
-        """Two hours before the first answer, to the last."""
+        """Return the time from two hours before the first answer to the last."""
         return cls(read_at.first - BLIND, read_at.last)
 
 
 @frozen
 class Pseudonymised:
-    """From which pack this one was made, and how to tell whether a key is the one it was made with."""
+    """The pack that this one was made from, and a check value of the key."""
 
     original_manifest_sha256: str
     key_check: str
@@ -100,7 +100,7 @@ class Pseudonymised:
 
 @frozen
 class Manifest:
-    """What a pack says of itself, and the mark of every file in it. It holds no personal data."""
+    """The description of a pack, and the checksum of every file in it. It holds no personal data."""
 
     form: int
     tool: str
@@ -124,7 +124,7 @@ class Manifest:
     """
 
     def to_bytes(self) -> bytes:
-        """The one way in which it is written."""
+        """Return the only serialization of the manifest."""
         plain = attrs.asdict(self, value_serializer=lambda _, __, value: _written(value))
         plain["files"] = {name: _mark(mark) for name, mark in sorted(self.files.items())}
         if self.tables_form == 1:
@@ -134,7 +134,7 @@ class Manifest:
         return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
     def stored(self, name: str) -> str:
-        """The name under which a file stands in the pack."""
+        """Return the name under which a file stands in the pack."""
         return name + SEALED if self.sealed else name
 
 
@@ -143,7 +143,7 @@ def _written(value: Any) -> Any:
 
 
 def utc_text(when: datetime) -> str:
-    """A moment as packs write it."""
+    """Return a moment as packs write it."""
     return argument_checks.in_utc(when).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -154,19 +154,19 @@ def _mark(mark: FileChecksum) -> dict[str, Any]:
 
 @frozen
 class Pack:
-    """A whole pack: where it is, what it says of itself, and the progress rows of its targets."""
+    """A whole pack: its folder, its manifest, and the progress rows of its targets."""
 
     folder: Path
     manifest: Manifest
     manifest_sha256: str
-    """To be kept elsewhere, such as in the audit log: by it, and by nothing else, a changed manifest is noticed."""
+    """Store it elsewhere, such as in the audit log: nothing else shows that a manifest was changed."""
     rows: Mapping[tuple[str, str], ProgressRow] = field(repr=False, hash=False)
     """By course and user."""
     missing_lessons: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Course and user of the targets whose lessons are not all there, which was accepted."""
 
     def age(self, now: datetime) -> timedelta:
-        """How long ago the last answer came: the progress rows are read last."""
+        """Return how long ago the last answer came: the progress rows are read last."""
         return now - self.manifest.read_at.last
 
 
@@ -175,25 +175,25 @@ def refuse_old(pack: Pack, now: datetime, limit: timedelta) -> None:
     age = pack.age(now)
     if age > limit:
         raise EvidenceError(
-            f"the evidence in {pack.folder} was read {age} ago, and at most {limit} are allowed. Nothing was sent. "
-            "Collect it anew",
+            f"The evidence in {pack.folder} was read {age} ago, and at most {limit} are allowed. Nothing was sent. "
+            "Collect it again.",
             reason="EVIDENCE_TOO_OLD",
         )
     if age < timedelta(0):
         raise EvidenceError(
-            f"the evidence in {pack.folder} was read {-age} from now, by this machine's clock: the clock has been "
-            "put back. Nothing was sent. Set the clock and collect the evidence anew",
+            f"The evidence in {pack.folder} was read {-age} from now, by this machine's clock: the clock has been "
+            "put back. Nothing was sent. Set the clock and collect the evidence again.",
             reason="EVIDENCE_TOO_OLD",
         )
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
-    """What a pack says of itself; its files are not looked at. Raises EvidenceError if it is not a whole pack."""
+    """Return the manifest of a pack; its files are not read. Raises EvidenceError if it is not a whole pack."""
     return parse_manifest(manifest_bytes(Path(folder)), Path(folder))
 
 
 def manifest_bytes(folder: Path) -> bytes:
-    """The manifest as it stands. Raises EvidenceError where there is none."""
+    """Return the bytes of the manifest. Raises EvidenceError if there is none."""
     try:
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
@@ -204,7 +204,7 @@ def manifest_bytes(folder: Path) -> bytes:
 
 
 def parse_manifest(data: bytes, folder: Path) -> Manifest:
-    """A manifest from its bytes. Raises EvidenceError if this is not how it was written."""
+    """Return a manifest from its bytes. Raises EvidenceError if this is not how it was written."""
     try:
         manifest = codec.structure_value(json.loads(data), Manifest)
         known = manifest.form == FORM and manifest.tables_form in FORMS
@@ -214,7 +214,7 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
     if not known:
         raise EvidenceError(
             f"{folder} has form {manifest.form}, with tables of form {manifest.tables_form}, and this version of "
-            f"training-sdk reads form {FORM}, with tables of forms up to {max(FORMS)}. Update it"
+            f"training-sdk reads form {FORM}, with tables of forms up to {max(FORMS)}. Update it."
         )
     strange = [name for name in manifest.files if not is_file_of_a_pack(name, manifest.sealed)]
     if strange or not whole:
@@ -230,7 +230,7 @@ def _not_as_written(folder: Path, why: str) -> EvidenceError:
 
 
 def is_file_of_a_pack(name: str, sealed: bool) -> bool:
-    """Whether a manifest may name this file."""
+    """Return whether a manifest may name this file."""
     if sealed and name != BEGUN_FILE:
         if not name.endswith(SEALED):
             return False
@@ -239,7 +239,7 @@ def is_file_of_a_pack(name: str, sealed: bool) -> bool:
 
 
 def packs_in(root: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """The whole packs in a folder of packs, by name, which is by plan and time."""
+    """Return the whole packs in a folder of packs, by name, which is by plan and time."""
     found = [path for path in Path(root).iterdir() if not path.name.startswith(".") and not path.is_symlink()]
     return tuple(sorted(path for path in found if (path / MANIFEST).is_file()))
 
@@ -254,9 +254,7 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
     data = manifest_bytes(path)
     manifest = parse_manifest(data, path)
     if manifest.pseudonymised:
-        raise EvidenceError(
-            f"{path} is pseudonymised: nobody's progress can be read from it by their user id"
-        )
+        raise EvidenceError(f"{path} is pseudonymised: progress cannot be read from it by user id.")
     items = list(read_lines(path, manifest, "rows.jsonl", unseal))
     found = [codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}
@@ -267,7 +265,7 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
 def _missing_lessons(
     folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], Mapping[str, Any]], unseal: Unseal | None
 ) -> tuple[tuple[str, str], ...]:
-    """Course and user of the targets whose lessons are not all in a pack."""
+    """Return course and user of the targets whose lessons are not all in a pack."""
     if not manifest.missing_lessons:
         return ()
     tally = LessonTally()
@@ -281,18 +279,18 @@ def _missing_lessons(
 def read_lines(
     folder: Path, manifest: Manifest, name: str, unseal: Unseal | None
 ) -> Iterator[dict[str, Any]]:
-    """The objects in a JSONL file of a pack, which must be what the manifest says."""
+    """Return the objects in a JSONL file of a pack, which must be what the manifest says."""
     for line in read_plain(folder, manifest, name, unseal).splitlines():
         item: dict[str, Any] = json.loads(line)
         yield item
 
 
 def read_plain(folder: Path, manifest: Manifest, name: str, unseal: Unseal | None) -> bytes:
-    """A file of a pack in clear. Raises EvidenceError unless it is what the manifest says."""
+    """Return a file of a pack in clear. Raises EvidenceError unless it is what the manifest says."""
     stored = manifest.stored(name)
     mark = manifest.files.get(stored)
     if mark is None:
-        raise EvidenceError(f"{folder} has no {stored}")
+        raise EvidenceError(f"{folder} has no {stored}.")
     try:
         data = regular_file(folder / stored).read_bytes()
     except OSError as error:
@@ -301,9 +299,7 @@ def read_plain(folder: Path, manifest: Manifest, name: str, unseal: Unseal | Non
     if mark.plain is None:
         return data
     if unseal is None:
-        raise EvidenceError(
-            f"{folder} is sealed: pass unseal=, the hook that opens what the seal hook closed"
-        )
+        raise EvidenceError(f"{folder} is sealed.", remedy=UNSEAL)
     try:
         plain = unseal(data)
     except Exception as error:
@@ -313,7 +309,7 @@ def read_plain(folder: Path, manifest: Manifest, name: str, unseal: Unseal | Non
 
 
 def regular_file(path: Path) -> Path:
-    """The same path. Raises OSError if something else stands there, such as a link that leads elsewhere."""
+    """Return the path. Raises OSError if it is not a regular file, such as a symbolic link."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(f"{path} is not a regular file")
     return path

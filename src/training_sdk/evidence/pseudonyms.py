@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk.errors import EvidenceError, InvalidArgumentError
-from training_sdk.evidence.files import FileChecksum, NewFile, Sink, Unseal, checksum_of
+from training_sdk.evidence.files import UNSEAL, FileChecksum, NewFile, Sink, Unseal, checksum_of
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
     PLAN,
@@ -53,44 +53,46 @@ _NAMES = ("user_first_name", "user_last_name")
 
 @frozen
 class Pseudonyms:
-    """What stands for what, by one key."""
+    """The pseudonyms that one key gives."""
 
     key: bytes
 
     @classmethod
     def of(cls, key: object) -> Pseudonyms:
-        """Raises InvalidArgumentError unless the key is one that cannot be guessed."""
+        """Check a key. Raises InvalidArgumentError unless it is long enough."""
         if not isinstance(key, bytes) or len(key) < SHORTEST_KEY:
             raise InvalidArgumentError(
-                f"key must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32)"
+                f"key must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32).",
+                argument="key",
             )
         return cls(key)
 
     @classmethod
     def new(cls, key: object) -> Pseudonyms:
-        """The same for pseudonyms that are about to be made. Raises InvalidArgumentError for a key with a pattern."""
+        """Check a key for new pseudonyms. Raises InvalidArgumentError for a key that can be guessed."""
         made = cls.of(key)
         text = made.key.strip()
         steps = {later - earlier for earlier, later in pairwise(text)}
         if len(set(text)) < FEWEST_DIFFERENT or len(steps) < FEWEST_STEPS or text in (text * 2)[1:-1]:
             raise InvalidArgumentError(
-                "key is too simple: it repeats or counts up, so it can be guessed. Use random bytes, such as "
-                "secrets.token_bytes(32). Nothing was written"
+                "key must not repeat or count up: such a key can be guessed. Nothing was written. Use random bytes, "
+                "such as secrets.token_bytes(32).",
+                argument="key",
             )
         return made
 
     @property
     def check(self) -> str:
-        """By which the key is known again, and which does not give it away."""
+        """A value that identifies the key and does not reveal it."""
         return self.make("check", "training-sdk evidence")
 
     def make(self, kind: str, text: str) -> str:
-        """The same for the same text and key, and of no meaning without the key."""
+        """Return the pseudonym of a text: equal for the same text and key, meaningless without the key."""
         named = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
         return f"{kind}_{hmac.new(self.key, named, hashlib.sha256).hexdigest()[:32]}"
 
     def item(self, table: Table, item: dict[str, Any]) -> dict[str, Any]:
-        """An item of a table without names: what it may hold is listed, and everything else is left out."""
+        """Return an item of a table without names: what it may hold is listed, and everything else is left out."""
         owner = value_in(item, "user_id")
         return {
             name: self._field(name, value_in(item, name), owner)
@@ -107,7 +109,7 @@ class Pseudonyms:
 
 
 def pseudonym(user_id: str, key: bytes) -> str:
-    """The pseudonym of a user id in packs that were pseudonymised with this key."""
+    """Return the pseudonym of a user id in packs that were pseudonymised with this key."""
     return Pseudonyms.of(key).make("user", user_id)
 
 
@@ -119,7 +121,7 @@ def pseudonymise(
     log: Log,
     unseal: Unseal | None = None,
 ) -> Pack:
-    """Write a second pack in which pseudonyms stand for user ids, names, e-mails, external ids and attempts.
+    """Write a second pack with pseudonyms in place of user ids, names, e-mails, external ids and attempts.
 
     The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
     the SHA-256 of the original's, which can then be purged; it does not name the plan, whose copy holds names. ``key``
@@ -132,11 +134,9 @@ def pseudonymise(
     data = manifest_bytes(source)
     original = parse_manifest(data, source)
     if original.pseudonymised:
-        raise EvidenceError(f"{source} is pseudonymised already")
+        raise EvidenceError(f"{source} is pseudonymised already.")
     if original.sealed and unseal is None:
-        raise EvidenceError(
-            f"{source} is sealed: pass unseal=, the hook that opens what the seal hook closed"
-        )
+        raise EvidenceError(f"{source} is sealed.", remedy=UNSEAL)
     if findings := verify_pack(source, unseal=unseal):
         raise EvidenceError(f"{source} is not as it was written: {findings[0]}", reason="EVIDENCE_CHANGED")
     new_folder(target)
@@ -186,7 +186,7 @@ def _write(
 
 
 def _left_out(source: Path, original: Manifest, unseal: Unseal | None) -> tuple[str, ...]:
-    """What the new pack lacks: files, and the fields that the tables have no column for."""
+    """Return what the new pack lacks: files, and the fields that the tables have no column for."""
     fields = {
         f"{table.name}.{name}"
         for table in TABLES

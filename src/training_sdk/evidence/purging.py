@@ -1,4 +1,4 @@
-"""Letting go of packs whose time has passed: whole ones, each with a line in the audit log, and never by mistake."""
+"""Purging packs that are older than a limit, each with an entry in the audit log before anything is deleted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StrayCopy:
 def stray_copies(
     root: Path, before: datetime, is_closed: Callable[[str], bool], with_pack: Collection[str]
 ) -> Iterator[StrayCopy]:
-    """The copies beside a folder of packs that are older than this and whose plans have no pack.
+    """Return the copies beside a folder of packs that are older than this and whose plans have no pack.
 
     A plan that was begun must be closed, and the audit log must name a purge of its packs: missing ones are no purge.
     Where neither journal nor log names a pack, none was kept, and nothing was sent.
@@ -80,7 +80,7 @@ def _names_people(folder: Path, before: datetime) -> bool:
 
 
 def _logged(state: StateDirectory) -> tuple[frozenset[str], frozenset[str], frozenset[str]] | None:
-    """The plans whose packs were purged, that were begun, and that kept a pack, by the log; None if it is damaged."""
+    """Return the plans with a purged pack, those begun, and those with a pack, by the log; None if it is damaged."""
     with suppress(RecordsDamagedError):
         entries = AuditLog(state.audit).entries()
         return _digests(entries, PURGED), _digests(entries, BEGUN, RESUMED), _digests(entries, KEPT)
@@ -96,14 +96,14 @@ PURGING = ".purging-"
 
 @frozen
 class Purged:
-    """What became of one pack, and why."""
+    """The result of a purge for one pack, and the reason."""
 
     folder: Path
     plan_digest: str
     read_at: datetime | None
     """When its last answer came; None of one that was never finished."""
     purged: bool
-    """In a dry run: whether it would be."""
+    """In a dry run: whether it would be purged."""
     why: str
     manifest_sha256: str | None = None
     """None of one that was never finished."""
@@ -118,7 +118,7 @@ class Purged:
 
 @frozen
 class _Found:
-    """A pack that lies in the folder, whole, unfinished, or half purged."""
+    """A pack in the folder: whole, unfinished, or partly purged."""
 
     folder: Path
     name: str
@@ -134,7 +134,7 @@ class _Found:
 
     @property
     def named(self) -> dict[str, str]:
-        """As the audit log names packs; one that was never finished has no manifest."""
+        """The pack as the audit log names it; one that was never finished has no manifest."""
         known = {} if self.manifest_sha256 is None else {"manifest_sha256": self.manifest_sha256}
         return {"name": self.name, **known}
 
@@ -153,7 +153,7 @@ def purge(
     dry_run: bool = False,
     only: Collection[tuple[str, str]] | None = None,
 ) -> tuple[Purged, ...]:
-    """Delete the packs in a folder of packs that were read longer ago than this, and say so of each.
+    """Delete the packs in a folder of packs that were read longer ago than this, and return the result for each.
 
     ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
     old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
@@ -168,11 +168,15 @@ def purge(
     """
     argument_checks.moment(now, "now")
     if older_than <= timedelta(0):
-        raise InvalidArgumentError(f"older_than must be a timedelta above zero, not {older_than!r}")
+        raise InvalidArgumentError(
+            f"older_than must be a timedelta above zero, not {older_than!r}.", argument="older_than"
+        )
     try:
         before = now - older_than
     except OverflowError:
-        raise InvalidArgumentError(f"older_than reaches back beyond all dates: {older_than!r}") from None
+        raise InvalidArgumentError(
+            f"older_than must not reach back beyond all dates, as {older_than!r} does.", argument="older_than"
+        ) from None
     packs = list(_packs(Path(root)))
     left = Counter(found.plan_digest for found in packs)
     unknown = [found.name for found in packs if found.problem is not None]
@@ -200,7 +204,7 @@ def _decide_copy(
 
 
 def _quoted_outline(plan: Path) -> dict[str, str]:
-    """The SHA-256 of the outline that is about to be made of the copy of a plan."""
+    """Return the SHA-256 of the outline that is about to be made of the copy of a plan."""
     copy = plan / plan_copy.PLAN
     if not copy.is_file() or (plan / plan_copy.OUTLINE).exists():
         return {}
@@ -237,7 +241,7 @@ def _decide(
 
 
 def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
-    """The line in the log first, then out of sight, then away; the manifest last, for another line to be told from.
+    """Log the purge, rename the folder, and delete its files; the manifest last, because the next purge reads it.
 
     A folder that is named as being purged without a line in the log was renamed by hand.
     """
@@ -270,7 +274,7 @@ def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
 
 
 def _plan_of(found: _Found) -> Path:
-    """The folder of the plan of a pack."""
+    """Return the folder of the plan of a pack."""
     return found.folder.parent.parent / "plans" / found.plan_digest
 
 
@@ -293,7 +297,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 
 def _packs(root: Path) -> Iterator[_Found]:
-    """The packs in a folder; whatever does not begin as packs do is none."""
+    """Return the packs in a folder; whatever does not begin as packs do is none."""
     with storage.writing(root):
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
     yield from _packs_among(folders)
@@ -341,12 +345,12 @@ def _unfinished(folder: Path) -> _Found:
 
 
 def _is_named_after(digest: str, pack: str) -> bool:
-    """Whether a pack has the name that packs of a plan are given."""
+    """Return whether a pack has the name that packs of a plan are given."""
     return pack.startswith(f"{digest[:16]}-")
 
 
 def plan_of_pack(folder: Path) -> str:
-    """The digest of the plan of a pack, also of an unfinished one; empty where the folder holds none."""
+    """Return the digest of the plan of a pack, also of an unfinished one; empty where the folder holds none."""
     found = next(_packs_among([folder]), None)
     return "" if found is None else found.plan_digest
 

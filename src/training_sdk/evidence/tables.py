@@ -86,12 +86,12 @@ TABLES = (
 )
 NAMES = tuple(table.name for table in TABLES)
 
-_OF_WEIGHT = (
+_COMPARED = (
     *("course_id", "user_id", "user_email", "user_first_name", "user_last_name", "user_external_id"),
     *("opened_at", "completed_at", "completed_lessons", "progress_percent", "score", "due_at"),
     "time_spent_seconds",
 )
-"""What two rows about one person in one course have to agree in: the person and their progress."""
+"""The fields that two rows about one person in one course must share: the person and their progress."""
 
 
 _PAGE_OF = re.compile(r"(?<=[?&])(page|pageSize)=\d+&?")
@@ -101,7 +101,7 @@ EPOCH = "1970"
 
 @define
 class LessonTally:
-    """How many completed lessons the rows of the targets say there are, and how many were listed."""
+    """The completed lessons of the targets: how many their rows count, and how many were listed."""
 
     expected: dict[tuple[str, str], int] = field(factory=dict)
     listed: dict[tuple[str, str], int] = field(factory=dict)
@@ -110,7 +110,7 @@ class LessonTally:
     """Course and lesson of what was counted of this user: their lessons come one after the other."""
 
     def add_row(self, key: tuple[str, str], row: Mapping[str, Any]) -> None:
-        """Note what a progress row says."""
+        """Add the number of completed lessons of a progress row."""
         self.expected[key] = whole_number(value_in(row, "completed_lessons"))
 
     def add_lesson(self, key: tuple[str, str], lesson: Mapping[str, Any]) -> None:
@@ -134,7 +134,7 @@ class LessonTally:
 
 
 def _is_completed(lesson: Mapping[str, Any]) -> bool:
-    """Whether a lesson is shown as completed, by any of the three fields that tell."""
+    """Return whether a lesson is shown as completed, by any of the three fields that tell."""
     date = str(value_in(lesson, "completed_date_time") or "")
     return (
         value_in(lesson, "completed") in (True, "true")
@@ -145,10 +145,10 @@ def _is_completed(lesson: Mapping[str, Any]) -> bool:
 
 @define
 class ListingTally:
-    """Whether each listing, in the order in which they were read, has as many items as its last page counts."""
+    """A check that each listing, in the order of reading, has as many items as its last page counts."""
 
     short: list[str] = field(factory=list)
-    """What is to be said of listings that have fewer."""
+    """A message for each listing that has fewer."""
     _of: str | None = None
     _items: int = 0
     _total: int = 0
@@ -180,13 +180,13 @@ class Tables:
     form: int = FORM
     counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
     rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
-    """Whose rows have come so far, each with a digest of what is of weight in it."""
+    """The people whose rows have come so far, each with a digest of those fields."""
     lessons: LessonTally = field(factory=LessonTally, init=False)
     listings: ListingTally = field(factory=ListingTally, init=False)
     repeated: int = field(default=0, init=False)
-    """How many rows came of people whose row had come."""
+    """The number of rows for people whose row had come before."""
     courses: set[str] = field(factory=set, init=False)
-    """Whose statistics have come so far."""
+    """The courses whose statistics have come so far."""
     _sinks: dict[str, Sink] = field(factory=dict, init=False)
 
     def begin(self) -> None:
@@ -197,7 +197,7 @@ class Tables:
             heading.write(BOM + csv_line(table.columns, self.form))
 
     def add(self, target: str, body: bytes) -> list[dict[str, Any]]:
-        """Keep what the answer from ``target`` says of the people to be reset, and return it as it is kept.
+        """Write the items of the answer from ``target`` about the people to be reset, and return them.
 
         Raises EvidenceError if the feed shows someone twice, with different progress.
         """
@@ -217,22 +217,22 @@ class Tables:
         self.counts[table.name] += len(items)
 
     def missing(self) -> Iterator[tuple[str, str]]:
-        """The targets, as course and user, of whom no row has come."""
+        """Return the targets, as course and user, of whom no row has come."""
         for course_id, users in self.targets.items():
             for user_id in sorted(users):
                 if (course_id, user_id) not in self.rows:
                     yield course_id, user_id
 
     def courses_missing(self) -> list[str]:
-        """The courses of the targets of which no statistics have come."""
+        """Return the courses of the targets of which no statistics have come."""
         return [course_id for course_id in self.targets if course_id not in self.courses]
 
     def finish(self) -> dict[str, FileChecksum]:
-        """The marks of all files, which are on the disk now."""
+        """Finish all files and return their checksums."""
         return {name: sink.finish() for name, sink in self._sinks.items()}
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for sink in self._sinks.values():
             sink.close()
 
@@ -253,8 +253,8 @@ class Tables:
         return is_first
 
     def _first_time(self, key: tuple[str, str], item: dict[str, Any]) -> bool:
-        weighty = [value_in(item, name) or None for name in _OF_WEIGHT]
-        digest = hashlib.blake2b(json_line(weighty), digest_size=16).digest()
+        compared = [value_in(item, name) or None for name in _COMPARED]
+        digest = hashlib.blake2b(json_line(compared), digest_size=16).digest()
         known = self.rows.setdefault(key, digest)
         if known is digest:
             return True
@@ -262,30 +262,30 @@ class Tables:
             self.repeated += 1
             return False
         raise EvidenceError(
-            f"the progress feed shows user {key[1]!r} twice in course {key[0]!r}, with different progress: it moved "
-            "while it was read. Nothing was sent. Apply again",
+            f"The progress feed shows user {key[1]!r} twice in course {key[0]!r}, with different progress: it changed "
+            "while it was read. Nothing was sent. Apply again.",
             reason="EVIDENCE_INCOMPLETE",
         )
 
 
 def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]], object]:
-    """The table that an answer belongs to, by the path of its request, its items, and the service's count of them."""
+    """Return the table of an answer, by the path of its request, its items, and the service's count of them."""
     for table in TABLES:
         if match := table.path.fullmatch(path):
             document = json.loads(body)
             items = document.get(table.items) or []
             whose = {"userId": unquote(match["user"])} if "user" in match.groupdict() else {}
             return table, [{**whose, **item} for item in items], value_in(document, "total_count")
-    raise EvidenceError(f"{path} is no part of the evidence")
+    raise EvidenceError(f"{path} is no part of the evidence.")
 
 
 def value_in(item: Mapping[str, Any], name: str) -> Any:
-    """A field of an item, in whichever of the two spellings it came; None if it is not there."""
+    """Return a field of an item, in whichever of the two spellings it came; None if it is not there."""
     return item[name] if name in item else item.get(camel(name))
 
 
 def whole_number(value: object) -> int:
-    """A number as a service may write it, also as text; 0 for anything else."""
+    """Return a number as a service may write it, also as text; 0 for anything else."""
     try:
         return int(float(value)) if isinstance(value, int | float | str) else 0
     except (ValueError, OverflowError):
@@ -293,17 +293,17 @@ def whole_number(value: object) -> int:
 
 
 def camel(name: str) -> str:
-    """``course_id`` as ``courseId``."""
+    """Return ``courseId`` for ``course_id``."""
     return _HUMP.sub(lambda match: match[1].upper(), name)
 
 
 def json_line(item: Any) -> bytes:
-    """One line of JSON in ASCII, the fields in the order of the answer."""
+    """Return one line of JSON in ASCII, the fields in the order of the answer."""
     return json.dumps(item, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def csv_line(cells: Any, form: int = FORM) -> bytes:
-    """One line of CSV that no spreadsheet takes for a formula, in a form of the tables."""
+    """Return one line of CSV, in a form of the tables, that no spreadsheet reads as a formula."""
     cell = _CELLS[form]
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([cell(each) for each in cells])

@@ -1,4 +1,4 @@
-"""Looking a pack over, years later and without a client: is everything there, and is it what was written?"""
+"""Verifying a pack, years later and without a client: are all files there and unchanged?"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from training_sdk.evidence.writing import counted
 
 
 class FindingKind(StrEnum):
-    """What is the matter with a pack."""
+    """The kind of a finding about a pack."""
 
     INCOMPLETE = "incomplete"
     MANIFEST_CHANGED = "manifest changed"
@@ -42,7 +42,7 @@ class FindingKind(StrEnum):
 
 @frozen
 class Finding:
-    """One thing that is not as it was written."""
+    """One difference from the pack as it was written."""
 
     kind: FindingKind
     file: str
@@ -56,10 +56,10 @@ class Finding:
 def verify_pack(
     folder: str | os.PathLike[str], *, manifest_sha256: str | None = None, unseal: Unseal | None = None
 ) -> tuple[Finding, ...]:
-    """Everything about a pack that is not as it was written; empty if there is nothing.
+    """Return everything in a pack that is not as it was written; empty if nothing is.
 
     ``manifest_sha256`` is the manifest's own digest, as the audit log has it: without it, a manifest that was rewritten
-    together with the files it lists cannot be told from the true one. The tables are derived again from the raw answers
+    together with its files cannot be distinguished from the true one. The tables are derived again from the raw answers
     and compared. Of a sealed pack the sealed bytes are checked, and with ``unseal`` what is in them too.
     """
     return tuple(_findings(Path(folder), manifest_sha256, unseal))
@@ -87,7 +87,7 @@ def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iter
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
-    """Every file by its mark; and that there is nothing else."""
+    """Find files that are missing, changed, or not listed."""
     there = set(_names(folder))
     for name, mark in manifest.files.items():
         if name not in there:
@@ -105,7 +105,7 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """Everything in a pack but the folder of the answers itself; links are not followed."""
+    """Return the names of everything in a pack except the folder of the answers; links are not followed."""
     for place, folders, files in os.walk(folder):
         inside = Path(place).relative_to(folder)
         for name in folders:
@@ -122,7 +122,7 @@ def _difference(mark: Checksum, found: Checksum) -> str:
 
 
 def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterator[Finding]:
-    """What the files say, held against each other. Whoever wrote a pack by hand may have put anything into them."""
+    """Compare the files with each other. A pack that was written by hand may hold anything."""
     try:
         targets = _targets(folder, manifest, unseal)
         tables = Tables(targets, lambda name: Digest(), manifest.tables_form)
@@ -155,7 +155,7 @@ def _targets(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Targets
 def _answers(
     tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None, found: list[str]
 ) -> Iterator[Finding]:
-    """Each answer as its line of the index describes it; what it says goes into the tables, its time to ``found``.
+    """Check each answer against its line of the index, and add it to the tables and its time to ``found``.
 
     The lines have to cover every file of answers from its first byte to its last, in order.
     """
@@ -193,7 +193,7 @@ def _missing(tables: Tables) -> Iterator[Finding]:
 
 
 def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
-    """What the answers lack by their own account. Older packs were not checked for it when they were written."""
+    """Find what the answers lack by their own counts. Older packs were not checked for it when they were written."""
     if manifest.missing_lessons is None:
         return
     tables.listings.end()

@@ -34,12 +34,12 @@ from training_sdk.evidence.tables import Tables, Targets, json_line
 from training_sdk.records import storage
 
 SEGMENT = 1 << 22
-"""Bytes after which answers go on in another file: what is sealed, or read when a pack is verified, is held whole."""
+"""Size in bytes after which another file is begun: sealing and verifying hold a whole file in memory."""
 
 
 @frozen
 class Occasion:
-    """What a pack is written for, as its manifest says it."""
+    """The purpose of a pack, as in its manifest."""
 
     tool: str
     plan_digest: str
@@ -65,7 +65,7 @@ class _Segment:
 
 @define
 class Writer:
-    """A pack that is being written. Until ``finish`` it has no manifest, by which it is known as incomplete."""
+    """A pack that is being written. Until ``finish`` it has no manifest, which marks it as incomplete."""
 
     folder: Path
     targets: Targets
@@ -96,7 +96,7 @@ class Writer:
         self.tables.begin()
 
     def keep(self, request: Request, response: Response, at: datetime) -> None:
-        """Put an answer on the disk as it came, and what it says of the targets into the tables."""
+        """Write an answer as it came, and its items about the targets into the tables."""
         plain = checksum_of(response.body)
         segment = self._room()
         entry = {
@@ -122,7 +122,7 @@ class Writer:
     def finish(self) -> Pack:
         """Close every file, and then put the manifest in place: from here on this is a whole pack."""
         if self._read_at is None:
-            raise EvidenceError("no answer was kept, so there is no evidence")
+            raise EvidenceError("No answer was stored, so there is no evidence.")
         self._end_segment()
         marks = {**self.tables.finish(), INDEX: self._index_sink().finish()}
         self.files |= {self._stored(name): mark for name, mark in marks.items()}
@@ -149,7 +149,7 @@ class Writer:
         return evolve(pack, missing_lessons=tuple(self.tables.lessons.missing))
 
     def close(self) -> None:
-        """Let go of all files, wherever this stands."""
+        """Close all files."""
         self.tables.close()
         if self._index is not None:
             self._index.close()
@@ -157,7 +157,7 @@ class Writer:
             self._segment.sink.close()
 
     def _room(self) -> _Segment:
-        """The file that the next answer goes to."""
+        """Return the file that the next answer goes to."""
         if self._segment is not None and self._segment.length >= SEGMENT:
             self._end_segment()
         if self._segment is None:
@@ -175,7 +175,7 @@ class Writer:
                 segment.sink.close()
 
     def _put_begun(self, data: bytes) -> None:
-        """Whole or not at all: by it a purge knows whose pack this is, and it stays in clear."""
+        """Write ``begun.json``, never in part and never sealed: a purge reads from it which plan the pack is of."""
         storage.write_whole(self.folder / BEGUN_FILE, data)
         mark = checksum_of(data)
         self.files[BEGUN_FILE] = FileChecksum(mark.sha256, mark.bytes)
@@ -198,7 +198,7 @@ class Writer:
 
     def _index_sink(self) -> Sink:
         if self._index is None:
-            raise EvidenceError("the pack was not begun")
+            raise EvidenceError("The pack was not begun.")
         return self._index
 
 
@@ -210,13 +210,13 @@ def new_folder(folder: Path) -> None:
             folder.mkdir(mode=storage.PRIVATE_FOLDER)
         except FileExistsError:
             raise EvidenceError(
-                f"{folder} is there already, and a pack is never written over another. Name a new folder"
+                f"{folder} exists, and a pack is never written over another. Name a new folder."
             ) from None
         storage.sync_folder(folder.parent)
 
 
 def put_manifest(folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], ProgressRow]) -> Pack:
-    """Put the manifest in place at one stroke, all else being on the disk, and return the pack."""
+    """Put the manifest in place, when all else is on the disk, and return the pack."""
     with storage.writing(folder):
         storage.sync_folder(folder)
     data = manifest.to_bytes()
@@ -225,7 +225,7 @@ def put_manifest(folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str]
 
 
 def targets_document(targets: Targets) -> bytes:
-    """The targets as JSON lines, courses as they were given, their users in order."""
+    """Return the targets as JSON lines, courses as they were given, their users in order."""
     return b"".join(
         json_line({"course_id": course_id, "user_id": user_id})
         for course_id, users in targets.items()
@@ -234,7 +234,7 @@ def targets_document(targets: Targets) -> bytes:
 
 
 def counted(targets: Targets) -> dict[str, int]:
-    """How many courses, users and pairs of both the targets are."""
+    """Return how many courses, users and pairs of both the targets are."""
     return {
         "courses": len(targets),
         "users": len(frozenset().union(*targets.values())),

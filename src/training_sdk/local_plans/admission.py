@@ -1,4 +1,4 @@
-"""Whether a plan may be applied or resumed on this machine, by its journal and the audit log."""
+"""Checks before a plan is applied or resumed: its journal, the audit log, and other plans over the same people."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from training_sdk.errors import (
     InvalidArgumentError,
     OverlappingPlanError,
     RecordsDamagedError,
+    Remedy,
     StalePlanError,
 )
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, lost_there, read_records
@@ -28,6 +29,17 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
 from training_sdk.resets.report import REACHED_OTHERS
+
+LOCK_SECONDS = 10.0
+"""How long one process waits for another that is beginning a plan."""
+_RESUME = Remedy(
+    "resume", "Go on with client.resets.resume(plan, confirm=…), which first reads back the uncertain people."
+)
+_PROVE = Remedy(
+    "prove",
+    "To look again, prove the format again with the same course and person (client.resets.prove_format). Plan nothing "
+    "for these people before the proof has ended.",
+)
 
 
 def refuse_taking(
@@ -53,77 +65,75 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     if any(entry.get("event") == CLOSED for entry in entries):
         again = ""
         if journal.state().opened is not None and journal.state().closed is None:
-            again = f". Closing it was interrupted: close it again: {close_command(plan.short_digest)}"
+            again = f" Closing it was interrupted. Close it again: {close_command(plan.short_digest)}."
         raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
-            f"was sent. Plan again{again}"
+            f"This plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
+            f"was sent. Plan again.{again}"
         )
     if contradicts(entries, journal.state(), journal.heads):
         raise RecordsDamagedError(
-            f"the audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
-            f"lost. Nothing was sent. Restore a copy of plans/{plan.digest}"
+            f"The audit log contradicts the journal of plan #{plan.short_digest}, which was changed, shortened or "
+            f"lost. Nothing was sent. Restore a copy of plans/{plan.digest}."
         )
 
 
 def refuse_second_time(
     state: JournalState, plan: ResetPlan, *, resuming: bool, is_proof: bool = False
 ) -> None:
-    """Raise unless a plan may be applied, or resumed, that stands in the journal as this.
+    """Raise unless a plan with this state may be applied, or resumed.
 
     ``is_proof`` is whether it is the plan of a proof that is pending.
     """
     reason = REACHED_OTHERS if state.reached_others else None
     if state.closed is not None and state.closed.reason is not None:
         raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
-            "be applied or resumed any more. Nothing was sent. Plan again",
+            f"This plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
+            "be applied or resumed any more. Nothing was sent. Plan again.",
             reason=reason,
         )
     if state.closed is not None and is_proof:
         raise AlreadyAppliedError(
-            f"this is the plan (#{plan.short_digest}) of a proof that is pending: its request was accepted, and what "
-            "it did was not seen yet. Nothing was sent. Prove the format again with the same course and person to look "
-            "again (client.resets.prove_format), and plan nothing for these people before the proof has ended",
+            f"This is the plan (#{plan.short_digest}) of a proof that is pending: its request was accepted, and its "
+            "effect was not seen yet. Nothing was sent.",
             reason=reason,
+            remedy=_PROVE,
         )
     if state.closed is not None:
         raise AlreadyAppliedError(
-            f"this plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
-            "applied once. Nothing was sent. Plan again if these people are to be reset once more",
+            f"This plan (#{plan.short_digest}) was applied on {state.closed.at:%Y-%m-%d %H:%M} UTC, and a plan is "
+            "applied once. Nothing was sent. To reset these people again, make a new plan.",
             reason=reason,
         )
     if resuming and state.opened is None:
         raise InvalidArgumentError(
-            f"applying this plan (#{plan.short_digest}) never began with these records, so there is nothing to resume. "
-            "If it was applied with another state directory, resume it with that one. Apply it only if it never was"
+            f"Applying this plan (#{plan.short_digest}) never began with these records, so there is nothing to resume. "
+            "If it was applied with another state directory, resume it with that one. Apply it only if it never was "
+            "applied."
         )
     if state.reached_others and not resuming:
         raise AlreadyAppliedError(
             f"{others(state.reached_others)} when this plan (#{plan.short_digest}) was applied. Nothing more was sent. "
-            f"{LOOK_INTO_IT}",
+            f"{LOOK_INTO_IT}.",
             reason=reason,
         )
     if state.has_sent and not resuming:
         raise AlreadyAppliedError(
-            f"applying this plan (#{plan.short_digest}) has begun before and did not come to its end. Nothing was "
-            "sent. Go on with client.resets.resume(plan, confirm=…), which reads back first what had happened"
+            f"Applying this plan (#{plan.short_digest}) has begun before and did not end. Nothing was sent.",
+            remedy=_RESUME,
         )
     if plan.form < FORM and not resuming:
         raise StalePlanError(
-            f"an older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
-            "Nothing was sent. Plan again",
+            f"An older version made this plan (#{plan.short_digest}), and other plans could have the same phrase. "
+            "Nothing was sent. Plan again.",
             reason="PLAN_FORM_OLD",
         )
 
 
-SECONDS_TO_LOOK = 10.0
-
-
 def origin_lock(state: StateDirectory, here: Origin) -> AbstractContextManager[None]:
-    """Be the only process that looks at the other plans of an organisation, and begins one of its own."""
+    """Be the only process that reads the other plans of an organisation and begins one of its own."""
     where = f"{service_name(here.base_url)}\n{here.organisation_id}"
     name = hashlib.sha256(where.encode()).hexdigest()[:32]
-    return storage.locked(make_folder(state.path / "origins") / f"{name}.json", SECONDS_TO_LOOK)
+    return storage.locked(make_folder(state.path / "origins") / f"{name}.json", LOCK_SECONDS)
 
 
 def refuse_overlapping(
@@ -146,14 +156,16 @@ def refuse_overlapping(
 
 def _refuse_effects(other: PlanEffects, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
     if doubted := other.in_doubt(people, now):
-        why = f"it is open whether plan {other.name} reset {{people}}. Resume that one first"
+        why = f"It is uncertain whether plan {other.name} reset {{people}}. Resume that plan first"
         raise _overlap(plan, doubted, why)
     if just := other.just_reset(people, now):
         when = minute_text(max(just.values()))
-        why = f"plan {other.name} has reset {{people}}, and the service may show the past until {when}. Wait"
+        why = (
+            f"Plan {other.name} has reset {{people}}, and the service may show older data until {when}. Wait"
+        )
         raise _overlap(plan, list(just), why)
     if waiting := other.about_to_send(people):
-        why = f"plan {other.name}, which is being applied just now, is about to reset {{people}}. Let it end"
+        why = f"Plan {other.name}, which is being applied now, is about to reset {{people}}. Let it end"
         raise _overlap(plan, waiting, why)
 
 
@@ -164,19 +176,19 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
         raise _overlap(
             plan,
             among,
-            f"the journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
+            f"The journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
             f"Restore a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
             f"and close it: training-sdk plan close {short_digest(lost.digest)} --reason …",
         )
     if among and lost.may_have_reset and now < lost.settled_at:
         when = minute_text(lost.settled_at)
-        why = f"plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show the"
-        raise _overlap(plan, among, f"{why} past until {when}. Wait")
+        why = f"Plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show older"
+        raise _overlap(plan, among, f"{why} data until {when}. Wait")
 
 
 def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
     names = {user.key: who(user) for user in plan.users}
     return OverlappingPlanError(
-        f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them",
+        f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them.",
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
     )

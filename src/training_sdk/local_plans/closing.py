@@ -1,4 +1,4 @@
-"""Closing a plan by hand: one whose reset never happened or cannot go on, or an unfinished evidence pack."""
+"""Closing a plan by hand: its reset never happened or cannot be resumed, or its evidence pack is unfinished."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError
+from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, Remedy
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
 from training_sdk.local_plans import report_file
@@ -28,10 +28,13 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
 
+_RESUME = Remedy("resume", "Go on with client.resets.resume(plan, confirm=…), which reads them back.")
+_PROVE = Remedy("prove", "Go on with it instead: client.resets.prove_format.")
+
 
 @frozen
 class ClosedPlan:
-    """A plan that was closed by hand, and how many people had which standing in its journal (empty without one)."""
+    """A plan that was closed by hand, and how many people had which state in its journal (empty without one)."""
 
     plan_digest: str
     standings: Mapping[str, int]
@@ -83,15 +86,15 @@ def _close_lost(
 ) -> ClosedPlan:
     """Close a plan whose journal cannot be used by a line in the log alone."""
     if lost.entries and lost.entries[-1]["event"] == CLOSED:
-        raise AlreadyAppliedError(f"plan {lost.name} was closed by hand before. There is nothing to close")
+        raise AlreadyAppliedError(f"Plan {lost.name} was closed by hand before. There is nothing to close.")
     if not lost.is_open and not packs:
         raise InvalidArgumentError(
-            f"plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close"
+            f"Plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close."
         )
     if at < lost.settled_at:
         raise InvalidArgumentError(
-            f"the journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
-            f"was not closed. Look at these people after {minute_text(lost.settled_at)}, and close it then"
+            f"The journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
+            f"was not closed. Look at these people after {minute_text(lost.settled_at)}, and close it then."
         )
     folder = state.path / "plans" / lost.digest
     with (
@@ -104,7 +107,7 @@ def _close_lost(
 def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str, ...]) -> None:
     if not packs or is_closed(state, digest):
         raise InvalidArgumentError(
-            f"plan #{short_digest(digest)} was never applied on this machine and has no open evidence here. There is "
+            f"Plan #{short_digest(digest)} was never applied on this machine and has no open evidence here. There is "
             "nothing to close"
         )
 
@@ -120,13 +123,13 @@ def _close_begun(
     found = journal.state()
     if found.closed is not None:
         raise AlreadyAppliedError(
-            f"plan #{short_digest(digest)} came to its end on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing "
-            "to close"
+            f"Plan #{short_digest(digest)} ended on {found.closed.at:%Y-%m-%d %H:%M} UTC. There is nothing "
+            "to close."
         )
     _refuse_open(journal, state.path / "plans" / digest, found, at)
     if found.has_sent and pending.is_pending(state, digest):
         raise InvalidArgumentError(
-            "this is the plan of a format proof that has begun. Go on with it instead: client.resets.prove_format"
+            "This is the plan of a format proof that has begun, so it was not closed.", remedy=_PROVE
         )
     standings = dict(Counter(standing.value for standing in found.users.values()))
     _log(state, digest, at, **said, packs=packs, outcomes=standings, **quote_journal(journal.heads))
@@ -144,8 +147,9 @@ def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: dateti
     is_live = found.opened is not None and not found.opened.reference_server
     when = f" A live service shows it from {minute_text(settled_at)} on." if settled_at and is_live else ""
     raise InvalidArgumentError(
-        f"it is open whether plan #{short_digest(folder.name)} reset {number(len(doubted), 'person', 'people')}, so "
-        f"it was not closed. Go on with client.resets.resume(plan, confirm=…), which reads them back.{when}"
+        f"It is uncertain whether plan #{short_digest(folder.name)} reset "
+        f"{number(len(doubted), 'person', 'people')}, so it was not closed.{when}",
+        remedy=_RESUME,
     )
 
 
@@ -154,7 +158,7 @@ def _log(state: StateDirectory, digest: str, at: datetime, **facts: Any) -> None
 
 
 def _packs(state: StateDirectory, digest: str) -> tuple[str, ...]:
-    """The names of a plan's packs, also of unfinished ones, which begin as its digest does."""
+    """Return the names of a plan's packs, also of unfinished ones; they begin with the digest."""
     return tuple(folder.name for folder in _pack_folders(state) if _begins(folder, f"{digest[:16]}-"))
 
 
@@ -168,7 +172,7 @@ def _begins(folder: Path, text: str) -> bool:
 
 
 def find_digest(state: StateDirectory, beginning: str) -> str:
-    """The whole digest of a plan with records or evidence on this machine, from its beginning.
+    """Return the whole digest of a plan with records or evidence on this machine, from its beginning.
 
     Raises InvalidArgumentError if there is none, or more than one.
     """
@@ -180,7 +184,7 @@ def find_digest(state: StateDirectory, beginning: str) -> str:
     digests = sorted(one for one in found if one.startswith(beginning) and is_digest(one))
     if len(digests) == 1:
         return digests[0]
-    what = f"{len(digests)} plans begin with #{beginning}; write more of the digest"
+    what = f"{len(digests)} plans begin with #{beginning}. Write more of the digest."
     if not digests:
-        what = f"there are no records and no evidence of plan #{short_digest(beginning)} on this machine"
+        what = f"There are no records and no evidence of plan #{short_digest(beginning)} on this machine."
     raise InvalidArgumentError(what)

@@ -1,4 +1,4 @@
-"""Which plan of this machine a webhook event about a reset belongs to, if any."""
+"""Finding the plan of this machine that caused a webhook event about a reset."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PlannedRequest:
     sent_id: str | None
     """The ``X-Request-ID`` under which it was sent; None in a journal of an older version."""
     standing: Standing
-    """What the journal says of the person now. REFUSED, with an event, means that the refusal was not true."""
+    """The state of the person in the journal now. REFUSED, with an event, means that the refusal was not true."""
     reason: str | None
     ticket: str | None
 
@@ -43,7 +43,7 @@ def plan_of_event(
 ) -> PlannedRequest | None:
     """Find the request of this machine that caused a reset event; None if no plan here did.
 
-    None is a reason to ask: somebody was reset by another machine, another program, the web app, or outside of a plan.
+    None is a reason to ask: a person was reset by another machine, another program, the web app, or outside of a plan.
     A request fits if it named this person in this course, and the user who caused the event sent it in this
     organisation. It was sent before the event, by no more than the processing time of the plan; 5 minutes more are
     allowed on both sides. A second reset of the person by the same user within that time cannot be distinguished from
@@ -68,7 +68,7 @@ def plan_of_event(
             unreadable.append(lost)
     if not found and unreadable:
         raise RecordsDamagedError(
-            f"the event may belong to a plan that cannot be read: {unreadable[0].damage}"
+            f"The event may belong to a plan that cannot be read: {unreadable[0].damage}"
         )
     return max(found, key=lambda one: one.sent_at, default=None)
 
@@ -76,12 +76,13 @@ def plan_of_event(
 def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
     if not event.is_reset:
         kinds = ", ".join(event.event.event_types) or "nothing"
-        raise InvalidArgumentError(f"event must be about a reset, not about {kinds}")
+        raise InvalidArgumentError(f"event must be about a reset, not about {kinds}.", argument="event")
     course_id, user_id, at = event.course_id, event.user_id, event.event.date_triggered
     if course_id is None or user_id is None or at is None:
         raise InvalidArgumentError(
-            "the event does not say which person in which course was reset, and when. Look into its data: their form "
-            "is assumed"
+            "event must have the course, the person and the time of the reset. Look into its data: their form is "
+            "assumed.",
+            argument="event",
         )
     return (course_id, user_id), argument_checks.moment(at, "date_triggered")
 
@@ -116,7 +117,7 @@ def _requests(records: PlanRecords, event: WebhookEvent, key: Key, at: datetime)
 
 
 def _is_by(event: WebhookEvent, opened: Opened, user_id: str) -> bool:
-    """Whether an event is of the organisation and the user of a plan, as far as it says so."""
+    """Return whether an event is of the organisation and the user of a plan, as far as it says so."""
     actor, organisation = event.event.triggered_by.user, event.organisation_id
     return (not actor or _is_same(actor, user_id)) and (
         organisation is None or _is_same(organisation, opened.organisation_id)
@@ -124,7 +125,7 @@ def _is_by(event: WebhookEvent, opened: Opened, user_id: str) -> bool:
 
 
 def _may_be_of(lost: LostPlan, event: WebhookEvent, key: Key, at: datetime) -> bool:
-    """Whether a plan whose journal cannot be used may have caused an event, by the log and its copy."""
+    """Return whether a plan whose journal cannot be used may have caused an event, by the log and its copy."""
     organisation = event.organisation_id
     of = {(entry.get("who") or {}).get("organisation_id") for entry in lost.entries} - {None}
     if organisation is not None and of and not any(_is_same(organisation, str(one)) for one in of):
@@ -142,7 +143,7 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _bare(identity: str) -> str:
-    """An id in one spelling: webhooks may write a UUID with hyphens, and all else a prefix and 32 digits."""
+    """Return an id in one spelling: webhooks may write a UUID with hyphens, and all else a prefix and 32 digits."""
     for prefix in ("role_", "user_"):
         identity = identity.removeprefix(prefix)
     return identity.replace("-", "").lower()

@@ -113,7 +113,7 @@ class PlanRecords:
         """
         is_begun = any(entry["event"] in (BEGUN, RESUMED) for entry in self.entries)
         if self.damage is not None:
-            what = f"is damaged ({self.damage.message})"
+            what = f"is damaged ({self.damage.message.removesuffix('.')})"
         elif is_begun and not self.journal.events:
             what = "is missing"
         elif contradicts(self.entries, self.journal.state(), self.journal.heads):
@@ -150,8 +150,8 @@ class LostPlan:
     def damage(self) -> str:
         """What is wrong, and what to do."""
         return (
-            f"the journal of plan {self.name} {self.what}, so its result is not known. Restore a copy of "
-            f"plans/{self.digest}"
+            f"The journal of plan {self.name} {self.what}, so its result is not known. Restore a copy of "
+            f"plans/{self.digest}."
         )
 
     @property
@@ -225,7 +225,7 @@ def refuse_lost(state: StateDirectory, beginning: str) -> None:
 
 
 def _is_of(lost: LostPlan, folder: Path, here: Origin) -> bool:
-    """Whether a plan is of this organisation on this server, as far as its records show."""
+    """Return whether a plan is of this organisation on this server, as far as its records show."""
     begun = [entry for entry in lost.entries if entry["event"] in (BEGUN, RESUMED)]
     if begun:
         return any(
@@ -245,7 +245,7 @@ def _targets(folder: Path) -> frozenset[Key] | None:
 
 
 def _has_other_outline(folder: Path, entries: Entries) -> bool:
-    """Whether only an outline is left of the copy, and not the one of the log; older entries quote none."""
+    """Return whether only an outline is left of the copy, and not the one of the log; older entries quote none."""
     quoted = {entry.get(plan_copy.OUTLINE_SHA256) for entry in entries} - {None}
     outline = folder / plan_copy.OUTLINE
     if not quoted or (folder / plan_copy.PLAN).exists() or not outline.is_file():

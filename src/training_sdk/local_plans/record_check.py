@@ -73,7 +73,7 @@ class _Comparison:
     """The manifest of every pack that a journal or the log names."""
 
     def findings(self) -> list[RecordFinding]:
-        """Everything, plan by plan, then the packs."""
+        """Return all findings, plan by plan, then the packs."""
         found: list[RecordFinding] = []
         plans = {entry["plan_digest"] for entry in self.reading.before if _is_of_a_reset(entry)}
         for digest in sorted(plans | self.reading.journals.keys() | self.reading.damaged.keys()):
@@ -108,7 +108,7 @@ class _Comparison:
         yield from how_it_ended(plan)
 
     def _events_in_log(self, plan: PlanReading) -> Iterator[RecordFinding]:
-        """Every step that the log is told of is in it, unless what follows shows that the process was stopped there."""
+        """Find steps that the log lacks, unless the next step shows that the process was stopped there."""
         events = plan.journal.events
         for event, following in zip_longest(events, events[1:]):
             pack = event.pack if isinstance(event, EvidenceKept) else None
@@ -125,7 +125,7 @@ class _Comparison:
                 yield plan.fault(f"the journal of {plan.name} has {what!r}, and the audit log lacks it", pack)
 
     def _plan_copy(self, plan: PlanReading) -> Iterator[RecordFinding]:
-        """The copy of the plan is there until its last pack is purged, and what is in clear is of this plan."""
+        """Check that the copy of the plan is of this plan, and there until its last pack is purged."""
         names = {name for name in (PLAN, SEALED, OUTLINE) if (plan.folder / name).exists()}
         is_begun = plan.state.opened is not None
         if is_begun and not names & {PLAN, SEALED} and not self._is_purged(plan):
@@ -150,7 +150,7 @@ class _Comparison:
         yield from journal_planned(plan, copy)
 
     def _approvals(self, plan: PlanReading) -> Iterator[RecordFinding]:
-        """The approvals that the journal names are stored beside it until the last pack is purged."""
+        """Check that the approvals that the journal names are stored until the last pack is purged."""
         yield from approvals_quoted(plan)
         named = [
             event.approval
@@ -165,7 +165,7 @@ class _Comparison:
             )
 
     def _is_purged(self, plan: PlanReading) -> bool:
-        """Whether the last pack of a plan was purged, which takes the copy of the plan and its approvals with it."""
+        """Return whether the last pack of a plan was purged, and with it the copy of the plan and its approvals."""
         purges = [entry for entry in self.reading.after if entry.get("event") == PURGED]
         gone = {str(pack_of(entry).get("name")) for entry in purges}
         packs = {kept.pack for kept in plan.state.packs}
@@ -254,7 +254,7 @@ class _Comparison:
 
 
 def _log_in_events(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Every step in the log is in the journal, which is written first."""
+    """Find steps in the log that are not in the journal, which is written first."""
     for entry in plan.before:
         what = entry.get("event")
         if what in (BEGUN, RESUMED, KEPT) and not any(
@@ -267,7 +267,7 @@ def _log_in_events(plan: PlanReading) -> Iterator[RecordFinding]:
 
 
 def _shows_a_stop(following: Event) -> bool:
-    """Whether an event is the first after a process that was stopped: a new start, or being closed by a person."""
+    """Return whether an event is the first after a process was stopped: a new start, or closing by hand."""
     return isinstance(following, Opened | Resumed) or (
         isinstance(following, Closed) and following.reason is not None
     )

@@ -86,7 +86,7 @@ def journal_alike(plan: PlanReading) -> Iterator[RecordFinding]:
 
 
 def _ends_alike(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Evidence and the end are logged of the same place, and with the same reason and ticket, as a beginning."""
+    """Check that evidence and end have the server, reason and ticket of a beginning."""
     begun = [_facts(event, event) for event in plan.journal.events if isinstance(event, Opened)]
     for entry in plan.entries(KEPT, ENDED, STOPPED) if begun else ():
         logged = {name: _value(entry, name) for name in _OF_EVERY_ENTRY}
@@ -100,7 +100,7 @@ def _ends_alike(plan: PlanReading) -> Iterator[RecordFinding]:
 
 
 def _in_order(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Times go forward; a clock that was put back is no fault."""
+    """Note times that go back; a clock that was put back is no fault."""
     times = [moment for event in plan.journal.events if (moment := getattr(event, "at", None)) is not None]
     if any(later < earlier for earlier, later in pairwise(times)):
         yield plan.note(
@@ -201,7 +201,7 @@ def approvals_quoted(plan: PlanReading) -> Iterator[RecordFinding]:
 def _file_quoted(
     plan: PlanReading, name: str, quoted: set[Any], unseal: Unseal | None = None
 ) -> Iterator[RecordFinding]:
-    """A file, if it is there, has one of the digests that the log quotes; older entries quote none."""
+    """Check that a file, if it is there, has one of the digests that the log quotes; older entries quote none."""
     path = plan.folder / name
     known = quoted - {None}
     if not known or not path.is_file():
@@ -233,7 +233,7 @@ def how_it_ended(plan: PlanReading) -> Iterator[RecordFinding]:
 
 
 def _progress(plan: PlanReading) -> Iterator[RecordFinding]:
-    """The log ends as the journal does; how far a plan or proof came that is not at its end."""
+    """Check the end of the log, and note how far a plan or proof came that has not ended."""
     state = plan.state
     is_closed = bool(plan.entries(CLOSED))
     try:
@@ -254,7 +254,7 @@ def _progress(plan: PlanReading) -> Iterator[RecordFinding]:
 
 
 def _outcomes(plan: PlanReading, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
-    """Nobody may be counted as reset in the log who is not reset by the journal.
+    """Find more resets counted in the log than there are in the journal.
 
     A reset that is stopped between an answer and its entry in the journal knows more than the journal does.
     """
@@ -272,7 +272,7 @@ def _outcomes(plan: PlanReading, ends: Sequence[Entry]) -> Iterator[RecordFindin
 
 
 def _closed(plan: PlanReading, closed: Closed) -> Iterator[RecordFinding]:
-    """The log ends as the journal does; after that end no entry may have other outcomes."""
+    """Check that the log has the end of the journal, and no other outcomes after it."""
     what = ENDED if closed.reason is None else CLOSED
     matching = [number for number, entry in enumerate(plan.logged) if _is_end(entry, what, closed)]
     if not matching:
@@ -298,7 +298,7 @@ def _is_end(entry: Entry, what: str, closed: Closed) -> bool:
 
 
 def _report(plan: PlanReading, ends: Sequence[Entry], report: bytes) -> Iterator[RecordFinding]:
-    """The report is the one whose digest is in the log, unless the process was stopped between the two."""
+    """Check that the log has the digest of the report, unless the process was stopped between the two."""
     closed = plan.state.closed
     is_finished = closed is not None and closed.reason is None
     is_logged = bool(ends) and ends[-1].get("report_sha256") == hashlib.sha256(report).hexdigest()
@@ -323,7 +323,7 @@ def _report(plan: PlanReading, ends: Sequence[Entry], report: bytes) -> Iterator
 
 
 def _of_the_end(plan: PlanReading, saved: report_file.SavedReport, closed: Closed) -> Iterator[RecordFinding]:
-    """The report has the outcomes and the requests of the journal."""
+    """Check that the report has the outcomes and the requests of the journal."""
     counts = Counter(user.outcome.value for user in saved.users)
     if dict(counts) != _counts(closed.counts) or saved.plan_digest != plan.digest:
         yield plan.fault(f"the report of {plan.name} has other outcomes than the end of its journal")
@@ -354,7 +354,7 @@ def _unlogged_report(plan: PlanReading, saved: report_file.SavedReport) -> Recor
 
 
 def _counts(outcomes: object) -> dict[str, int]:
-    """Counts by outcome that are not 0; anything that is no count is left out."""
+    """Return the counts by outcome that are not 0; anything that is no count is left out."""
     if not isinstance(outcomes, Mapping):
         return {}
     return {str(name): number for name, number in outcomes.items() if type(number) is int and number}

@@ -162,7 +162,7 @@ class Reading:
 
 
 def at(entry: Entry) -> datetime | None:
-    """When an entry was made, if it says so."""
+    """Return the time of an entry, or None."""
     try:
         return datetime.fromisoformat(str(entry.get("at")))
     except ValueError:
@@ -187,13 +187,13 @@ def entries_of(event: Event, logged: Sequence[Entry]) -> list[Entry]:
 
 
 def pack_of(entry: Entry) -> Mapping[str, Any]:
-    """The pack that an entry names, or nothing."""
+    """Return the pack that an entry names; empty if it names none."""
     pack = entry.get("pack")
     return pack if isinstance(pack, dict) else {}
 
 
 def _entries(path: Path) -> list[Entry]:
-    """The entries that are whole; what is wrong with the others, ``AuditLog.verify`` says."""
+    """Return the entries that can be read; ``AuditLog.verify`` reports the others."""
     return [link.entry for link in check_chain(Lines(path).raw()) if link.entry is not None]
 
 
@@ -231,4 +231,4 @@ def _content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RecordsError(f"Cannot read {path}: {error.strerror or error}.") from error

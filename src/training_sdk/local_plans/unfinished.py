@@ -1,4 +1,4 @@
-"""A plan whose application has begun and has not come to its end: what its journal says, and what to do."""
+"""A plan whose application has begun and has not ended: its report by the journal, and what to do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from training_sdk.resets.safeguards import Safeguards
 
 @frozen
 class Unfinished:
-    """What is known of an application that was cut short, or is under way; numbers count people once per course."""
+    """The state of an application that was cut short, or is under way; numbers count people once per course."""
 
     report: ResetReport
     """The outcomes as the journal has them. ``finished_at`` is the time of its last step."""
@@ -42,9 +42,9 @@ class Unfinished:
     requests: int
     """Requests that were sent."""
     people_sent: frozenset[Key]
-    """Who was in them."""
+    """The people in them."""
     unknown: int
-    """People of whom it is not known whether they were reset."""
+    """People whose result is uncertain."""
     left: int
     """People who are still to be sent; also those whose request was refused, which ``resume`` sends again."""
     under_way: str | None
@@ -57,7 +57,7 @@ class Unfinished:
     server_side: bool = False
     """The request was the one for everyone of a course."""
     refused_with: str | None = None
-    """Who was to be refused, in a proof that is about that."""
+    """The user who was to be refused, in a proof of refusals."""
     is_closed_by_log: bool = False
     """A person closed it by the audit log, and was stopped before the journal had its end."""
 
@@ -68,14 +68,14 @@ class Unfinished:
 
     @property
     def settled(self) -> int:
-        """People who were sent and of whom it is known what became of them."""
+        """People who were sent and whose result is known."""
         return self.sent - self.unknown
 
     @property
     def advice(self) -> str:
         """What to do."""
         if self.under_way:
-            return f"Wait: {self.under_way} is applying it at the moment."
+            return f"Wait: {self.under_way} is applying it now."
         digest = self.report.plan.short_digest
         reached = self.report.reached_others
         if self.is_closed_by_log:
@@ -100,14 +100,14 @@ class Unfinished:
         if self.unknown and self.settled_at is not None:
             steps.append(f"What became of the unknown is certain from {minute_text(self.settled_at)} on.")
         if not self.unknown and not self.has_expired:
-            steps.append(f"If the people left have moved since, {close}, and plan again.")
+            steps.append(f"If the progress of the people left has changed since, {close}, and plan again.")
         if self.has_expired:
             steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
         return " ".join(steps)
 
     @property
     def _look_again(self) -> str:
-        """How to go on with a proof whose request was sent."""
+        """The advice for a proof whose request was sent."""
         when = "" if self.settled_at is None else f", not before {minute_text(self.settled_at)}"
         plan, refused = self.report.plan, self.refused_with
         command = prove_command(plan, server_side=self.server_side, refused_with=refused)
@@ -116,7 +116,7 @@ class Unfinished:
 
     @property
     def so_far(self) -> str:
-        """How many were sent, and what is left."""
+        """A summary: how many were sent, and what is left."""
         sent = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
         return f"{sent}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}."
 
@@ -131,7 +131,7 @@ class Unfinished:
 
 
 def prove_command(plan: ResetPlan, *, server_side: bool, refused_with: str | None = None) -> str:
-    """What looks again what the proof with this plan did, to be pasted into a shell."""
+    """Return the command that looks again at the effect of the proof with this plan."""
     whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
     if refused_with is not None:
         whom += ["--refused-with", refused_with]
@@ -140,7 +140,7 @@ def prove_command(plan: ResetPlan, *, server_side: bool, refused_with: str | Non
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether applying a plan has begun, by its folder; also where its records are damaged, which reading them says."""
+    """Return whether applying a plan has begun, by its folder; True also if its records are damaged."""
     try:
         return (folder / report_file.REPORT).is_file() or bool(read_journal(folder))
     except RecordsDamagedError:
@@ -148,7 +148,7 @@ def has_begun(folder: Path) -> bool:
 
 
 def find_begun(state: StateDirectory, digest: str) -> Path | None:
-    """The folder of the plan whose digest begins so, if applying it has begun; None if there is none.
+    """Return the folder of the plan whose digest begins so, if applying it has begun; None if there is none.
 
     Raises InvalidArgumentError if there is more than one, RecordsDamagedError if only the audit log knows of it.
     """
@@ -168,7 +168,7 @@ def report_in(
     *,
     unseal: Unseal | None = None,
 ) -> tuple[ResetReport, Unfinished | None]:
-    """The report in the folder of a plan that has begun; before its end, what the journal says in its place.
+    """Return the report of a plan that has begun; before its end, the report by its journal.
 
     ``plan`` is the plan with names where its copy there is sealed or purged; ``unseal`` opens a sealed approval. A
     report that was written before the last step would not be up to date. So with a plan that was closed by hand.
@@ -252,7 +252,7 @@ def report_of(
     *,
     unseal: Unseal | None = None,
 ) -> ResetReport:
-    """The report of an application that has begun, as its journal has it; it ends with the last step."""
+    """Return the report of an application that has begun, as its journal has it; it ends with the last step."""
     found = journal.state()
     kept = read_plan_copy(folder) if plan is None else plan
     safeguards = Safeguards(processing_time=journal_processing_time(found))
@@ -269,12 +269,12 @@ def _applied_by(events: Sequence[Event]) -> str:
 
 
 def _last(events: Sequence[Event]) -> datetime:
-    """When the last step was noted; two kinds of events bear no time."""
+    """Return the time of the last step; two kinds of events have no time."""
     return [event.at for event in events if not isinstance(event, Intent | SkippedUsers)][-1]
 
 
 def _sent(events: Sequence[Event]) -> frozenset[Key]:
-    """Whoever was in a request that was sent."""
+    """Return the people who were in a request that was sent."""
     people: dict[int, Intent] = {}
     sent: set[Key] = set()
     for event in events:

@@ -1,6 +1,7 @@
 """The audit log: who did what to whom, when and why; every entry holds the hash of the one before.
 
-What it proves and what it cannot is said in the documentation, on the page about keeping records.
+Here is also its export, and its comparison with the journal of a plan. The page about keeping records says what the
+log proves and what it cannot.
 """
 
 from __future__ import annotations
@@ -53,22 +54,22 @@ PLAIN = (
     "approval",
 )
 APPROVER = "approver"
-"""Who approved, by name and id: looked up for the export, and not part of the entry or of its hash."""
+"""The approver by name and id: looked up for the export, and not part of the entry or of its hash."""
 COLUMNS = ("line", "n", "at", "event", *WHO, *PLAIN, APPROVER, "other", "prev", "hash", "fault")
 Lookup: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 
 
 def export_text(links: Iterable[Link], format: Format, approver: Lookup) -> str:
-    """The whole export as text."""
+    """Return the whole export as text."""
     if format == "csv":
         return _csv(links, approver)
     if format == "json":
         return _json(links, approver)
-    raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}")
+    raise InvalidArgumentError(f"format must be 'csv' or 'json', not {format!r}.", argument="format")
 
 
 def file_bytes(text: str, format: Format) -> bytes:
-    """The bytes of a file with an export. CSV begins with a byte order mark, without which Excel shows no umlauts."""
+    """Return the bytes of a file with an export; CSV begins with a byte order mark, by which Excel knows UTF-8."""
     return text.encode("utf-8-sig" if format == "csv" else "utf-8", "backslashreplace")
 
 
@@ -102,19 +103,19 @@ def _row(link: Link) -> Mapping[str, Any]:
 
 
 def cell(value: object) -> str:
-    """A value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
+    """Return a value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
     if value is None:
         return ""
     return text_cell(value) if isinstance(value, str) else json_cell(value)
 
 
 WAIT_SECONDS = 10.0
-"""How long one process waits for another that is writing an entry, which takes milliseconds."""
+"""Seconds that one process waits for another to write an entry, which takes milliseconds."""
 
 
 @frozen
 class Quoted:
-    """The head of the log as something else quotes it, such as the manifest of an evidence pack."""
+    """A head of the log that is stored elsewhere, such as in the manifest of an evidence pack."""
 
     name: str
     head: Head
@@ -122,7 +123,7 @@ class Quoted:
 
 @frozen
 class Finding:
-    """Something that verifying the log found; where ``is_note``, it is no sign that anybody changed it."""
+    """A result of verifying the log; where ``is_note``, it is no sign of a change."""
 
     message: str
     line: int | None = None
@@ -155,14 +156,14 @@ class AuditLog:
         return head_of(entry)
 
     def head(self) -> Head:
-        """Where the log ends: number and hash of its last entry.
+        """Return the end of the log: number and hash of its last entry.
 
         Kept elsewhere, it tells later whether the log still holds all that it held.
         """
         return self._head(Lines(self.path))
 
     def verify(self, packs: Iterable[Quoted] = ()) -> tuple[Finding, ...]:
-        """Everything that is wrong with the log; empty if nothing is.
+        """Return everything that is wrong with the log; empty if nothing is.
 
         Altered, missing, repeated, moved and inserted lines; and, by the heads that ``packs`` quote, an end that was
         cut off, or a log that was written anew.
@@ -180,7 +181,7 @@ class AuditLog:
         found += [finding for each in quoted if (finding := _compared_with_log(each, hashes, last))]
         torn = Lines(self.path).torn()
         if torn:
-            rest = f"{torn} bytes stand behind the last entry: a write that was interrupted"
+            rest = f"{torn} bytes follow the last entry: a write that was interrupted"
             found.append(Finding(rest, is_note=True))
         return tuple(found)
 
@@ -191,7 +192,7 @@ class AuditLog:
         until: datetime | None = None,
         plan_digest: str | None = None,
     ) -> tuple[Mapping[str, Any], ...]:
-        """The entries from ``since`` on, before ``until`` (aware), of one plan or of all.
+        """Return the entries from ``since`` on, before ``until`` (aware), of one plan or of all.
 
         Raises RecordsDamagedError, with the line, if the log is not as it was written; ``verify`` tells everything.
         """
@@ -206,7 +207,7 @@ class AuditLog:
         )
 
     def manifests(self, *, pass_over: bool = False) -> Mapping[str, str]:
-        """The SHA-256 of the manifest of every evidence pack that the log knows, by the pack's name.
+        """Return the SHA-256 of the manifest of every evidence pack that the log knows, by the pack's name.
 
         Raises RecordsDamagedError if the log is not as it was written, unless told to ``pass_over`` altered lines.
         """
@@ -218,18 +219,18 @@ class AuditLog:
         }
 
     def _unaltered(self) -> Iterator[Mapping[str, Any]]:
-        """The lines that are, each by itself, as they were written."""
+        """Return the lines that are, each by itself, as they were written."""
         return (entry for _, line in Lines(self.path).raw() if (entry := intact_entry(line)) is not None)
 
     def approver_of(self, entry: Mapping[str, Any]) -> str | None:
-        """Who approved what an entry is about: name and id, or the id alone once the approval is sealed or purged.
+        """Return who approved what an entry is about: name and id; the id alone if the approval is sealed or purged.
 
         The log holds ids only. Names are looked up in the approvals beside the log, in ``plans/``.
         """
         return self.approvers()(entry)
 
     def approvers(self, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
-        """The function ``approver_of`` for many entries; ``unseal`` opens approvals that are sealed."""
+        """Return the function ``approver_of`` for many entries; ``unseal`` opens approvals that are sealed."""
         return approvers(self.path.parent / "plans", unseal)
 
     def export(
@@ -274,7 +275,7 @@ class AuditLog:
 
 
 def os_user() -> str:
-    """The name of this process's user, from the system and not from the environment where there is a choice."""
+    """Return the name of this process's user, from the system and not from the environment where there is a choice."""
     if sys.platform == "win32":
         with suppress(ImportError, KeyError, OSError):  # a service may run without USERNAME
             return getpass.getuser()
@@ -313,7 +314,9 @@ def _at(entry: Mapping[str, Any]) -> datetime:
 
 def _utc(moment: datetime, name: str) -> datetime:
     if moment.tzinfo is None:
-        raise InvalidArgumentError(f"{name} must be a time with a time zone, such as datetime.now(UTC)")
+        raise InvalidArgumentError(
+            f"{name} must be a time with a time zone, such as datetime.now(UTC).", argument=name
+        )
     return argument_checks.in_utc(moment)
 
 
@@ -325,18 +328,18 @@ CLOSED = "plan closed"
 PROOF_FAILED = "proof failed"
 PURGED, COPY_PURGED = "evidence purged", "plan copy purged"
 JOURNAL = "journal"
-"""Where an entry quotes the head of the journal."""
+"""The field of an entry that quotes the head of the journal."""
 
 
 def counted(entry: Mapping[str, Any], standing: Standing) -> int:
-    """How many people an entry counts who stand so."""
+    """Return how many people an entry counts with this state."""
     outcomes = entry.get("outcomes")
     number = outcomes.get(standing.value) if isinstance(outcomes, Mapping) else None
     return number if type(number) is int else 0
 
 
 def unseen_in_proof(entries: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """Course and user id of people whose reset was accepted, and whom a failed proof did not see at 0 %."""
+    """Return course and user id of people whose reset was accepted, and whom a failed proof did not see at 0 %."""
     failed = [entry for entry in entries if entry["event"] == PROOF_FAILED]
     if not failed:
         return frozenset()
@@ -347,7 +350,7 @@ def unseen_in_proof(entries: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str
 
 
 def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:
-    """Whether an entry quotes another journal than the one with these heads; older entries quote none."""
+    """Return whether an entry quotes another journal than the one with these heads; older entries quote none."""
     quoted = entry.get(JOURNAL)
     if not isinstance(quoted, Mapping):
         return False
@@ -358,7 +361,7 @@ def quotes_other(entry: Mapping[str, Any], heads: Sequence[Head]) -> bool:
 
 
 def contradicts(entries: Sequence[Mapping[str, Any]], state: JournalState, heads: Sequence[Head]) -> bool:
-    """Whether these entries about a plan contradict its journal: it was changed, lost or shortened.
+    """Return whether these entries about a plan contradict its journal: it was changed, lost or shortened.
 
     In an honest directory each entry follows its event, so the entries must be read before the journal.
     """

@@ -1,4 +1,4 @@
-"""Entries that hang together: each holds the hash of the one before, so none can be changed or taken out unseen."""
+"""Append-only files of JSON lines, and their hash chain: each entry holds the hash of the one before."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ class Lines:
         return self._length
 
     def raw(self) -> Iterator[tuple[int, bytes]]:
-        """The whole lines as they stand, newline included, and their numbers from 1."""
+        """Return the complete lines as bytes, newline included, and their numbers from 1."""
         with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
                     yield number, line
 
     def read(self) -> tuple[dict[str, Any], ...]:
-        """Everything in the file. A file that does not exist yet is empty."""
+        """Return all entries of the file; none if it does not exist yet."""
         return tuple(decode_line(line, self.path, number) for number, line in self.raw())
 
     def last(self) -> tuple[int, bytes] | None:
-        """The byte at which the last whole line begins, and that line, without reading what is before it."""
+        """Return the byte at which the last whole line begins, and that line, without reading what is before it."""
         with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
             end = _end_of_lines(file.fileno())
             if end:
@@ -64,14 +64,14 @@ class Lines:
         return None
 
     def torn(self) -> int:
-        """How many bytes stand behind the last whole line: the rest of a write that a crash cut short."""
+        """Return how many bytes follow the last complete line: the rest of a write that a crash cut short."""
         with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
             return os.fstat(file.fileno()).st_size - _end_of_lines(file.fileno())
         return 0
 
     @contextmanager
     def writing(self) -> Iterator[Self]:
-        """Be the one writer for as long as the block runs."""
+        """Be the only writer while the block runs."""
         with locked(self.path, self.wait):
             with storage.writing(self.path):
                 self._file, self._process = self._open(), os.getpid()
@@ -86,7 +86,7 @@ class Lines:
         if self._process != os.getpid():
             raise RecordsLockedError(
                 f"{self.path} is being written by process {self._process}, from which this one was forked. Nothing was "
-                "written or sent here. Let that process go on, and do this in it alone"
+                "written or sent here. Continue in that process only."
             )
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -107,7 +107,7 @@ class Lines:
         with storage.writing(self.path):
             if os.fstat(file).st_size != self._length:
                 raise RecordsDamagedError(
-                    f"{self.path} was modified by another process. Nothing was added; open it again"
+                    f"{self.path} was modified by another process. Nothing was added. Open it again."
                 )
             try:
                 storage.write_all(file, line)
@@ -137,21 +137,21 @@ class Lines:
 
 
 def encode_line(entry: Mapping[str, Any]) -> bytes:
-    """One line: canonical JSON (keys in order, no spaces, ASCII) and a newline."""
+    """Return one line: canonical JSON (keys in order, no spaces, ASCII) and a newline."""
     return canonical(entry) + b"\n"
 
 
 def canonical(value: Any) -> bytes:
-    """The one way in which a value is written: what is hashed is what stands in the file."""
+    """Return the only serialization of a value: the bytes that are hashed are the bytes in the file."""
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"this cannot be kept, since it is not plain JSON: {error}") from None
+        raise InvalidArgumentError(f"The entry must be plain JSON: {error}. Nothing was written.") from None
     return text.encode("ascii")
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The object in a line, or None if there is none."""
+    """Return the object in a line, or None if there is none."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
@@ -160,7 +160,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 
 def decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    """The object in a line. Raises RecordsDamagedError, naming the place."""
+    """Return the object in a line. Raises RecordsDamagedError, naming the place."""
     entry = parse_line(line)
     if entry is None:
         raise damaged_line(path, number, "it holds no JSON object")
@@ -168,9 +168,9 @@ def decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 
 def damaged_line(path: Path, number: int, why: str) -> RecordsDamagedError:
-    """The error that names a line which is not what was written."""
+    """Return the error for a line that is not what was written."""
     return RecordsDamagedError(
-        f"{path}, line {number}, is not what was written: {why}. Keep the file, and restore a copy"
+        f"{path}, line {number}, is not what was written: {why}. Keep the file, and restore a copy."
     )
 
 
@@ -181,7 +181,7 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RecordsError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def _end_of_lines(file: int) -> int:
@@ -189,7 +189,7 @@ def _end_of_lines(file: int) -> int:
 
 
 def _after_newline(file: int, end: int) -> int:
-    """Where the line begins that goes on at ``end``: behind the newline before it, or at 0."""
+    """Return where the line begins that continues at ``end``: after the newline before it, or at 0."""
     while end:
         start = max(0, end - BLOCK)
         newline = _block(file, start, end).rfind(b"\n")
@@ -221,7 +221,7 @@ START = Head(0, "0" * 64)
 
 @frozen
 class Link:
-    """One line of a chain: what it says, if it can be read, and what is wrong with it or with its place."""
+    """One line of a chain: its entry, if it can be read, and its fault."""
 
     line: int
     entry: Mapping[str, Any] | None
@@ -229,21 +229,21 @@ class Link:
 
 
 def next_entry(facts: Mapping[str, Any], after: Head) -> dict[str, Any]:
-    """The entry that says this and follows that head."""
+    """Return the entry with these facts that follows that head."""
     taken = [name for name in RESERVED if name in facts]
     if taken:
-        raise InvalidArgumentError(f"{', '.join(taken)} cannot be said in an entry: the chain sets it")
+        raise InvalidArgumentError(f"{', '.join(taken)} must not be in an entry: the chain sets it.")
     entry = {**facts, "n": after.n + 1, "prev": after.hash}
     return {**entry, "hash": _digest(entry)}
 
 
 def head_of(entry: Mapping[str, Any]) -> Head:
-    """The head of a chain that ends with this entry."""
+    """Return the head of a chain that ends with this entry."""
     return Head(entry["n"], entry["hash"])
 
 
 def check_chain(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
-    """Every line of a chain, with what is wrong with it. After a fault it goes on from where the line says it is."""
+    """Return every line of a chain with its fault; after a fault, checking continues from the line's own number."""
     before: Head | None = START
     for number, line in lines:
         entry = intact_entry(line)
@@ -258,7 +258,7 @@ def check_chain(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
 
 
 def intact_entry(line: bytes) -> dict[str, Any] | None:
-    """The entry in a line if it is, byte for byte, what was written; else None."""
+    """Return the entry in a line if it is, byte for byte, what was written; else None."""
     entry = parse_line(line)
     if entry is None or type(entry.get("n")) is not int or type(entry.get("prev")) is not str:
         return None

@@ -1,4 +1,4 @@
-"""What a journal is made of: the events of one application of a plan, in the order in which they happened."""
+"""The events of a journal: the steps of one application of a plan, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import frozen
 
 @frozen
 class WavesKept:
-    """How the requests were to be spread over time, as plain data."""
+    """The planned waves of the requests, as plain data."""
 
     size: int
     every_seconds: float
@@ -22,7 +22,7 @@ class WavesKept:
 
 @frozen
 class ApprovalKept:
-    """Who approved, by id; the approval itself, with name and signature, is kept beside the journal.
+    """The approver, by id; the approval itself, with name and signature, is stored beside the journal.
 
     ``kind`` is ``"signed"`` if the signature was verified, else ``"procedural"``.
     """
@@ -37,7 +37,7 @@ class ApprovalKept:
 
 @frozen
 class Opened:
-    """An application began; the first event of a journal, and again whenever one began anew with nothing sent."""
+    """An application began; the first event of a journal, and again whenever it began again with nothing sent."""
 
     at: datetime
     nonce: str
@@ -59,12 +59,12 @@ class Opened:
     accept_missing_lessons: bool = False
     """Older journals do not hold it."""
     processing_seconds: float | None = None
-    """For how long the service may work on what it has accepted; older journals do not hold it."""
+    """The longest that the service may work on what it has accepted; older journals do not hold it."""
 
 
 @frozen
 class Resumed:
-    """An application that had sent something went on, as this user from here on."""
+    """An application that had sent requests was resumed, by this user."""
 
     at: datetime
     applied_by: str
@@ -87,7 +87,7 @@ class EvidenceKept:
 
 @frozen
 class SkippedUsers:
-    """These people are left alone, each for a coded reason."""
+    """These people are skipped, each for a coded reason."""
 
     course_id: str
     codes: Mapping[str, str]
@@ -95,7 +95,7 @@ class SkippedUsers:
 
 @frozen
 class Intent:
-    """A request is about to be made ready; nothing of it has been sent."""
+    """A request is about to be built; nothing of it has been sent."""
 
     chunk: int
     course_id: str
@@ -169,7 +169,7 @@ class Lost:
 
 @frozen
 class ReadBack:
-    """What reading back showed of people whose fate was open: ``applied``, ``not applied`` or ``unknown``."""
+    """The results of reading back uncertain people: ``applied``, ``not applied`` or ``unknown``."""
 
     at: datetime
     chunk: int
@@ -182,12 +182,12 @@ class ReadBack:
 
 @frozen
 class Closed:
-    """The application has come to its end; nothing is left to be resumed."""
+    """The application has ended; nothing is left to be resumed."""
 
     at: datetime
     counts: Mapping[str, int]
     reason: str | None = None
-    """Why a person closed it before its end; None where it came to its end."""
+    """The reason of closing it by hand; None if it ended by itself."""
 
 
 Event: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Which requests may still be on their way: sent, not known to be refused, and not read back late enough."""
+"""Requests in flight: sent, not known to be refused, and not read back late enough; and how late a service may be."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
 from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState
 
 LAG = timedelta(hours=2)
-"""How old the feed of a live service may be (published)."""
+"""The oldest that the feed of a live service may be (published)."""
 MARGIN = timedelta(minutes=15)
 """Added to it, for a warehouse that is late."""
 PROCESSING_TIME = timedelta(hours=1)
-"""For how long a service may work on what it has accepted, unless the safeguards or a proof say more (assumed)."""
+"""The longest that a service works on an accepted request, unless the safeguards or a proof set more (assumed)."""
 
 
 LONGEST_PROCESSING_TIME = timedelta(days=366)
@@ -53,21 +53,21 @@ class RequestInFlight:
     by: str
     """The user whose token it carried."""
     wait: timedelta
-    """After which nobody expects it to arrive or to be worked on any more, nor the feed to show what was before it."""
+    """The time after which the request is done, and the feed shows its effect."""
 
     @property
     def settled_at(self) -> datetime:
-        """From when on reading back tells the truth about it."""
+        """The time from which on reading back shows its effect."""
         return self.sent_at + self.wait
 
 
 @frozen
 class RequestsInFlight:
-    """All of them in one journal."""
+    """All requests of one journal that may still be in flight."""
 
     all: tuple[RequestInFlight, ...]
     read_at: Mapping[Key, datetime]
-    """When each person was read back last."""
+    """The time of the last reading back of each person."""
     wait: timedelta
     _by_person: Mapping[Key, Sequence[RequestInFlight]]
 
@@ -75,7 +75,7 @@ class RequestsInFlight:
     def of(
         cls, events: Sequence[Event], state: JournalState, processing_time: timedelta | None = None
     ) -> RequestsInFlight:
-        """From what a journal holds; a longer ``processing_time`` than that of the journal counts."""
+        """Return the requests in flight by a journal; a longer ``processing_time`` than that of the journal counts."""
         wait = waiting_time(max(journal_processing_time(state), processing_time or timedelta(0)))
         sent: dict[int, tuple[datetime, str]] = {}
         read: dict[Key, datetime] = {}
@@ -103,30 +103,30 @@ class RequestsInFlight:
         return cls(found, read, wait, by_person)
 
     def latest(self, *people: Key) -> RequestInFlight | None:
-        """The one that was sent last of those that named any of these people."""
+        """Return the request that was sent last of those that named any of these people."""
         holding = (one for key in people for one in self._by_person.get(key, ()))
         return max(holding, key=lambda one: one.sent_at, default=None)
 
     def since(self, person: Key) -> Since | None:
-        """Between which requests somebody may have been reset; None if nothing was sent for them."""
+        """Return between which requests a person may have been reset; None if none was sent for them."""
         sent = [one.sent_at for one in self._by_person.get(person, ())]
         return Since(min(sent), max(sent)) if sent else None
 
     def settled_at(self, *people: Key) -> datetime | None:
-        """From when on reading back tells the truth about these people; None if nothing was sent for them."""
+        """Return from when on reading back shows the truth about these people; None if none was sent for them."""
         latest = self.latest(*people)
         return None if latest is None else latest.settled_at
 
     def of_request(self, number: int, person: Key) -> RequestInFlight | None:
-        """The one of this request, if it named somebody and is not known to have been refused."""
+        """Return the request with this number, if it named the person and is not known to have been refused."""
         return next((one for one in self._by_person.get(person, ()) if one.chunk.number == number), None)
 
     def has_accepted(self, person: Key) -> bool:
-        """Whether the service has accepted a request that named somebody: such people are never sent again by it."""
+        """Return whether the service has accepted a request that named a person: such people are never sent again."""
         return any(one.chunk.is_accepted for one in self._by_person.get(person, ()))
 
     def open(self, person: Key, now: datetime | None) -> tuple[RequestInFlight, ...]:
-        """Those that may yet reach somebody, as far as is known at this time (None: at any time)."""
+        """Return the requests that may still reset a person, as far as is known at this time (None: at any time)."""
         read_at = self.read_at.get(person)
         return tuple(
             one
@@ -142,5 +142,5 @@ def journal_processing_time(state: JournalState) -> timedelta:
 
 
 def minute_text(moment: datetime) -> str:
-    """A moment in a message, rounded up to the minute."""
+    """Return a moment in a message, rounded up to the minute."""
     return f"{moment + _NEARLY_A_MINUTE:%Y-%m-%d %H:%M} UTC"

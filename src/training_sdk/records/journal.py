@@ -1,4 +1,4 @@
-"""The journal of one plan: every step of its application, on the disk before the next one is taken."""
+"""The journal of one plan: every step of its application, on the disk before the next step."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class _Write:
 
 @define
 class Journal:
-    """The journal of one plan, held by this process alone until it is closed."""
+    """The journal of one plan, locked by this process until it is closed."""
 
     _lines: Lines
     _held: ExitStack
@@ -137,7 +137,7 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path) -> Journal:
-        """Take the journal in a plan's folder, new or as it was left.
+        """Open and lock the journal in a plan's folder; it is created if there is none.
 
         Raises RecordsLockedError, naming the process that has it, and RecordsDamagedError with file and line.
         """
@@ -152,7 +152,7 @@ class Journal:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that has been noted."""
+        """All events of the journal."""
         self._catch_up()
         return tuple(self._events)
 
@@ -163,7 +163,7 @@ class Journal:
         return tuple(self._heads)
 
     def state(self) -> JournalState:
-        """What has become of the application so far, as it stands now."""
+        """Return the state of the application after the last event."""
         self._catch_up()
         return self._state.copy()
 
@@ -174,9 +174,9 @@ class Journal:
     def note(self, event: Event) -> None:
         """Write an event; it is on the disk when this returns.
 
-        Raises RecordsError, before anything is written, where it cannot follow what the journal says: above all
-        where it would send somebody who was reset, or of whom that is not known. Raises RecordsUnwritableError where
-        it cannot be kept, and then the journal is as it was.
+        Raises RecordsError, before anything is written, if the event cannot follow those before it: above all if it
+        would send a person who was reset, or whose result is unknown. Raises RecordsUnwritableError if it cannot be
+        written, and then the journal is unchanged.
         """
         self._catch_up()
         after = self._heads[-1] if self._heads else START
@@ -188,7 +188,7 @@ class Journal:
             self._write = None  # nothing has changed
             name = _NAMES[type(event)]
             raise RecordsError(
-                f"{self._lines.path} cannot say {name!r} now: {sentence(str(error))} Nothing was noted"
+                f"{self._lines.path} must not have {name!r} now: {sentence(str(error))} Nothing was written."
             ) from None
         self._lines.append(entry)
         self._events.append(event)
@@ -196,7 +196,7 @@ class Journal:
         self._write = None
 
     def _catch_up(self) -> None:
-        """Bring what is held in memory to what is on the disk, after a write that failed or was interrupted."""
+        """Update the memory from the disk after a write that failed or was interrupted."""
         write = self._write
         if write is None:
             return
@@ -207,7 +207,7 @@ class Journal:
         self._write = None
 
     def close(self) -> None:
-        """Let go of it; another process may take it then."""
+        """Release the journal; another process may open it then."""
         self._held.close()
 
     def __enter__(self) -> Self:

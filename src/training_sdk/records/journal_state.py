@@ -1,7 +1,7 @@
-"""What a journal amounts to: pure, and strict about what may follow what.
+"""The state of an application, computed from the events of its journal; pure, and strict about their order.
 
-A plan may reset a person once. So no request may be made ready that names somebody who was reset, or of whom it is
-not known: the fold refuses such an event, before anything could be sent.
+A plan may reset a person once. So no request may name a person who was reset, or whose result is unknown: such an
+event is refused before anything could be sent.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class ChunkFate(StrEnum):
 
 
 class Standing(StrEnum):
-    """How one person stands in the application of a plan."""
+    """The state of one person in the application of a plan."""
 
     UNSENT = "unsent"
     """Not sent, or read back and seen not to have been reset."""
     REFUSED = "refused"
     """Sent, and known to have had no effect."""
     UNKNOWN = "unknown"
-    """Sent, and nobody can say: to be read back before anything else."""
+    """Sent, and the result is uncertain: to be read back before anything else."""
     RESET = "reset"
     SKIPPED = "skipped"
 
@@ -77,7 +77,7 @@ class Chunk:
     is_doubtful_refusal: bool = False
     """It was refused, and may have been carried out in part before."""
     is_accepted: bool = False
-    """It was answered with a 2xx, whatever else of the answer could be read."""
+    """It was answered with a 2xx, even if the rest of the answer could not be read."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom it names as well, and who cannot be reset."""
     refusal: int | None = None
@@ -109,7 +109,7 @@ class Chunk:
 
 
 def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
-    """How many people more than a request was about an answer counts.
+    """Return how many people an answer counts beyond those that the request was about.
 
     A call for everyone may count all people on the course, also those who had nothing to reset.
     """
@@ -118,20 +118,20 @@ def counted_besides(count: int | None, named: int, in_course: int | None) -> int
 
 @define
 class JournalState:
-    """What has become of an application so far. Nobody who stands nowhere in it has been sent."""
+    """The state of an application so far. Users absent from ``users`` have not been sent."""
 
     opened: Opened | None = None
     packs: tuple[EvidenceKept, ...] = ()
     chunks: dict[int, Chunk] = field(factory=dict)
     users: dict[Key, Standing] = field(factory=dict)
     last: dict[Key, int] = field(factory=dict)
-    """The latest request that named each person: what became of an earlier one is settled."""
+    """The latest request that named each person; an earlier one is resolved."""
     codes: dict[Key, str] = field(factory=dict)
     """Why each skipped person was skipped."""
     closed: Closed | None = None
     has_sent: bool = False
     processing_seconds: float | None = None
-    """For how long the service may work on what it has accepted, at most; None in older journals."""
+    """The longest that the service may work on what it has accepted; None in older journals."""
     reached_others: int = 0
     """How many people outside the plan may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ class JournalState:
     """When an answer last counted more people than its request named."""
 
     def copy(self) -> JournalState:
-        """The same, which no later event changes."""
+        """Return a copy that later events do not change."""
         return evolve(
             self,
             chunks=dict(self.chunks),
@@ -155,16 +155,16 @@ class JournalState:
         return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
 
     def fate(self, chunk: int) -> ChunkFate:
-        """How far a request came; ``PLANNED`` if the journal does not know it."""
+        """Return how far a request came; ``PLANNED`` if the journal does not know it."""
         return self.chunks[chunk].fate if chunk in self.chunks else ChunkFate.PLANNED
 
     def standing(self, course_id: str, user_id: str) -> Standing:
-        """How one person stands."""
+        """Return the state of one person."""
         return self.users.get((course_id, user_id), Standing.UNSENT)
 
     @property
     def to_read_back(self) -> tuple[Chunk, ...]:
-        """The requests with people of whom it is not known whether they were reset."""
+        """The requests with people whose result is uncertain."""
         return tuple(
             chunk
             for chunk in self.chunks.values()
@@ -172,12 +172,12 @@ class JournalState:
         )
 
     def is_open(self, chunk: Chunk, user_id: str) -> bool:
-        """Whether it is this request of which it is not known whether it reset this person."""
+        """Return whether this is the person's latest request, and it is uncertain whether it reset them."""
         key = (chunk.course_id, user_id)
         return self.users[key] is Standing.UNKNOWN and self.last[key] == chunk.number
 
     def take(self, event: Event) -> None:
-        """Go one event further. Raises OutOfOrderError, and then nothing has changed."""
+        """Apply one event. Raises OutOfOrderError, and then nothing has changed."""
         _refuse_unless(self.closed is None, "the journal is closed: nothing can follow")
         _refuse_unless(self.opened is not None or isinstance(event, Opened), "a journal begins with 'opened'")
         match event:
@@ -287,7 +287,7 @@ class JournalState:
                 self._settle(chunk, Standing.UNKNOWN)
 
     def _is_sure(self, chunk: Chunk) -> bool:
-        """One call for everyone reaches whom the server takes for everyone, so only reading back tells."""
+        """Return whether the answer is enough; after a call for everyone, only reading back shows who was reset."""
         by_server = self.opened is not None and self.opened.server_side
         return chunk.count == chunk.named and not by_server
 
@@ -330,7 +330,7 @@ _VERDICTS: Mapping[str, Standing] = {
 
 
 def _was_accepted(event: Lost) -> bool:
-    """Whether a 2xx came, of which nothing could be read; older journals show it by the cause, or by their words."""
+    """Return whether a 2xx came that could not be read; older journals show it by the cause, or by the message."""
     if event.status is not None:
         return 200 <= event.status < 300
     return event.cause == "DecodingError" or (event.cause is None and _UNREADABLE in event.message)
@@ -341,7 +341,7 @@ _UNREADABLE = "with something unreadable"
 
 
 def fold(events: Iterable[Event]) -> JournalState:
-    """What these events amount to. Raises OutOfOrderError where one cannot follow those before it."""
+    """Return the state after these events. Raises OutOfOrderError if one cannot follow those before it."""
     state = JournalState()
     for event in events:
         state.take(event)

@@ -22,7 +22,7 @@ _KEPT_OF_USERS = (
 
 
 def outline_of(document: bytes) -> bytes:
-    """The file that stays in clear of a plan's document: without names, e-mails, external ids and scores.
+    """Return the file that stays in clear of a plan's document: without names, e-mails, external ids and scores.
 
     Raises ValueError, KeyError, TypeError, AttributeError or RecursionError if it is no plan.
     """
@@ -30,7 +30,7 @@ def outline_of(document: bytes) -> bytes:
 
 
 def outline(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plan's document says without names, e-mails, external ids and scores.
+    """Return a plan's document without names, e-mails, external ids and scores.
 
     Ids, states, dates, percent, number of lessons, titles, form and origin stay: enough to report, verify and compare.
     """
@@ -66,7 +66,7 @@ def delete_plan_copy(folder: Path) -> None:
 
 
 def outline_in(folder: Path) -> bytes:
-    """The outline of the copy in clear in a folder. Raises RecordsDamagedError if that is no plan."""
+    """Return the outline of the copy in clear in a folder. Raises RecordsDamagedError if that is no plan."""
     return _outline_of((folder / PLAN).read_bytes(), folder)
 
 

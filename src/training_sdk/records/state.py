@@ -1,4 +1,4 @@
-"""The state directory: where this user's journals, audit log, evidence and proofs are kept, closed to others."""
+"""The state directory: this user's journals, audit log, evidence and proofs, closed to other users."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import NoReturn
 from attrs import frozen
 from platformdirs import user_state_path
 
-from training_sdk._core.text import sentence
-from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError
+from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError, Remedy
 from training_sdk.records.storage import make_folder, writing
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
-ELSEWHERE = f"or name a directory of your own: {VARIABLE}"
-
-PERMANENT = (
+ELSEWHERE = f"or name a directory of your own: {VARIABLE}."
+PERMANENT = Remedy(
+    "state_dir",
     f"Or name a directory that stays, by state_dir=… or {VARIABLE}. Not below /tmp: other users share it, and it is "
-    "cleared, with the journals of resets whose result is still open"
+    "cleared, with the journals of resets whose result is still open.",
 )
+NO_HOME = Remedy("state_dir", f"Name a directory that stays, by state_dir=… or {VARIABLE}.")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -33,13 +33,13 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @frozen
 class StateDirectory:
-    """A directory that is the user's own (POSIX: mode 0700), and where in it each thing has its place."""
+    """A directory that only the user can enter (POSIX: mode 0700), and the paths in it."""
 
     path: Path
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory:
-        """The directory given, else ``TRAINING_SDK_STATE_DIR``, else the user's state directory; made 0700 if need be.
+        """Open the directory given, else ``TRAINING_SDK_STATE_DIR``, else the user's state directory; create it 0700.
 
         Raises RecordsUnsafeError where others can enter it or it is somebody else's, InvalidArgumentError where it
         is no path, and RecordsUnwritableError where it cannot be made.
@@ -53,7 +53,9 @@ class StateDirectory:
         with writing(chosen):
             _refuse_foreign_link(chosen)
         if chosen.exists() and not chosen.is_dir():
-            raise InvalidArgumentError(f"the state directory {chosen} is a file; move it away, {ELSEWHERE}")
+            raise InvalidArgumentError(
+                f"The state directory {chosen} is a file. Move it away, {ELSEWHERE}", argument="state_dir"
+            )
         make_folder(chosen)
         with writing(chosen):
             _refuse_open_to_others(chosen)
@@ -61,7 +63,7 @@ class StateDirectory:
 
     @classmethod
     def existing(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory | None:
-        """The same as ``open`` where the directory is there already; None, and nothing is made, where it is not."""
+        """Open the directory as ``open`` does if it exists; return None, and create nothing, if it does not."""
         chosen = _chosen(path)
         with _advised(), writing(chosen):
             is_there = chosen.exists()
@@ -69,7 +71,7 @@ class StateDirectory:
 
     @staticmethod
     def obstacle(path: str | os.PathLike[str] | None = None) -> Path | None:
-        """What keeps the same directory from being made, a file or a folder that cannot be written; None if nothing."""
+        """Return the file or read-only folder that prevents creating the directory; None if nothing does."""
         above = next(each for each in _chosen(path).parents if each.exists())
         return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above
 
@@ -80,7 +82,7 @@ class StateDirectory:
 
     @property
     def plans(self) -> Path:
-        """The folder that holds a folder for every plan; made when asked for."""
+        """The folder that holds a folder for every plan; created on first use."""
         return make_folder(self.path / "plans")
 
     @property
@@ -93,38 +95,40 @@ class StateDirectory:
 
     @property
     def evidence(self) -> Path:
-        """The folder that holds the evidence packs; made when asked for."""
+        """The folder that holds the evidence packs; created on first use."""
         return make_folder(self.path / "evidence")
 
     @property
     def proofs(self) -> Path:
-        """The folder of the proofs of a reset's format; made when asked for."""
+        """The folder of the proofs of a reset's format; created on first use."""
         return make_folder(self.path / "proofs")
 
     @property
     def budgets(self) -> Path:
-        """The folder of the request budgets that processes share; made when asked for."""
+        """The folder of the request budgets that processes share; created on first use."""
         return make_folder(self.path / "budgets")
 
     def plan_folder(self, digest: str) -> Path:
-        """The folder of one plan, with its journal; made when asked for. ``digest`` is ``plan.digest``, whole."""
+        """Return the folder of one plan, with its journal; it is created. ``digest`` is ``plan.digest``, whole."""
         return make_folder(self.plans / _checked(digest))
 
     def evidence_folder(self, digest: str, at: datetime) -> Path:
-        """Where an evidence pack of a plan belongs that is begun at this time (aware); it is not made here."""
+        """Return the folder for an evidence pack of a plan that is begun at this time (aware); it is not created."""
         if at.tzinfo is None:
-            raise InvalidArgumentError("the time of an evidence pack names no time zone")
+            raise InvalidArgumentError("at must have a time zone.", argument="at")
         return self.evidence / f"{_checked(digest)[:16]}-{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
 
 
 def is_digest(value: object) -> bool:
-    """Whether this is the digest of a plan, whole."""
+    """Return whether this is the digest of a plan, whole."""
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _checked(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
-        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest: 64 hexadecimal digits are")
+        raise InvalidArgumentError(
+            f"digest must be 64 hexadecimal digits, not {digest[:80]!r}.", argument="digest"
+        )
     return digest
 
 
@@ -135,14 +139,18 @@ def _chosen(path: str | os.PathLike[str] | None) -> Path:
     name = VARIABLE if path is None else "the state directory"
     text: object = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str):
-        raise InvalidArgumentError(f"{name} must be a path, not {type(given).__name__}")
+        raise InvalidArgumentError(
+            f"{name} must be a path, not {type(given).__name__}.", argument="state_dir"
+        )
     if not text.strip() or "\0" in text:
-        raise InvalidArgumentError(f"{name} is empty or no path; leave it out for the usual place")
+        raise InvalidArgumentError(
+            f"{name} must not be empty. Leave it out for the default place.", argument="state_dir"
+        )
     return expanded(text, name).absolute()
 
 
 def usual_folder(find: Callable[..., Path]) -> Path | None:
-    """The SDK's folder in a user directory, such as ``platformdirs.user_state_path``; None without a home directory."""
+    """Return the SDK's folder in a user directory, by such as ``platformdirs.user_state_path``; None without a home."""
     with suppress(RuntimeError):
         path = find("training-sdk", appauthor=False)
         if path.is_absolute():  # an old platformdirs leaves "~": a folder of that name in the current one
@@ -151,53 +159,55 @@ def usual_folder(find: Callable[..., Path]) -> Path | None:
 
 
 def expanded(path: str, name: str) -> Path:
-    """The path with ``~`` replaced. Raises InvalidArgumentError, naming what holds it, where there is no such home."""
+    """Return the path with ``~`` replaced. Raises InvalidArgumentError, naming the setting, if that home is unknown."""
     with suppress(RuntimeError):
         found = Path(path).expanduser()
         if not path.startswith("~") or found.is_absolute():
             return found
     raise InvalidArgumentError(
         f"{name} is {path[:200]!r}, and this machine knows no home directory {Path(path).parts[0][:200]!r}. "
-        "Write the path in full",
+        "Write the path in full.",
         reason="NO_HOME",
+        argument=name,
     )
 
 
 def _refuse_homeless() -> NoReturn:
     raise InvalidArgumentError(
-        "this user has no home directory (HOME is not set to an absolute path, and the system names none), so there "
-        "is no usual place for journals, evidence and the audit log. Nothing was changed. Name a directory that stays, "
-        f"by state_dir=… or {VARIABLE}",
+        "This user has no home directory (HOME is not set to an absolute path, and the system names none), so there "
+        "is no default place for journals, evidence and the audit log. Nothing was changed.",
         reason="NO_HOME",
+        argument="state_dir",
+        remedy=NO_HOME,
     )
 
 
 @contextmanager
 def _advised() -> Iterator[None]:
-    """Add to a refusal of the operating system where records can be kept instead."""
+    """Add to a refusal of the operating system where records can be stored instead."""
     try:
         yield
     except RecordsUnwritableError as error:
-        raise RecordsUnwritableError(f"{sentence(error.message)} {PERMANENT}") from error.__cause__
+        raise RecordsUnwritableError(error.message, remedy=PERMANENT) from error.__cause__
 
 
 def _refuse_foreign_link(path: Path) -> None:
     if sys.platform != "win32" and path.is_symlink() and path.lstat().st_uid not in (os.geteuid(), 0):
         raise RecordsUnsafeError(
-            f"the state directory {path} is a symbolic link that another user made. Remove it, {ELSEWHERE}"
+            f"The state directory {path} is a symbolic link that another user made. Remove it, {ELSEWHERE}"
         )
 
 
 def _refuse_open_to_others(path: Path) -> None:
-    if sys.platform == "win32":  # no modes; what lies in the user's profile is the user's
+    if sys.platform == "win32":  # no modes; the user's profile is closed to others
         return
     found = path.stat()
     if found.st_uid != os.geteuid():
         raise RecordsUnsafeError(
-            f"the state directory {path} belongs to another user (uid {found.st_uid}). Run as that user, {ELSEWHERE}"
+            f"The state directory {path} belongs to another user (uid {found.st_uid}). Run as that user, {ELSEWHERE}"
         )
     if found.st_mode & _OTHERS:
         raise RecordsUnsafeError(
-            f"others can enter the state directory {path} (mode {stat.S_IMODE(found.st_mode):o}), and it holds "
+            f"Other users can enter the state directory {path} (mode {stat.S_IMODE(found.st_mode):o}), and it holds "
             f"names and progress of people. Close it: chmod 700 '{path}', {ELSEWHERE}"
         )

@@ -47,17 +47,17 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise RecordsUnwritableError(
-            f"cannot write {path}: {why}. Make room or mend the permissions"
+            f"Cannot write {path}: {why}. Make room or correct the permissions."
         ) from error
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A file descriptor; a file that this makes is 0600 at once. A symbolic link is not followed (POSIX)."""
+    """Return a file descriptor; a file that this makes is 0600 at once. A symbolic link is not followed (POSIX)."""
     return os.open(path, flags | _ALWAYS, PRIVATE_FILE)
 
 
 def read_input(path: str | os.PathLike[str], most: int) -> bytes:
-    """The content of an input file, opened once; a pipe such as ``<(…)`` is one, if somebody writes into it.
+    """Return the content of an input file, opened once; a pipe such as ``<(…)`` is one, if somebody writes into it.
 
     More than ``most`` bytes come back from a larger one, and never many more.
 
@@ -79,7 +79,7 @@ def read_input(path: str | os.PathLike[str], most: int) -> bytes:
 
 
 def _first_part(pipe: int) -> bytes:
-    """What a pipe holds so far; empty once a writer is there that has written nothing yet."""
+    """Return what a pipe holds so far; empty if a writer has opened it and has written nothing yet."""
     deadline = time.monotonic() + PATIENCE_FOR_WRITER
     while time.monotonic() < deadline:
         try:
@@ -92,7 +92,7 @@ def _first_part(pipe: int) -> bytes:
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> tuple[bytes, os.stat_result]:
-    """The content of a file that is relied on, as ``read_input`` gives it, and the status of that very file.
+    """Return the content of a file that is relied on, as ``read_input`` gives it, and the status of that very file.
 
     Raises OSError, at once, for a pipe or a device: what one reads is gone for the next, and another may be fed.
     """
@@ -160,7 +160,7 @@ def write_new(path: str | os.PathLike[str], data: bytes, what: str) -> None:
 
 @contextmanager
 def new_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
-    """A file like that of ``write_new``, to be written piece by piece; it has its name once it is whole.
+    """Return a file like that of ``write_new``, to be written piece by piece; it has its name once it is whole.
 
     A process that is killed leaves at most a hidden draft. Raises InvalidArgumentError as ``write_new`` does.
     """
@@ -176,10 +176,10 @@ def new_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
         sync_folder(target.parent)
     except FileExistsError:
         raise InvalidArgumentError(
-            f"{target} exists; {what} is never written over another file. Choose a new name"
+            f"{target} exists; {what} is never written over another file. Choose a new name."
         ) from None
     except OSError as error:
-        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}") from error
+        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}.") from error
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -247,7 +247,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
             lock.acquire(timeout=wait, poll_interval=POLL_SECONDS)
         except Timeout:
             raise RecordsLockedError(
-                f"{path} is being written by {_read_holder(holder)}. Let it end; nothing was written"
+                f"{path} is being written by {_read_holder(holder)}. Nothing was written. Let that process end."
             ) from None
     try:
         with writing(path):
@@ -265,7 +265,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def holder_of(path: Path) -> str | None:
-    """The process that holds the lock of a file at the moment, as it calls itself; None if no process does."""
+    """Return the process that holds the lock of a file at the moment, as it calls itself; None if no process does."""
     if not path.with_suffix(".holder").exists():
         return None
     lock = FileLock(path.with_suffix(".lock"), mode=PRIVATE_FILE, thread_local=False)
@@ -297,15 +297,15 @@ T = TypeVar("T")
 
 
 def document_bytes(value: Any) -> bytes:
-    """A value of an attrs class as the bytes of its file."""
+    """Return a value of an attrs class as the bytes of its file."""
     return (json.dumps(codec.plain(value), indent=1, sort_keys=True) + "\n").encode("ascii")
 
 
 def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An ``object_pairs_hook`` for JSON that refuses a repeated name: two readers could take different values."""
+    """Return the object of these pairs. A repeated name is refused: two readers could take different values."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a field is repeated")
     return found
 
 
@@ -315,14 +315,14 @@ def write_document(path: Path, value: Any) -> None:
 
 
 def read_document(path: Path, shape: type[T]) -> T | None:
-    """The value that is kept there, None if there is none. Raises RecordsDamagedError if it is not what was written."""
+    """Return the stored value, None if there is none. Raises RecordsDamagedError if it is not what was written."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RecordsError(f"Cannot read {path}: {error.strerror or error}.") from error
     try:
         return codec.structure_value(json.loads(content), shape)
     except (ValueError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+        raise RecordsDamagedError(f"{path} is not what was written: {error}.") from None

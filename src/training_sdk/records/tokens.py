@@ -1,4 +1,4 @@
-"""A last look at what is about to be kept: no token gets into a record, also not inside a sentence."""
+"""Secret detection: no token gets into a record, also not inside a sentence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SHAPES = re.compile(
     re.IGNORECASE,
 )
 _WORDS = (re.compile(r"[^\s\"'`<>(),;]{8,}"), re.compile(r"[\w.~-]{8,}"))
-"""A token as it stands in a sentence, and behind a name and a sign, as in ``token=…`` or ``…/x?key=…``."""
+"""A token in a sentence, and after a name and a sign, as in ``token=…`` or ``…/x?key=…``."""
 
 REDACTED = "[looks like a secret, not stored]"
 
 
 def looks_secret(text: str, known: str | None = None) -> bool:
-    """Whether a text looks like a token, or holds the one with the ``known`` fingerprint."""
+    """Return whether a text looks like a token, or holds the one with the ``known`` fingerprint."""
     return bool(_SHAPES.search(text)) or (known is not None and _holds(text, known))
 
 
@@ -64,13 +64,14 @@ def refuse_tokens(facts: Mapping[str, Any], known: str | None) -> None:
         named = _NAMES.fullmatch(path.rpartition(".")[2])
         if named or looks_secret(value, known):
             raise InvalidArgumentError(
-                f"{path} looks like a token or a password, and neither is ever stored. Nothing was sent or written. "
-                "Leave it out"
+                f"{path} must not look like a token or a password: neither is ever stored. Nothing was sent or "
+                "written. Leave it out.",
+                argument=path,
             )
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in plain data, keys of objects included, and where it stands."""
+    """Return every text in plain data, keys of objects included, and its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):

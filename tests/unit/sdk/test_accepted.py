@@ -216,7 +216,7 @@ def test_a_new_plan_is_the_persons_decision(tmp_path: Path) -> None:
     plan = here.plan(0, 1)
     answered(here, plan, ACCEPTED["202, empty"])
     here.puppet.clock += LATER
-    with pytest.raises(OverlappingPlanError, match="Resume that one first"):
+    with pytest.raises(OverlappingPlanError, match="Resume that plan first"):
         here.apply(_again(here))
     here.resume(plan)
     assert len(here.organisation.resets) == 0, "planning has cleared the list"
@@ -368,7 +368,7 @@ def test_another_plan_waits_as_long(tmp_path: Path, by: str) -> None:
     assert here.apply(here.plan(0, 1), **first).is_complete
     here.organisation.rows = [row(0), row(1)]
     here.puppet.clock += LATER
-    with pytest.raises(OverlappingPlanError, match="may show the past until 2026-03-01 16:1"):
+    with pytest.raises(OverlappingPlanError, match="may show older data until 2026-03-01 16:1"):
         here.apply(_again(here), **other)
     here.puppet.clock += 5 * 3600
     assert here.apply(_again(here), **other).is_complete

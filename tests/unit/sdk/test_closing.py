@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from training_sdk import (
     StalePlanError,
 )
 from training_sdk.evidence.pack import BEGUN_FILE
-from training_sdk.evidence.purging import Purged, purge
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.unfinished import report_in
@@ -28,6 +26,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.journal import Journal, is_closed
 from training_sdk.records.state import StateDirectory
+from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, answer
 from unit.sdk.test_resuming import LATER, Bench, bench
 
@@ -40,15 +39,7 @@ def state_of(here: Bench) -> StateDirectory:
 
 
 def purged(here: Bench, at: datetime = NOW) -> list[bool]:
-    state = state_of(here)
-    found: tuple[Purged, ...] = purge(
-        state.evidence,
-        timedelta(days=1),
-        at + timedelta(days=9999),
-        log=AuditLog(state.audit),
-        is_closed=partial(is_closed, state),
-    )
-    return [one.purged for one in found]
+    return [one.purged for one in purge_state(state_of(here), at + timedelta(days=9999))]
 
 
 def refused(here: Bench) -> ResetPlan:
@@ -103,7 +94,7 @@ def test_who_may_have_been_reset_is_read_back_first(tmp_path: Path) -> None:
     here = bench(tmp_path, reference=False)
     plan = here.plan(0, 1)
     here.lose(plan, arrives=False, reason="yearly")
-    with pytest.raises(InvalidArgumentError, match=r"it is open whether plan .* reset 2 people"):
+    with pytest.raises(InvalidArgumentError, match=r"It is uncertain whether plan .* reset 2 people"):
         close_plan(state_of(here), plan.digest, reason="no time", now=START)
     with pytest.raises(InvalidArgumentError, match=r"Go on with client\.resets\.resume"):
         close_plan(state_of(here), plan.digest, reason="no time")
@@ -228,7 +219,7 @@ def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_
     assert unfinished is not None
     assert f"close it again: training-sdk plan close {plan.short_digest}" in unfinished.advice
     assert "esume" not in unfinished.advice
-    with pytest.raises(AlreadyAppliedError, match=r"closed by hand.*close it again: .*plan close"):
+    with pytest.raises(AlreadyAppliedError, match=r"closed by hand.*Close it again: .*plan close"):
         here.resume(plan)
     close_plan(state_of(here), plan.digest, reason="no right")
     assert [str(one) for one in check_records(state_of(here)) if not one.is_note] == []

@@ -16,7 +16,6 @@ from attrs import evolve
 from training_sdk import AlreadyAppliedError, InvalidArgumentError, OverlappingPlanError, RecordsDamagedError
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.evidence import purge
 from training_sdk.evidence.purging import stray_copies
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.local_plans.plan_records import LONGEST_SILENCE, PlanRecords, entries_by_plan
@@ -30,6 +29,7 @@ from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import Outcome
 from training_sdk.verification.verifying import saved_report
+from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
 
@@ -144,7 +144,7 @@ def test_on_a_live_service_a_lost_plan_counts_until_the_feed_shows_it(attack: At
     attack(folder_of(here, lost))
     here.organisation.rows[1].update(row(1))  # the feed shows the past
     again = here.plan(1, 2)
-    with pytest.raises(OverlappingPlanError, match=r"may show the past until"):
+    with pytest.raises(OverlappingPlanError, match=r"may show older data until"):
         here.apply(again, reason="yearly")
     here.puppet.clock += LATER + 60
     here.apply(here.plan(2), reason="yearly")
@@ -191,7 +191,7 @@ def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
         for named in (lost.short_digest, lost.digest, str(tmp_path / "plan.json")):
             assert main([command, named, *records]) == ExitCode.RECORDS
             told = capsys.readouterr().err
-            assert f"the journal of plan #{lost.short_digest} is missing" in told
+            assert f"The journal of plan #{lost.short_digest} is missing" in told
             assert f"Restore a copy of plans/{lost.digest}" in told
     with pytest.raises(RecordsDamagedError, match="is missing"):
         saved_report(here.state, lost.short_digest)
@@ -259,10 +259,8 @@ def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -
     with pytest.raises(AlreadyAppliedError, match="closed by hand before"):
         close_plan(state, lost.digest, reason="looked at", now=now(here))
     assert ends(here.apply(another(here.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
-    ended = partial(is_closed, state)
-    assert ended(lost.digest)
-    after = now(here) + timedelta(days=9999)
-    purged = purge(state.evidence, timedelta(days=1), after, log=AuditLog(state.audit), is_closed=ended)
+    assert is_closed(state, lost.digest)
+    purged = purge_state(state, now(here) + timedelta(days=9999))
     assert [one.purged for one in purged if one.plan_digest == lost.digest] == [True]
 
 

@@ -133,7 +133,7 @@ def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: P
     assert (noted.status, noted.error) == (status, STATUS_ERRORS[status].__name__)
     assert not [event for event in here.events(plan) if isinstance(event, Refused)]
 
-    here.puppet.clock += HOUR  # the feed may show the past
+    here.puppet.clock += HOUR  # the feed may show older data
     now, here.organisation.rows = here.organisation.rows, [row(one) for one in range(3)]
     early = here.resume(plan)
     assert set(codes(early)) == {Code.REFUSAL_UNCERTAIN}

@@ -483,7 +483,7 @@ def test_people_who_are_unknown_in_another_plan_are_not_sent_before_that_is_resu
     here.lose(first, arrives=False)
     second = here.plan(1, 2)
     with pytest.raises(
-        OverlappingPlanError, match=rf"#{tail(first.digest)} reset .*Resume that one first"
+        OverlappingPlanError, match=rf"#{tail(first.digest)} reset .*Resume that plan first"
     ) as caught:
         here.apply(second)
     assert dict(caught.value.info.metadata) == {"user_id": user_id(1)}
@@ -504,7 +504,7 @@ def test_the_vendors_hosts_are_one_service_to_other_plans(tmp_path: Path, name: 
     first = here.plan(0, 1)
     here.lose(first, arrives=False)
     second = there.plan(1, 2)
-    with pytest.raises(OverlappingPlanError, match="Resume that one first"):
+    with pytest.raises(OverlappingPlanError, match="Resume that plan first"):
         there.apply(second)
     assert here.organisation.resets == []
 
@@ -556,7 +556,7 @@ def test_on_a_live_service_nobody_is_sent_again_by_another_plan_while_the_feed_m
     first, second = here.plan(0), here.plan(0, 1)
     assert here.apply(first).is_complete
     here.organisation.rows[0].update(row(0))  # the feed shows the past
-    with pytest.raises(OverlappingPlanError, match="may show the past until 2026-03-01 11:16 UTC"):
+    with pytest.raises(OverlappingPlanError, match="may show older data until 2026-03-01 11:16 UTC"):
         here.apply(second)
     assert len(here.organisation.resets) == 1
     here.puppet.clock += LATER

@@ -98,7 +98,7 @@ def _none_yet(obstacle: Path | None) -> Check:
         MACHINE,
         "state directory",
         f"there is none, and none can be made below {obstacle}, so nothing can be reset. Make {obstacle} a directory "
-        f"that you can write. {PERMANENT}",
+        f"that you can write. {PERMANENT.text}",
     )
 
 
@@ -108,7 +108,7 @@ def _writable(state: StateDirectory) -> Check:
     return error(
         MACHINE,
         "state directory",
-        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {PERMANENT}",
+        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {PERMANENT.text}",
     )
 
 

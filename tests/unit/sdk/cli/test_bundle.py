@@ -13,7 +13,6 @@ import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ from mock_server.mock import TokenName
 from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.evidence import packs_in, purge
+from training_sdk.evidence import packs_in
 from training_sdk.local_plans import record_check
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
+from unit.sdk.evidence.past import purge_state
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell, modes and limits")
 
@@ -360,14 +359,7 @@ def test_nothing_is_unsealed_for_a_bundle(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_was_purged_is_not_in_a_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     state, name = StateDirectory.open(desk.state), desk.pack.name
     copied = shutil.copytree(desk.pack, desk.folder / "copy")
-    later = datetime.now(UTC) + timedelta(days=100)
-    purge(
-        state.evidence,
-        timedelta(days=1),
-        later,
-        log=AuditLog(state.audit),
-        is_closed=partial(is_closed, state),
-    )
+    purge_state(state, datetime.now(UTC) + timedelta(days=100))
     assert not desk.plan.joinpath("plan.json").exists()
     copied.replace(state.evidence / name)  # restored from a backup: the next purge deletes it
     capsys.readouterr()

@@ -57,7 +57,7 @@ def mock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MockTraining:
         ("it is not what approval.save(…) wrote", "it is not what training-sdk sign wrote"),
         ("its time is not spelt as approval.save(…) does", "as training-sdk sign does"),
         ("search it for a user, pass key=, or leave it out", "--key-file"),
-        ("is sealed: pass unseal=, the hook that opens what the seal hook closed", "(unseal_command)"),
+        ("is sealed. Pass unseal=, the hook that opens what the seal hook closed", "(unseal_command)"),
         (STOPPED.format(counts="1 unknown"), "What became of everyone is shown above"),
         (GO_ON, "run training-sdk prove again with the same course"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,6 +16,10 @@ from training_sdk._core.flow import Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import Pack
+from training_sdk.evidence.purging import Purged, purge
+from training_sdk.records.audit import AuditLog
+from training_sdk.records.journal import is_closed
+from training_sdk.records.state import StateDirectory
 from unit.sdk.fakes import CALLS, COURSE, FakeDriver, answer, row, user_id
 
 FIRE = "f12ef12ef12ef12ef12ef12e"
@@ -32,6 +38,14 @@ def zipped(key: bytes) -> Any:
 
 
 seal = zipped(b"\xa5\x5a\x77")
+
+
+def purge_state(state: StateDirectory, at: datetime, **options: Any) -> tuple[Purged, ...]:
+    """Purge the packs of a state directory that are older than a day at this time."""
+    closed = partial(is_closed, state)
+    return purge(
+        state.evidence, timedelta(days=1), at, log=AuditLog(state.audit), is_closed=closed, **options
+    )
 
 
 @define

@@ -93,7 +93,7 @@ def test_without_room_on_the_disk_there_is_no_evidence(tmp_path: Path, limit: in
     folder = tmp_path / "pack"
     done = children.run(COLLECTING + FULL, folder, limit)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "cannot write" in done.stdout
+    assert "Cannot write" in done.stdout
     assert "Make room" in done.stdout
     incomplete(folder)
 
@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_written_means_no_evidence() -> None:
         (place / "evidence").mkdir(mode=0o555)
         done = children.run(COLLECTING + READ_ONLY, place / "evidence" / "pack")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("PermissionError cannot write")
+        assert done.stdout.startswith("PermissionError Cannot write")
         assert list((place / "evidence").iterdir()) == []
 
 
@@ -123,7 +123,7 @@ def incomplete(folder: Path) -> None:
     assert [finding.kind.value for finding in verify_pack(folder)] == ["incomplete"]
     with pytest.raises(EvidenceError):
         open_pack(folder)
-    with pytest.raises(EvidenceError, match="is there already"):
+    with pytest.raises(EvidenceError, match="exists, and a pack is never written over"):
         keep(past(), targets(1), folder)
     shutil.rmtree(folder)
 

@@ -94,7 +94,7 @@ def test_an_unfinished_pack_is_no_proof_and_is_not_passed_over(root: Path) -> No
 
 def test_sealed_packs_are_read_with_their_hook(root: Path) -> None:
     keep(past(), targets(1), root / "d", seal=seal)
-    with pytest.raises(EvidenceError, match="pass unseal="):
+    with pytest.raises(EvidenceError, match="Pass unseal="):
         history(packs_in(root))
     (one,) = history(packs_in(root), user=user_id(1), unseal=seal)
     assert [Path(each).name for each in one.packs] == ["a", "d"]

@@ -97,7 +97,7 @@ def test_the_manifest_names_the_original_and_what_was_left_out(pack: Pack) -> No
 
 def test_a_sealed_pack_is_opened_for_it(tmp_path: Path) -> None:
     pack = keep(past(), targets(1), tmp_path / "sealed", seal=seal)
-    with pytest.raises(EvidenceError, match="pass unseal="):
+    with pytest.raises(EvidenceError, match="Pass unseal="):
         pseudonymise(pack.folder, tmp_path / "copy", KEY, log=Told())
     assert not (tmp_path / "copy").exists()
     copy = pseudonymise(pack.folder, tmp_path / "copy", KEY, unseal=seal, log=Told())
@@ -109,9 +109,9 @@ def test_only_a_pack_that_is_as_it_was_written_is_pseudonymised_and_once(pack: P
     copy = pseudonymise(pack.folder, pack.folder.with_name("copy"), KEY, log=Told())
     with pytest.raises(EvidenceError, match="pseudonymised already"):
         pseudonymise(copy.folder, pack.folder.with_name("third"), KEY, log=Told())
-    with pytest.raises(EvidenceError, match="is there already"):
+    with pytest.raises(EvidenceError, match="exists, and a pack is never written over"):
         pseudonymise(pack.folder, copy.folder, KEY, log=Told())
-    with pytest.raises(EvidenceError, match="nobody's progress"):
+    with pytest.raises(EvidenceError, match="progress cannot be read"):
         open_pack(copy.folder)
     (pack.folder / "raw" / "000001.answers").write_text(json.dumps({"items": []}))
     with pytest.raises(EvidenceError, match="not as it was written"):

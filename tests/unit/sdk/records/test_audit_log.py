@@ -123,7 +123,7 @@ def test_windows_without_a_user_name_stops_no_reset(
 )
 def test_what_looks_like_a_token_is_never_kept(tmp_path: Path, leak: dict[str, Any]) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
-    with pytest.raises(InvalidArgumentError, match="looks like a token") as caught:
+    with pytest.raises(InvalidArgumentError, match="must not look like a token") as caught:
         log.append("reset begun", **{**facts(1), **leak, "who": {**facts(1)["who"], **leak.get("who", {})}})
     assert TOKEN not in str(caught.value)
     assert not log.path.exists()
@@ -236,7 +236,7 @@ def test_findings_name_the_line_and_what_is_wrong(filled: tuple[Path, bytes, lis
     assert [str(finding) for finding in AuditLog(path).verify([Quoted("pack-2", heads[1])])] == [
         "line 2: lines are missing before it: 2 to 3",
         "entry 2 is missing, which pack-2 quotes",
-        "4 bytes stand behind the last entry: a write that was interrupted",
+        "4 bytes follow the last entry: a write that was interrupted",
     ]
     path.write_bytes(b"".join([lines[0], lines[1].replace(b"T-2", b"T-9"), *lines[2:]]))
     assert [finding.line for finding in AuditLog(path).verify()] == [2]
@@ -354,28 +354,6 @@ def test_processes_that_append_at_once_all_succeed(tmp_path: Path) -> None:
     assert AuditLog(path).verify() == ()
     for name in "ab":
         assert [entry["number"] for entry in entries if entry["process"] == name] == [*range(40)]
-
-
-def test_killed_while_appending_the_log_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "audit.jsonl"
-    fill(path, 2)
-    script = f'from training_sdk.records.audit import AuditLog\ndie_at("write", 4, half=True)\n{APPENDING}'
-    died = children.run(script, path, 9, "a")
-    assert died.returncode == -9, died.stderr
-    (note,) = AuditLog(path).verify()
-    assert note.is_note
-    assert [entry["n"] for entry in AuditLog(path).entries()] == [1, 2, 3]
-    AuditLog(path).append("reset begun")
-    assert AuditLog(path).verify() == ()
-
-
-def test_a_full_disk_leaves_the_log_whole(tmp_path: Path) -> None:
-    script = f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n{APPENDING}"
-    path = tmp_path / "audit.jsonl"
-    done = children.run(script, path, 99, "a")
-    assert "RecordsUnwritableError: cannot write" in done.stderr
-    assert 1 < len(AuditLog(path).entries()) < 99
-    assert AuditLog(path).verify() == ()
 
 
 def test_an_export_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

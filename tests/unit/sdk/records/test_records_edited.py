@@ -17,7 +17,7 @@ from training_sdk.records.chain import RESERVED, START, Lines, encode_line, head
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import unpacked
-from unit.sdk.records.test_recordcheck import (
+from unit.sdk.records.test_record_check import (
     applied,
     faults,
     found,

@@ -178,7 +178,7 @@ except RecordsUnwritableError as error:
             folder / "shut",
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert f"cannot write {folder}/shut/state: Permission denied" in done.stdout
+        assert f"Cannot write {folder}/shut/state: Permission denied" in done.stdout
         assert "state_dir=… or TRAINING_SDK_STATE_DIR. Not below /tmp" in done.stdout
         assert done.stdout.endswith("PermissionError\n")
 

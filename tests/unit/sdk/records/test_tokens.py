@@ -1,4 +1,4 @@
-"""What looks like a token is kept out of the records, however long the text it hides in."""
+"""What look like a token is kept out of the records, however long the text it hides in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JWT = "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"
 
 @pytest.mark.parametrize("text", [JWT, f"it was {JWT}!", f"key-{JWT}", f"eyJ-{JWT}", f"a.{JWT}"])
 def test_a_signed_token_is_refused_wherever_it_stands(text: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="looks like a token"):
+    with pytest.raises(InvalidArgumentError, match="look like a token"):
         refuse_tokens({"reason": text}, None)
 
 
@@ -48,7 +48,7 @@ def test_a_long_text_is_looked_through_in_proportion(text: Callable[[int], str])
 )
 def test_the_token_in_use_is_found_wherever_it_stands(text: str) -> None:
     token = "k7" * 20
-    with pytest.raises(InvalidArgumentError, match="ticket looks like a token") as caught:
+    with pytest.raises(InvalidArgumentError, match="ticket must not look like a token") as caught:
         refuse_typed(fingerprint(token), reason=None, ticket=text.format(token))
     assert token not in str(caught.value)
     refuse_typed(fingerprint(token), reason="the token of Ms Token", ticket=None)

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from mock_server import MockTraining
 from training_sdk import OutcomeUnknownError, Progress, ResetPlan, Safeguards, TrainingClient
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
-from training_sdk.evidence import packs_in, pseudonymise, purge
+from training_sdk.evidence import packs_in, pseudonymise, tables
 from training_sdk.local_plans import record_check
 from training_sdk.local_plans.closing import close_plan
 from training_sdk.local_plans.record_check import PAUSE, RecordFinding, check_records
@@ -28,26 +29,43 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import Lines, encode_line, head_of, next_entry
 from training_sdk.records.events import Answered, EvidenceKept, Opened
 from training_sdk.records.events import Event as Noted
-from training_sdk.records.journal import Journal, is_closed, read_journal
+from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.state import StateDirectory
+from unit.sdk.evidence.past import purge_state
 from unit.sdk.evidence.past import seal as closing
 from unit.sdk.records.first_form import KEY, KINDS, unpacked
 
 LATER = datetime.now(UTC) + timedelta(days=30)
 
 
-def applied(folder: Path, *, times: int = 1, **hooks: object) -> Path:
-    """A state directory in which plans were applied, by the present form of the records."""
-    mock = MockTraining.generate(users=4, courses=times)
+@contextmanager
+def connected(folder: Path, mock: MockTraining, **safeguards: Any) -> Iterator[TrainingClient]:
+    """A client of this mock whose records are in this folder."""
     with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
+        yield TrainingClient(
             mock.token("admin"),
             http_client=http,
             base_url="https://mock.test",
             state_dir=folder,
             pace=False,
-            safeguards=Safeguards(**hooks),  # type: ignore[arg-type]  # as the test has them
+            safeguards=Safeguards(**safeguards),
         )
+
+
+def everyone_of(client: TrainingClient, mock: MockTraining) -> ResetPlan:
+    return client.resets.plan_everyone([*mock.world.main.courses])
+
+
+def stopped(client: TrainingClient, plan: ResetPlan, **options: Any) -> None:
+    """Apply a plan until something interrupts it."""
+    with pytest.raises(KeyboardInterrupt):
+        client.resets.apply(plan, confirm=plan.phrase, **options)
+
+
+def applied(folder: Path, *, times: int = 1, **hooks: object) -> Path:
+    """A state directory in which plans were applied, by the present form of the records."""
+    mock = MockTraining.generate(users=4, courses=times)
+    with connected(folder, mock, **hooks) as client:
         for course_id in mock.world.main.courses:
             plan = client.resets.plan_everyone([course_id])
             client.resets.apply(plan, confirm=plan.phrase, reason="test")
@@ -77,15 +95,7 @@ def pack_folder(folder: Path) -> Path:
 
 
 def purged(folder: Path, only: Collection[tuple[str, str]] | None = None) -> None:
-    state = StateDirectory.open(folder)
-    done = purge(
-        state.evidence,
-        timedelta(days=1),
-        LATER,
-        log=AuditLog(state.audit),
-        is_closed=partial(is_closed, state),
-        only=only,
-    )
+    done = purge_state(StateDirectory.open(folder), LATER, only=only)
     assert only is not None or all(one.purged for one in done)
 
 
@@ -252,17 +262,16 @@ def rewritten_report(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_an_end_with_other_outcomes_after_the_end_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("outcomes", "fault"),
+    [({"outcomes": {"skipped": 4}}, "after it"), ({}, "other outcomes than the end of its journal")],
+)
+def test_a_report_or_an_end_with_other_outcomes_than_the_journal_is_found(
+    outcomes: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
     folder = applied(tmp_path / "state")
-    ended(folder, "reset stopped", report_sha256=rewritten_report(folder), outcomes={"skipped": 4})
-    assert any("after it" in one for one in faults(folder))
-
-
-def test_a_report_with_other_outcomes_than_the_end_of_the_journal_is_found(tmp_path: Path) -> None:
-    folder = applied(tmp_path / "state")
-    ended(folder, "reset stopped", report_sha256=rewritten_report(folder))
-    (fault,) = faults(folder)
-    assert "other outcomes than the end of its journal" in fault
+    ended(folder, "reset stopped", report_sha256=rewritten_report(folder), **outcomes)
+    assert any(fault in one for one in faults(folder))
 
 
 def test_an_interrupt_between_two_ends_of_one_plan_leaves_the_same_outcomes_and_no_fault(
@@ -293,16 +302,8 @@ def test_a_purge_of_one_of_several_packs_excuses_no_missing_copy(name: str, tmp_
 def twice_begun(folder: Path, **hooks: object) -> Path:
     """A state directory with a plan that was applied at the second attempt, and so has two packs."""
     mock = MockTraining.generate(users=4, courses=1)
-    with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
-            mock.token("admin"),
-            http_client=http,
-            base_url="https://mock.test",
-            state_dir=folder,
-            pace=False,
-            safeguards=Safeguards(four_eyes="procedural", **hooks),  # type: ignore[arg-type]  # as the test has them
-        )
-        plan = client.resets.plan_everyone([*mock.world.main.courses])
+    with connected(folder, mock, four_eyes="procedural", **hooks) as client:
+        plan = everyone_of(client, mock)
         approver = client.with_options(token=mock.token("manager"))
         approval = approver.resets.approve(plan, confirm=plan.phrase)
 
@@ -310,8 +311,7 @@ def twice_begun(folder: Path, **hooks: object) -> Path:
             if progress.what == "evidence":
                 raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt):
-            client.resets.apply(plan, confirm=plan.phrase, approval=approval, on_progress=stop)
+        stopped(client, plan, approval=approval, on_progress=stop)
         client.resets.apply(plan, confirm=plan.phrase, approval=approval)
     return folder
 
@@ -402,15 +402,8 @@ def test_records_that_are_being_written_show_no_contradiction(
 def test_an_answer_that_was_lost_is_unfinished_and_then_resumed(tmp_path: Path) -> None:
     mock = MockTraining.generate(users=4, courses=1)
     mock.faults.add("drop", operation="ResetCourseProgress", when="after")
-    with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
-            mock.token("admin"),
-            http_client=http,
-            base_url="https://mock.test",
-            state_dir=tmp_path / "s",
-            pace=False,
-        )
-        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+    with connected(tmp_path / "s", mock) as client:
+        plan = everyone_of(client, mock)
         with pytest.raises(OutcomeUnknownError):
             client.resets.apply(plan, confirm=plan.phrase, reason="test")
         assert faults(tmp_path / "s") == []
@@ -429,15 +422,11 @@ def test_a_reset_stopped_between_answer_and_journal_is_unfinished_and_then_resum
             raise KeyboardInterrupt
         real(journal, event)
 
-    with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
-            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
-        )
-        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+    with connected(folder, mock) as client:
+        plan = everyone_of(client, mock)
         with monkeypatch.context() as patched:
             patched.setattr(Journal, "note", note)
-            with pytest.raises(KeyboardInterrupt):
-                client.resets.apply(plan, confirm=plan.phrase, reason="test")
+            stopped(client, plan, reason="test")
         counted = AuditLog(folder / "audit.jsonl").entries()[-1]["outcomes"]
         assert counted["reset"] > counted["unknown"] == 0
         assert faults(folder) == []
@@ -460,15 +449,11 @@ def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agree
             raise KeyboardInterrupt
         return real(log, event, **facts)
 
-    with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
-            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
-        )
-        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
+    with connected(folder, mock) as client:
+        plan = everyone_of(client, mock)
         with monkeypatch.context() as patched:
             patched.setattr(AuditLog, "append", append)
-            with pytest.raises(KeyboardInterrupt):
-                client.resets.apply(plan, confirm=plan.phrase, reason="test")
+            stopped(client, plan, reason="test")
     assert isinstance(read_journal(plan_folder(folder))[-1], kind)
     assert f"plan #{plan.short_digest}" in notes(folder)[0]  # as everything else calls it
     close_plan(StateDirectory.open(folder), plan.digest, reason="not needed any more")
@@ -482,14 +467,10 @@ def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agree
 
 def test_a_plan_closed_by_hand_whose_unfinished_pack_was_purged_agrees(tmp_path: Path) -> None:
     folder, mock = tmp_path / "s", MockTraining.generate(users=4, courses=1)
-    with httpx.Client(transport=mock.transport()) as http:
-        client = TrainingClient(
-            mock.token("admin"), http_client=http, base_url="https://mock.test", state_dir=folder, pace=False
-        )
-        plan: ResetPlan = client.resets.plan_everyone([*mock.world.main.courses])
-        http.event_hooks = {"response": [partial(stop_when_begun, folder)]}
-        with pytest.raises(KeyboardInterrupt):
-            client.resets.apply(plan, confirm=plan.phrase, reason="test")
+    with connected(folder, mock) as client:
+        plan = everyone_of(client, mock)
+        with patch.object(tables.Tables, "add", side_effect=KeyboardInterrupt):
+            stopped(client, plan, reason="test")
     assert (pack_folder(folder) / "begun.json").exists()
     assert not (pack_folder(folder) / "manifest.json").exists()
     state = StateDirectory.open(folder)
@@ -498,8 +479,3 @@ def test_a_plan_closed_by_hand_whose_unfinished_pack_was_purged_agrees(tmp_path:
     purged(folder)
     assert not (plan_folder(folder) / "plan.json").exists()
     assert found(folder) == ()
-
-
-def stop_when_begun(folder: Path, _: httpx.Response) -> None:
-    if list(folder.glob("evidence/*/begun.json")):
-        raise KeyboardInterrupt

@@ -87,7 +87,7 @@ def test_files_are_private(path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [{"a": float("nan")}, {"a": object()}, {"a": b"x"}, {1: 1, "a": 2}])
 def test_what_is_not_json_is_refused_before_anything_is_written(path: Path, bad: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="not plain JSON"):
+    with pytest.raises(InvalidArgumentError, match="must be plain JSON"):
         Lines(path).append(bad)
     assert not path.exists()
 
@@ -155,7 +155,7 @@ def test_a_link_or_a_folder_in_the_place_of_the_file_is_refused(path: Path, tmp_
     assert tmp_path.joinpath("elsewhere").read_bytes() == b""
     folder = tmp_path / "folder.jsonl"
     folder.mkdir()
-    with pytest.raises(RecordsError, match=r"cannot read .*folder\.jsonl"):
+    with pytest.raises(RecordsError, match=r"Cannot read .*folder\.jsonl"):
         Lines(folder).read()
 
 
@@ -220,7 +220,7 @@ with log.writing():
     done = children.run(script, path)
     line = len(encode_line({"number": 10, "text": "x" * 50}))
     whole = (1000 + 10) // line  # the first ten have one digit less
-    said = f"{whole} True {whole * line - 10} 0 cannot write {path}: File too large"
+    said = f"{whole} True {whole * line - 10} 0 Cannot write {path}: File too large"
     assert done.stdout.startswith(said), done.stderr
     assert numbers(path) == [*range(whole + 1)]
 
@@ -287,9 +287,9 @@ print(len(log.read()))
         done = children.run_unprivileged(script, folder)
     said = done.stdout.replace(f"{folder}/own/", "").splitlines()
     assert [each.partition(". Make")[0] for each in said] == [
-        "cannot write log.jsonl: Permission denied",
-        "cannot write new.jsonl: Permission denied",
-        "cannot read log.jsonl: Permission denied",
+        "Cannot write log.jsonl: Permission denied",
+        "Cannot write new.jsonl: Permission denied",
+        "Cannot read log.jsonl: Permission denied",
         "1",
     ], done.stderr
 
@@ -340,14 +340,20 @@ def test_a_second_writer_in_the_same_process_is_refused_too(path: Path) -> None:
     assert numbers(path) == [2]
 
 
-def test_writers_that_wait_all_come_to_write(path: Path) -> None:
-    script = """
-from training_sdk.records.chain import Lines
-for number in range(50):
-    Lines(Path(sys.argv[1]), wait=60).append({"number": number})
-"""
-    writers = [children.start(script, path) for _ in range(2)]
-    for writer in writers:
-        writer.communicate()
-    assert [writer.returncode for writer in writers] == [0, 0]
-    assert sorted(numbers(path)) == sorted([*range(50)] * 2)
+def test_an_interrupt_while_a_lock_is_released_does_not_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the line is written must not leave the process unable to write how the reset ended."""
+    unlink = Path.unlink
+
+    def interrupted(self: Path, **options: bool) -> None:
+        unlink(self, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt) as stopped, storage.locked(tmp_path / "audit.jsonl"):
+            pass
+    assert stopped.tb is not None  # it keeps the lock from being collected
+    with storage.locked(tmp_path / "audit.jsonl"):
+        assert storage.holder_of(tmp_path / "audit.jsonl") is not None

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,8 @@ from training_sdk.plans.outline import PlanOutline, read_plan_copy
 from training_sdk.plans.plan import EveryonePlan
 from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
-from unit.sdk.evidence.past import seal
+from unit.sdk.evidence.past import purge_state, seal
 from unit.sdk.fakes import FakeDriver
 from unit.sdk.records.first_form import KEY, unpacked
 from unit.sdk.records.first_form import unseal as open_old
@@ -84,9 +82,7 @@ class Desk:
         return self.state / "plans" / plan.digest
 
     def purge(self, after: timedelta = timedelta(days=30)) -> None:
-        state = StateDirectory.open(self.state)
-        later, closed = datetime.now(UTC) + after, partial(is_closed, state)
-        purge(state.evidence, timedelta(days=1), later, log=AuditLog(state.audit), is_closed=closed)
+        purge_state(StateDirectory.open(self.state), datetime.now(UTC) + after)
 
 
 @pytest.fixture
@@ -190,7 +186,7 @@ def test_a_hook_that_fails_ends_it_before_anything_is_kept(desk: Desk) -> None:
 
     client = desk.client(seal=broken)
     plan = desk.plan(client)
-    with pytest.raises(EvidenceError, match="the seal hook failed"):
+    with pytest.raises(EvidenceError, match="The seal hook failed"):
         client.resets.apply(plan, confirm=plan.phrase, reason="test")
     assert in_clear(desk.state, plan) == []
     assert not any(entry.outcome == "done" for entry in desk.mock.audit)
@@ -324,14 +320,7 @@ def test_the_copies_of_the_first_form_go_with_a_purge(kind: str, tmp_path: Path)
     state = StateDirectory.open(unpacked(kind, tmp_path))
     (folder,) = state.plans.iterdir()
     plan = ResetPlan.load(folder / "plan.json")
-    later = datetime.now(UTC) + timedelta(days=3000)
-    purge(
-        state.evidence,
-        timedelta(days=1),
-        later,
-        log=AuditLog(state.audit),
-        is_closed=partial(is_closed, state),
-    )
+    purge_state(state, datetime.now(UTC) + timedelta(days=3000))
     assert in_clear(state.path, plan) == []
     assert report_file.load(folder).plan.phrase == plan.phrase
     assert check_records(state) == ()
