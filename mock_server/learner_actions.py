@@ -152,7 +152,7 @@ class LiveWorld(World):
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""
         with self.up_to_date():
-            at = self.clock.now() if made_at is None else within(made_at, "made_at lies")
+            at = self.clock.now() if made_at is None else within(made_at, "made_at")
             desk = Desk(self, self.main, self.course(course), self.user(user), at)
             return learning.write(desk, lambda record: change(desk, record))
 

@@ -187,7 +187,7 @@ def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[st
     rosters = [each.roster for each in courses.values()]
     rows, people = sum(map(len, rosters)), len(set().union(*rosters))
     if not rows:
-        return [f"WARNING: {source} holds no rows: nobody is in this world but the staff that own the tokens"]
+        return [f"WARNING: {source} holds no rows: this world has only the owners of the tokens"]
     counts = f"{_counted(rows, 'row')} of {_counted(people, 'person', 'people')} in {_counted(len(rosters), 'course')}"
     said = f"loaded {counts} from {source}"
     return [said, *completed_only(mock, source, is_pack=is_pack), *islice(_titles(mock, source), _SHOWN)]

@@ -38,7 +38,7 @@ def aware(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{at.isoformat()} is no year from 1 to 9999 in UTC") from None
+        raise ValueError(f"{at.isoformat()} must be in the years 1 to 9999 in UTC") from None
 
 
 def add_months(at: datetime, months: int) -> datetime:
@@ -119,10 +119,10 @@ class Clock:
         return f"Clock({self.now().isoformat()}{', frozen' if self._frozen is not None else ''})"
 
 
-def within(at: datetime, what: str = "a world's clock stands") -> datetime:
+def within(at: datetime, what: str = "the clock") -> datetime:
     """Return a moment in UTC from 1970 to 8999. Raises ValueError, about ``what``, for any other."""
     if not EARLIEST <= aware(at) < LATEST:
-        raise ValueError(f"{what} between 1970 and 8999, not at {at.isoformat()}")
+        raise ValueError(f"{what} must be between 1970 and 8999, not {at.isoformat()}")
     return aware(at)
 
 
@@ -130,4 +130,4 @@ def _moved(at: datetime, by: timedelta) -> datetime:
     try:
         return within(at + by)
     except OverflowError:
-        raise ValueError(f"a world's clock stands between 1970 and 8999; {by} takes it out of that") from None
+        raise ValueError(f"the clock must be between 1970 and 8999; it cannot move by {by}") from None

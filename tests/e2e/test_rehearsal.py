@@ -125,7 +125,7 @@ def test_a_pack_that_was_never_finished_is_refused(past: Past, tmp_path: Path) -
 def test_a_manifest_that_is_none_is_said(past: Past, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(past.pack, tmp_path / "pack")
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(ExporterCsvError, match=r"manifest\.json: .*bring back a copy"):
+    with pytest.raises(ExporterCsvError, match=r"manifest\.json: .*restore a copy"):
         MockTraining.from_evidence(copy)
 
 

@@ -381,12 +381,10 @@ def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_pat
     path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW + broken + SOUND_ROW, encoding="utf-8")
     first, *printed = failed("serve", "--port", "0", "--progress", str(path)).splitlines()
     assert first == f"training-mock: loading {path}"
-    assert printed[0].startswith(
-        f"training-mock: {path}: line 3, column opened_at: '2026-02-30T00:00:00.5Z' is no date"
-    )
-    assert printed[1].startswith("  line 3, column progress_percent: '101' is no number from 0 to 100")
+    assert printed[0].startswith(f"training-mock: {path}: line 3, column opened_at: must be a date")
+    assert printed[1].startswith("  line 3, column progress_percent: must be a number from 0 to 100")
     assert printed[2].startswith(
-        "  line 4, column user_id: this user stands in this course already, in line 2"
+        "  line 4, column user_id: this user has a row in this course already, in line 2"
     )
     assert len(printed) == 3
 

@@ -64,7 +64,7 @@ class Line:
         if kind is int and type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not kind:
-            raise self.problem(f"must be there, as {kind.__name__}", name)
+            raise self.problem(f"is missing, or is not of type {kind.__name__}", name)
         return value
 
     def read(self, name: str, kind: type[Any], how: Callable[[str], _T], default: object = None) -> _T:
@@ -104,7 +104,7 @@ class PackFiles:
         manifest = _object(folder / MANIFEST)
         marks = manifest.get("files")
         if not isinstance(marks, dict) or not all(isinstance(each, dict) for each in marks.values()):
-            raise _wrong(folder / MANIFEST, "does not say what the files are; bring back a copy of the pack")
+            raise _wrong(folder / MANIFEST, "does not list the files; restore a copy of the pack")
         if manifest.get("sealed") is True and unseal is None:
             raise _wrong(
                 folder,
@@ -156,7 +156,7 @@ def _read(path: Path) -> bytes:
 
 def _check(data: bytes, sha256: object, path: Path) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise _wrong(path, f"is not what was written, by {MANIFEST}; bring back a copy of the pack")
+        raise _wrong(path, f"is not what was written, by {MANIFEST}; restore a copy of the pack")
 
 
 def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
@@ -178,7 +178,7 @@ def _object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _wrong(path, "is not a JSON object; bring back a copy of the pack")
+        raise _wrong(path, "is not a JSON object; restore a copy of the pack")
     return found
 
 
@@ -187,8 +187,8 @@ def _wrong(path: Path, what: str) -> ExporterCsvError:
 
 
 COMPLETED_ONLY = (
-    "everybody in {source} is completed, so it is not the whole organisation. An evidence pack holds only the people "
-    "of its plan, and this plan chose completed people: a rehearsal counts nobody who is in progress or has not "
+    "all people in {source} are completed, so it is not the whole organisation. An evidence pack holds only the people "
+    "of its plan, and this plan chose completed people: a rehearsal counts no people who are in progress or have not "
     "started. `training-sdk progress --format exporter-csv` writes people in every state"
 )
 
@@ -223,7 +223,7 @@ def _refuse_repeated(lines: Iterable[Line]) -> None:
     for line in lines:
         before = first.setdefault(line.key, line.number)
         if before != line.number:
-            raise line.problem(f"this user stands in this course already, in line {before}", "user_id")
+            raise line.problem(f"this user has a row in this course already, in line {before}", "user_id")
 
 
 def _row(line: Line) -> ExportRow:
@@ -246,7 +246,7 @@ def _about(lines: Iterable[Line], rows: Container[Key]) -> Iterator[Line]:
 
 def _once(line: Line, column: str, value: str, seen: set[tuple[Key, str]]) -> str:
     if (line.key, value) in seen:
-        raise line.problem(f"{value!r} stands there twice for this user in this course", column)
+        raise line.problem(f"{value!r} is a duplicate for this user in this course", column)
     seen.add((line.key, value))
     return value
 

@@ -39,7 +39,7 @@ MOST_BYTES = 2 * 1024**3
 LONGEST_LINE = 1024 * 1024
 
 COMPLETED_ONLY = (
-    "everybody in {source} is completed, so it is not the whole organisation: people who are in progress or have not "
+    "all people in {source} are completed, so it is not the whole organisation: people who are in progress or have not "
     "started are missing, and a rehearsal counts none of them. The vendor's exporter writes completed rows only; "
     "`training-sdk progress --format exporter-csv` writes people in every state"
 )

@@ -120,7 +120,7 @@ def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]
                 yield begin, cells
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise ExporterCsvError(source, (Problem(begin, "", f"not sound CSV: {error}"),)) from None
+        raise ExporterCsvError(source, (Problem(begin, "", f"not valid CSV: {error}"),)) from None
 
 
 def _columns(header: list[str], line: int, source: str) -> list[str]:
@@ -131,7 +131,7 @@ def _columns(header: list[str], line: int, source: str) -> list[str]:
         raise ExporterCsvError(source, (Problem(line, "", left),))
     found = [Problem(line, name, "is missing") for name in COLUMNS if name not in header]
     found += [Problem(line, name, "is not a column of this export") for name in header if name not in COLUMNS]
-    found += [Problem(line, name, "stands there twice") for name in COLUMNS if header.count(name) > 1]
+    found += [Problem(line, name, "is a duplicate column") for name in COLUMNS if header.count(name) > 1]
     if found:
         raise ExporterCsvError(source, tuple(found))
     return header
@@ -175,7 +175,7 @@ def _repeated(line: int, row: ExportRow, first_seen: dict[tuple[str, str], int])
     before = first_seen.setdefault((row.course_id, row.user_id), line)
     if before == line:
         return []
-    return [Problem(line, "user_id", f"this user stands in this course already, in line {before}")]
+    return [Problem(line, "user_id", f"this user has a row in this course already, in line {before}")]
 
 
 def date(text: str) -> str:
@@ -186,7 +186,9 @@ def date(text: str) -> str:
                 raise ValueError
             clock.parse(text)
         except (ValueError, OverflowError):
-            raise ValueError(f"{_shown(text)} is no date like 2026-01-31T09:00:00Z, nor empty") from None
+            raise ValueError(
+                f"must be a date like 2026-01-31T09:00:00Z or empty, not {_shown(text)}"
+            ) from None
     return text
 
 
@@ -195,7 +197,7 @@ def whole(most: int = INT32) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text) or int(text) > most:
-            raise ValueError(f"{_shown(text)} is no whole number from 0 to {most}")
+            raise ValueError(f"must be a whole number from 0 to {most}, not {_shown(text)}")
         return int(text)
 
     return read
@@ -204,7 +206,7 @@ def whole(most: int = INT32) -> Callable[[str], int]:
 def percent(text: str) -> float:
     """A number from 0 to 100."""
     if not _DECIMAL.fullmatch(text) or float(text) > 100:
-        raise ValueError(f"{_shown(text)} is no number from 0 to 100")
+        raise ValueError(f"must be a number from 0 to 100, not {_shown(text)}")
     return float(text)
 
 
@@ -213,7 +215,9 @@ def identifier(text: str) -> str:
     if not text:
         raise ValueError("is empty")
     if text in (".", "..") or not _ID.fullmatch(text):
-        raise ValueError(f"{_shown(text)} is no id: at most 128 characters, no slash, no control character")
+        raise ValueError(
+            f"must be an id: at most 128 characters, no slash, no control character, not {_shown(text)}"
+        )
     return text
 
 

@@ -263,7 +263,7 @@ def test_r12_a_reset_works_on_a_loaded_world_and_r16_leaves_the_rest(tmp_path: P
         (content([row()]).decode().encode("utf-16-le"), "line 1: there is a NUL byte, as UTF-16 has them"),
         (content([row(user_last_name="a\0b")]), "line 2: there is a NUL byte"),
         (content([row(), row()]), "line 3, column user_id"),
-        (content([row()], end="\r"), "line 1: not sound CSV"),
+        (content([row()], end="\r"), "line 1: not valid CSV"),
     ],
 )
 def test_an_unsound_file_is_an_error_that_names_file_and_line(

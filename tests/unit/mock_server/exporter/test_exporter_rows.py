@@ -208,7 +208,7 @@ def test_many_problems_are_listed_up_to_a_bound_and_counted_beyond_it() -> None:
     listed = str(caught.value).splitlines()
     assert len(caught.value.problems) == LISTED + 5
     assert len(listed) == LISTED + 1
-    assert listed[0].startswith("export.csv: line 2, column score: 'x' is no whole number")
+    assert listed[0].startswith("export.csv: line 2, column score: must be a whole number")
     assert listed[-1] == "  and 5 more"
 
 

@@ -110,7 +110,7 @@ def test_what_is_null_in_a_pack_is_empty(pack: Path) -> None:
 def test_a_row_that_stands_there_twice_is_named(pack: Path) -> None:
     rows = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
     lines(pack / "rows.jsonl", [*rows, rows[0]])
-    said = rf"line {len(rows) + 1}, column user_id: this user stands in this course already, in line 1"
+    said = rf"line {len(rows) + 1}, column user_id: this user has a row in this course already, in line 1"
     with pytest.raises(ExporterCsvError, match=said):
         MockTraining.from_evidence(pack)
 
@@ -126,7 +126,7 @@ def test_a_pack_of_rows_alone_is_enough(pack: Path) -> None:
     [
         ("rows.jsonl", "[]\n", "line 1: is not a JSON object"),
         ("rows.jsonl", '{"course_id": "c"}\n', "line 1, column"),
-        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column course_id: must be there, as str"),
+        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column course_id: is missing, or is not of type str"),
         ("attempts.jsonl", "{broken\n", "line 1: is not a JSON object"),
     ],
 )
@@ -138,25 +138,25 @@ def test_what_is_wrong_with_a_pack_is_named(pack: Path, name: str, text: str, sa
 
 
 WRONG = (
-    ("attempts.jsonl", "id", "../x", "is no id"),
+    ("attempts.jsonl", "id", "../x", "must be an id"),
     ("attempts.jsonl", "id", "", "is empty"),
-    ("attempts.jsonl", "lessonId", "l/1", "is no id"),
-    ("attempts.jsonl", "startedDateTime", "yesterday", "is no date"),
-    ("attempts.jsonl", "completedDateTime", "2026-02-30T00:00:00Z", "is no date"),
-    ("attempts.jsonl", "score", -7, "is no whole number from 0"),
-    ("attempts.jsonl", "score", 2**31, "is no whole number from 0"),
-    ("attempts.jsonl", "success", "yes", "must be there, as bool"),
+    ("attempts.jsonl", "lessonId", "l/1", "must be an id"),
+    ("attempts.jsonl", "startedDateTime", "yesterday", "must be a date"),
+    ("attempts.jsonl", "completedDateTime", "2026-02-30T00:00:00Z", "must be a date"),
+    ("attempts.jsonl", "score", -7, "must be a whole number from 0"),
+    ("attempts.jsonl", "score", 2**31, "must be a whole number from 0"),
+    ("attempts.jsonl", "success", "yes", "is missing, or is not of type bool"),
     ("attempts.jsonl", "userId", "user_0", "there is no row of this user in this course"),
     ("attempts.jsonl", "courseId", "c", "there is no row of this user in this course"),
-    ("lessons.jsonl", "lessonId", "\n", "is no id"),
-    ("lessons.jsonl", "openedDateTime", "never", "is no date"),
-    ("lessons.jsonl", "completedDateTime", "0001-01-01T00:00:00+14:00", "is no date"),
-    ("lessons.jsonl", "percentageCompleted", 1e9, "is no number from 0 to 100"),
-    ("lessons.jsonl", "percentageCompleted", float("nan"), "is no number from 0 to 100"),
-    ("lessons.jsonl", "score", -1, "is no whole number from 0"),
+    ("lessons.jsonl", "lessonId", "\n", "must be an id"),
+    ("lessons.jsonl", "openedDateTime", "never", "must be a date"),
+    ("lessons.jsonl", "completedDateTime", "0001-01-01T00:00:00+14:00", "must be a date"),
+    ("lessons.jsonl", "percentageCompleted", 1e9, "must be a number from 0 to 100"),
+    ("lessons.jsonl", "percentageCompleted", float("nan"), "must be a number from 0 to 100"),
+    ("lessons.jsonl", "score", -1, "must be a whole number from 0"),
     ("lessons.jsonl", "userId", "user_0", "there is no row of this user in this course"),
-    ("rows.jsonl", "time_spent_seconds", -5, "is no whole number from 0"),
-    ("rows.jsonl", "completion_expiry_date", "tomorrow", "is no date"),
+    ("rows.jsonl", "time_spent_seconds", -5, "must be a whole number from 0"),
+    ("rows.jsonl", "completion_expiry_date", "tomorrow", "must be a date"),
 )
 
 
@@ -175,7 +175,7 @@ def test_what_no_wire_could_have_said_is_refused_with_file_and_line(
 def test_what_stands_there_twice_is_refused(pack: Path, name: str, column: str) -> None:
     kept = [json.loads(line) for line in (pack / name).read_text("utf-8").splitlines()]
     lines(pack / name, [*kept, kept[0]])
-    said = rf"{name}: line {len(kept) + 1}, column {column}: .* stands there twice"
+    said = rf"{name}: line {len(kept) + 1}, column {column}: .* is a duplicate for this user"
     with pytest.raises(ExporterCsvError, match=said):
         MockTraining.from_evidence(pack)
 
@@ -265,7 +265,7 @@ def test_a_pack_of_completed_people_is_explained_by_its_plan_and_not_by_the_expo
     assert f'"{FORKLIFT}", everyone: done, 1 user reset' in out
     for said in (out, err):
         (warning,) = [line for line in said.splitlines() if "WARNING" in line]
-        assert f"WARNING: everybody in {pack} is completed" in warning
+        assert f"WARNING: all people in {pack} are completed" in warning
         assert "An evidence pack holds only the people of its plan" in warning
         assert "exporter writes" not in warning
 
