@@ -201,7 +201,7 @@ class FormatProofs(Bound[D]):
         return traces_at(self._stored_proof, origin, self._format)
 
     def _stored_proof(self, ground: ProofScope) -> Proof | None:
-        """What was seen at a service, also if that is not enough to send anything there."""
+        """Return the stored proof, also if it is not enough to send anything there."""
         state = StateDirectory.existing(self._state_dir)
         return None if state is None else find_proof(state, ground)
 
@@ -210,7 +210,7 @@ class FormatProofs(Bound[D]):
         return None if state is None else proof_that_holds(state, ground)
 
     def _processing_time(self, here: Origin) -> timedelta:
-        """For how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
+        """Return how long a service may work on a reset that it has accepted, by the safeguards and the proofs."""
         known = [self._safeguards.processing_time]
         for way in (False, True):
             proof = self._stored_proof(ProofScope.of(here, self._format, server_side=way))

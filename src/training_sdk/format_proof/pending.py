@@ -1,4 +1,4 @@
-"""A proof that has begun, on disk: so that whoever goes on with it waits, and sends nothing again."""
+"""A started proof on disk: continuing it waits for the result, and sends nothing again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import ResetFormat
 
 OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
-"""How far the request of a proof came whose effect is still to be looked for."""
+"""The states of a proof's request whose effect is still to be observed."""
 
 
 @frozen
@@ -36,7 +36,7 @@ class _Saved:
 
 @frozen
 class Begun:
-    """How far the one request of a proof came."""
+    """The progress of the one request of a proof."""
 
     chunk: Chunk
     sent_at: datetime
@@ -44,7 +44,7 @@ class Begun:
 
 
 def put(state: StateDirectory, plan: ProofPlan, *, names: bool = True) -> None:
-    """Remember a proof that is about to begin, in the place of one that came to its end.
+    """Store a proof that is about to start, in place of one that has ended.
 
     Without ``names``, where the copies of plans are sealed, it has another digest and phrase when it is found again.
     """
@@ -65,7 +65,7 @@ def without_names(plan: ProofPlan) -> ProofPlan:
 
 
 def drop(state: StateDirectory, ground: ProofScope) -> None:
-    """Forget it: it has come to its end."""
+    """Remove it: the proof has ended."""
     path = _path(state, ground)
     with storage.writing(path):
         path.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def find(state: StateDirectory, ground: ProofScope) -> ProofPlan | None:
 
 
 def is_pending(state: StateDirectory, plan_digest: str) -> bool:
-    """Whether a plan is that of a proof whose end is open. Raises RecordsDamagedError."""
+    """Return whether a plan belongs to a pending proof. Raises RecordsDamagedError."""
     return plan_digest in plans(state)
 
 
@@ -99,14 +99,14 @@ def plans(state: StateDirectory) -> frozenset[str]:
 
 
 def refused_with(state: StateDirectory, plan_digest: str) -> str | None:
-    """Who is to be refused in a pending proof with this plan. Raises RecordsDamagedError."""
+    """Return the user id to be refused in a pending proof with this plan. Raises RecordsDamagedError."""
     paths = (state.path / "proofs").glob("*.pending.json")
     found = (storage.read_document(path, _Saved) for path in paths)
     return next((one.refused_with for one in found if one and one.plan_digest == plan_digest), None)
 
 
 def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
-    """How far the request of a proof came; None if it was not sent, or is known to have had no effect."""
+    """Return the progress of a proof's request; None if it was not sent, or is known to have had no effect."""
     folder = state.path / "plans" / plan_digest
     events = read_journal(folder) if folder.is_dir() else ()
     found = fold(events)

@@ -1,4 +1,4 @@
-"""The end of a proof: kept as proved, or failed; journal and report come to their end, and nothing more is sent."""
+"""The end of a proof: it is stored or has failed, and journal and report are closed. Nothing more is sent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ProofRecorder(Recorder):
 
 @define
 class ProofEnds:
-    """The end of a proof: what was proved is kept, or the failure is, and journal and report come to their end."""
+    """A proof with the steps that end it: store it or fail, and close journal and report."""
 
     calls: Calls
     plan: ProofPlan
@@ -86,7 +86,7 @@ class ProofEnds:
         return found
 
     def _keep(self, action: Callable[[], object], why: str) -> RunLocally:
-        """An act on the records of proofs, refused in a forked process, whose parent goes on with this proof."""
+        """Return the effect of an action on the records; a forked process is refused, since its parent continues."""
 
         def act() -> object:
             if self._process != os.getpid():
@@ -110,7 +110,7 @@ class ProofEnds:
         return evolve(proof, completions_stayed=self.plan.has_completed and self.plan.is_wide_enough)
 
     def _settle(self) -> Flow[ResetReport]:
-        """Bring journal and report to their end by what is seen now; nothing is sent."""
+        """Close journal and report by reading back; nothing is sent."""
         yield self._keep(lambda: None, "proofs: whose process this is")
         folder = self.state.plan_folder(self.plan.reset.digest)
         begun = yield from self._begun()
@@ -150,13 +150,13 @@ class ProofEnds:
         return proof
 
     def _end_without(self, why: str, *, reason: str) -> Flow[None]:
-        """End it where nothing is proved or refuted; what an earlier proof has shown still holds."""
+        """End it where nothing is proved or refuted; an earlier proof stays valid."""
         report = yield from self._settle()
         yield from self._note_failure(reason, ())
         raise ProofFailedError(f"{sentence(why)} {self._remains(reason)}", reason=reason, report=report)
 
     def _fail(self, why: str, keys: Sequence[Key], *, reason: str) -> Flow[None]:
-        """End it without a proof, and take back what an earlier one had shown."""
+        """End it without a proof, and withdraw an earlier one."""
         report = yield from self._settle()
         yield from self._note_failure(reason, keys)
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
@@ -182,7 +182,7 @@ class ProofEnds:
             yield self._keep(lambda: withdraw_proof(self.state, self.plan.ground), "proofs: withdraw")
 
     def _remains(self, reason: str) -> str:
-        """What holds on this service after such an end."""
+        """Return a sentence about the lock of the format after such an end."""
         return "The format stays locked for this service"
 
     def _facts(self) -> dict[str, object]:

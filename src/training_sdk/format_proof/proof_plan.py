@@ -1,4 +1,4 @@
-"""The proof of a reset's format as it would be made: on which course, with whom, and who bears witness."""
+"""The plan of a format proof: the test course, the person to be reset, and the control persons."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from training_sdk.verification.reset_effect import EffectRules, has_lost
 
 @frozen
 class ProofPlan:
-    """What ``client.resets.plan_proof`` found: the one reset that would be sent, and who must stay as they are.
+    """The plan of ``client.resets.plan_proof``: the one reset that would be sent, and the people who must not change.
 
     ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
-    all others in the course itself, and everybody in all their other courses. ``refused_with`` is the id of a
+    all others in the course itself, and all of them in their other courses. ``refused_with`` is the id of a
     user who cannot be reset there and is named last: then it is about a refusal of this request.
     """
 
@@ -39,7 +39,7 @@ class ProofPlan:
 
     @property
     def ground(self) -> ProofScope:
-        """What the proof would hold for."""
+        """The scope of the proof."""
         return ProofScope.of(self.reset.origin, self.format, server_side=self.way == "everyone")
 
     @property
@@ -115,7 +115,7 @@ class ProofPlan:
 
     @property
     def phrase(self) -> str:
-        """What has to be typed, such as ``prove on "Proof of resets" with "Ann Example" #a1b2-c3d4-e5f6-0718``."""
+        """The phrase to type, such as ``prove on "Proof of resets" with "Ann Example" #a1b2-c3d4-e5f6-0718``."""
         title = wording.courses(self.reset.courses)
         mark = f"#{phrase_tail(self.digest, self.reset.form)}"
         if self.way == "everyone":
@@ -157,15 +157,15 @@ class ProofPlan:
 
 @frozen
 class Observation:
-    """What one reading of these people's rows shows, by key; ``cleared`` are targets, the other two witnesses.
+    """One reading of these people's rows, by key; ``cleared`` are targets, the other two are witnesses.
 
-    A cleared target may keep ``traces``. ``lost`` are those who have less than they had: nobody but a reset takes that
-    away. ``moved`` are any others who do not stand as planned, and targets who are neither as before nor cleared.
+    A cleared target may keep ``traces``. ``lost`` are witnesses with less progress than before, which only a reset
+    takes away. ``moved`` are other people who are not as planned, and targets who are neither as before nor cleared.
     """
 
     cleared: tuple[Key, ...]
     unchanged: tuple[Key, ...]
-    """The targets who stand as before: it may just not be seen yet."""
+    """The targets who are as before: the feed may not show the reset yet."""
     lost: tuple[Key, ...]
     moved: tuple[Key, ...]
     traces: Traces = NO_TRACES
@@ -173,7 +173,7 @@ class Observation:
 
     @classmethod
     def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Observation:
-        """Hold rows against a plan."""
+        """Compare rows with a plan."""
         cleared: dict[Key, Traces] = {}
         unchanged: list[Key] = []
         lost: list[Key] = []
@@ -205,10 +205,10 @@ class Observation:
 
 
 def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanish: bool) -> Traces | None:
-    """What a reset left of somebody's row; None where it does not look reset.
+    """Return what a reset left of a person's row; None if it does not look reset.
 
     A field stays if it is as before while everything else is gone, of which there must have been something. A row
-    has vanished if nobody has one without progress, and the person is seen elsewhere: otherwise they have left.
+    has vanished if no person has one without progress, and the person is listed in another course; otherwise they left.
     """
     row = rows.get(target.key)
     if row is None:

@@ -41,7 +41,7 @@ _BESIDE = (
 
 @frozen
 class WantedProof:
-    """What is to be proved: on which course, with whom (None: everyone, by one call), and within which limits.
+    """The options of a proof: course, person (None for everyone by one call), and limits.
 
     ``refused_with`` is the id of a user who cannot be reset there, if it is about a refusal.
     """
@@ -59,7 +59,7 @@ class WantedProof:
 
 
 def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
-    """Find out whether a course will do, and change nothing; the proof that has begun where there is one."""
+    """Check whether a course is suitable, and change nothing; return the pending proof if there is one."""
     calls = LiveCalls.of(calls)
     here = yield from read_origin(calls)
     old: ProofPlan | None = yield RunLocally(
@@ -129,7 +129,7 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
 
 
 def _check_progress(person: PlannedReset) -> None:
-    """Refuse somebody whose row may look the same after a reset."""
+    """Raise InvalidArgumentError for a person whose row may look the same after a reset."""
     if not (person.completed_at or person.completed_lessons or person.percent):
         raise InvalidArgumentError(
             f"{shown(person.name) or person.user_id} has no completed lesson in the course, so nobody could see "
@@ -206,7 +206,7 @@ def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, Progres
 
 
 def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
-    """Refuse what is not confirmed by the phrase of this very proof."""
+    """Raise ConfirmationError unless ``confirm`` is the phrase of this proof."""
     if not isinstance(plan, ProofPlan):
         raise InvalidArgumentError(
             f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"

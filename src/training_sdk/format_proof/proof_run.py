@@ -1,7 +1,7 @@
-"""Unlocking a live service: prove, on a course that matters to nobody, that a reset reaches only whom it names.
+"""Unlocking a live service: prove on a test course that a reset reaches only the people that it names.
 
-One request is sent. What it did is read back until the feed can no longer be showing the past. Only then is the proof
-kept that lets plans be applied there.
+One request is sent. Its effect is read back until the feed is certain to be current. Only then the proof is stored that
+lets plans be applied there.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ProofRun(ProofEnds):
             raise
 
     def _say_how_to_go_on(self, stop: BaseException) -> Flow[None]:
-        """Give what stopped this the account of what had been done."""
+        """Attach the report to the interrupt, and a note about how to continue."""
         folder = self.state.plan_folder(self.plan.reset.digest)
         with suppress(TrainingError):
             vars(stop)["report"] = yield RunLocally(lambda: report_file.load(folder), "records: the report")
@@ -111,7 +111,7 @@ class ProofRun(ProofEnds):
         yield from self._fail(what, (), reason="COUNT_DIFFERS")
 
     def _check_pending(self) -> Flow[None]:
-        """Only a proof whose end is open is gone on with."""
+        """Raise AlreadyAppliedError unless this proof is pending."""
         old = yield RunLocally(
             lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one"
         )
@@ -155,12 +155,12 @@ class ProofRun(ProofEnds):
             raise
 
     def _provisional(self) -> Flow[Proof]:
-        """What the one request is sent on."""
+        """Return the proof under which the one request is sent."""
         now: Moment = yield Now()
         return self._proof(now.utc, counted=False)
 
     def _refuse_moved(self) -> Flow[None]:
-        """Whoever is about to bear witness must stand as planned, or nothing could be told from them afterwards."""
+        """Raise StalePlanError unless all control persons are as planned; otherwise they prove nothing."""
         rows = yield from read_people(self.calls, self.plan.watched)
         course = self.plan.reset.course
         on_it = yield from read_rows(self.calls, course.id, None)
@@ -174,14 +174,14 @@ class ProofRun(ProofEnds):
             )
 
     def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
-        """Look until the feed can no longer show the past, time is over, or somebody else is seen to be affected."""
+        """Read until the feed is certain to be current, the deadline has passed, or another person is affected."""
         settled = sent_at + waiting_time(self.order.safeguards.processing_time)
         wait = FIRST_WAIT
         while True:
             rows = yield from read_people(self.calls, self.plan.watched)
             now: Moment = yield Now()
             seen = Observation.of(self.plan, rows)
-            self.traces = evolve(seen.traces, row_vanishes=False)  # until it was seen to be missing once more
+            self.traces = evolve(seen.traces, row_vanishes=False)  # until it was missing in a second reading
             if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
                 yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
                 rows = yield from read_people(self.calls, self.plan.watched)
@@ -209,7 +209,7 @@ class ProofRun(ProofEnds):
             self.seen_after = elapsed
 
     def _is_gone(self, seen: Observation) -> Flow[bool]:
-        """Whether rows that vanished are missing once more, and from the statistics: a listing may end too early."""
+        """Return whether vanished rows are missing in a second reading and in the statistics: a listing may be cut."""
         if not seen.traces.row_vanishes:
             return True
         now: Moment = yield Now()
@@ -228,7 +228,7 @@ class ProofRun(ProofEnds):
         return True
 
     def _is_decided(self, seen: Observation) -> Flow[bool]:
-        """Whether what is seen decides it, once the feed can no longer show the past."""
+        """Return whether the observation decides it, once the feed is certain to be current."""
         if self.is_refused:
             why = "the service refused the request, and reading back shows that it had no effect"
             yield from self._end_without(why, reason="REFUSED")
@@ -290,5 +290,5 @@ class ProofRun(ProofEnds):
 
 
 def was_unreadable(chunk: Chunk) -> bool:
-    """Whether the request was answered with what makes no sense."""
+    """Return whether the answer to the request could not be decoded."""
     return chunk.cause == DecodingError.__name__

@@ -1,4 +1,4 @@
-"""Whether the proof of a reset's format still holds: a later reset by this machine may have refuted it."""
+"""The validity of a stored proof: a later reset by this machine may have refuted it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was proved about the reset of a live service, and by whom; kept in the state directory."""
+"""Proofs of the reset of a live service, stored in the state directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROVABLE = (400, 403, 404)
 
 @frozen
 class ProofScope:
-    """What a proof holds for: one server, one organisation, one format, one way of naming people."""
+    """The scope of a proof: one server, one organisation, one format, one way of naming people."""
 
     base_url: str
     organisation_id: str
@@ -36,13 +36,13 @@ class ProofScope:
 
     @classmethod
     def of(cls, origin: Origin, reset_format: ResetFormat, *, server_side: bool) -> ProofScope:
-        """Where an order is about to be carried out, and how."""
+        """Return the scope of resets at this origin."""
         way: Way = "everyone" if server_side else "listed"
         return cls(origin.base_url, origin.organisation_id, reset_format, way)
 
     @property
     def name(self) -> str:
-        """A name for a file: the same for the same ground, and for no other."""
+        """The name of its file: the same for the same scope, and for no other."""
         text = json.dumps(attrs.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
@@ -90,12 +90,12 @@ class Proof:
 
     @property
     def seen_after(self) -> timedelta:
-        """How long after the request its effect was seen first; no time at all of an older proof."""
+        """The time from the request until its effect was first seen; zero in an older proof."""
         return processing_time_of(self.seen_after_seconds or 0.0)
 
 
 def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
-    """What was proved for this ground on this machine. Raises RecordsDamagedError if it is not what was written."""
+    """Return the proof for this scope on this machine, or None. Raises RecordsDamagedError if the file was changed."""
     path = state.path / "proofs" / f"{ground.name}.json"
     proof = storage.read_document(path, Proof)
     if proof is not None and proof.ground != ground:
@@ -106,7 +106,7 @@ def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
 def traces_at(
     find: Callable[[ProofScope], Proof | None], origin: Origin, reset_format: ResetFormat
 ) -> Traces:
-    """What resets leave of a row there, by the proofs of both ways."""
+    """Return what resets leave of a row there, by the proofs of both ways."""
     found = Traces()
     for server_side in (False, True):
         try:
@@ -118,12 +118,12 @@ def traces_at(
 
 
 def save_proof(state: StateDirectory, proof: Proof) -> None:
-    """Keep a proof, in the place of an earlier one for the same ground."""
+    """Store a proof, in place of an earlier one for the same scope."""
     storage.write_document(state.proofs / f"{proof.ground.name}.json", proof)
 
 
 def withdraw_proof(state: StateDirectory, ground: ProofScope) -> bool:
-    """Take back what was proved for this ground, since a later try has shown otherwise; whether there was a proof."""
+    """Withdraw the proof for this scope, which a later attempt has refuted; return whether there was one."""
     path = state.proofs / f"{ground.name}.json"
     with storage.writing(path):
         if not path.exists():

@@ -20,7 +20,7 @@ from training_sdk.records.journal_state import Chunk
 
 @define
 class RefusalProofRun(ProofRun):
-    """One proof of a refusal being made, or gone on with; the proof of the format holds throughout."""
+    """One proof of a refusal being made, or continued; the proof of the format is valid throughout."""
 
     status: int | None = field(default=None, init=False)
     """That of the refusal, if there was one."""
@@ -49,7 +49,7 @@ class RefusalProofRun(ProofRun):
         return proof
 
     def _end_unreadable(self, what: str) -> Flow[None]:
-        """Go on: a service that accepts it may count one or two people, or none."""
+        """Continue: a service that accepts the request may count one or two people, or none."""
         yield from ()
 
     def _judge(self, seen: Observation) -> Flow[None]:

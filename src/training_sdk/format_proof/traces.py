@@ -1,4 +1,4 @@
-"""What a reset leaves of somebody's row at one service, as the proof saw it; exactly that is disregarded there."""
+"""The traces that a reset leaves in a person's row at one service, as its proof saw them; these are ignored there."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def _known(_: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, .
 
 @frozen
 class Traces:
-    """What a service keeps of a row after a reset: ``fields`` of it, or no row at all where nothing is recorded."""
+    """The parts of a row that a service keeps after a reset: ``fields``, or no row where nothing is recorded."""
 
     fields: tuple[str, ...] = field(default=(), validator=_known)
     row_vanishes: bool = False
 
     def without(self, row: ProgressRow) -> ProgressRow:
-        """A row without what a reset leaves."""
+        """Return a row without the parts that a reset leaves."""
         return evolve(row, **self._gone) if self.fields else row
 
     def plan(self, row: ProgressRow) -> PlannedReset:
-        """How somebody stands, without what a reset leaves."""
+        """Return a person's progress without the parts that a reset leaves."""
         return PlannedReset.of(self.without(row))
 
     def standing(self, planned: PlannedReset) -> tuple[object, ...]:
-        """The same of somebody in a plan, which may have been made before this was known."""
+        """Return the same for a person in a plan, which may have been made before this was known."""
         return (evolve(planned, **self._gone) if self.fields else planned).standing
 
     @property
@@ -47,13 +47,13 @@ class Traces:
         return dict.fromkeys(self.fields)
 
     def joined(self, other: Traces) -> Traces:
-        """What either of the two leaves."""
+        """Return the traces of both."""
         names = {*self.fields, *other.fields}
         return Traces(tuple(name for name in NAMES if name in names), self.row_vanishes or other.row_vanishes)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is disregarded, in sentences for plan and verification."""
+        """Sentences for plan and verification about the parts that are ignored."""
         kept = " and ".join(NAMES[name] for name in self.fields)
         return (
             *(

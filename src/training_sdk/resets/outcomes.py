@@ -55,15 +55,15 @@ ONE_PER_REQUEST = (
 
 @frozen
 class Fate:
-    """What a stop means for the people whose request it stopped, and the error to raise."""
+    """The outcome of the people whose request was stopped, and the error to raise."""
 
     outcome: Outcome
     code: Code
     error: TrainingError
     by: str | None = None
-    """What is no TrainingError and goes on as itself, by the name of its class; ``error`` says what it means."""
+    """The class of an exception that is no TrainingError and is raised as it is; ``error`` explains it."""
     said_of_people: str | None = None
-    """What their outcomes say, where that is less than the error says."""
+    """The detail of their outcomes, where it is shorter than the message of the error."""
 
     @property
     def is_known(self) -> bool:
@@ -72,7 +72,7 @@ class Fate:
 
 
 def fate_of(problem: BaseException) -> Fate:
-    """What a stop means for the request that it stopped."""
+    """Return the outcome of the people of a request, and the error to raise, for what stopped it."""
     if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
         message = f"{sentence(problem.message)} {ONE_PER_REQUEST}."
         said = OutcomeUnknownError(evolve(problem.info, message=message))
@@ -97,14 +97,14 @@ def fate_of(problem: BaseException) -> Fate:
 
 
 def was_refused(problem: OutcomeUnknownError) -> bool:
-    """Whether a refusal left it unknown, since it may have come after a part was carried out."""
+    """Return whether the result is unknown because a refusal may have come after a part was carried out."""
     cause = problem.__cause__
     return isinstance(cause, APIStatusError) and cause.status in STATUS_ERRORS
 
 
 @define
 class OutcomeTracker:
-    """Keeps one outcome for everyone in the plan while chunks are sent."""
+    """One outcome for each person in the plan, at any moment while requests are sent."""
 
     order: Order
     applied_by: str
@@ -136,13 +136,13 @@ class OutcomeTracker:
             self.outcomes[user.key] = UserOutcome(user.course_id, user.user_id, outcome, detail, code, error)
 
     def reopen(self, user: PlannedReset, *, was_sent: bool = False) -> None:
-        """Let somebody stand as before anything was sent, or after a request that had no effect."""
+        """Return a person to the outcome before anything was sent, or after a request that had no effect."""
         self.outcomes[user.key] = _first(user, self.order.plan.selection)
         if was_sent:
             self.settle([user], Outcome.SKIPPED, SENT_WITHOUT_EFFECT, Code.NOT_SENT)
 
     def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
-        """Settle the people of a request that was stopped; the error to raise, with the account of everyone."""
+        """Settle the people of a request that was stopped; return the error to raise, with the report."""
         self.settle_by(people, fate)
         self.note_request(fate.error.request_id)
         return fate.error.with_report(self.report(finished_at))
@@ -150,7 +150,8 @@ class OutcomeTracker:
     def settle_by(self, people: Sequence[PlannedReset], fate: Fate) -> None:
         """Note how it ended for the people of a request that was stopped.
 
-        Who is unknown from an earlier request stays so: that this one had no effect says nothing of that one.
+        A person whose result is unknown from an earlier request stays unknown: that this request had no effect proves
+        nothing about that one.
         """
         if fate.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
@@ -160,9 +161,9 @@ class OutcomeTracker:
     def held_up(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime
     ) -> BaseException:
-        """The error to raise, with the account of everyone, after something other than a request has ended it.
+        """Return the error to raise, with the report, after something other than a request has stopped the reset.
 
-        Nothing was sent of these people by what failed; those of whom more is known keep their outcome.
+        Nothing was sent for these people by the step that failed; people with a more exact outcome keep it.
         """
         is_ours = isinstance(problem, TrainingError)
         is_stop = not is_ours or isinstance(problem, ResetInterruptedError)
@@ -199,7 +200,7 @@ class OutcomeTracker:
             self.sent_ids.append(request_id)
 
     def report(self, finished_at: datetime) -> ResetReport:
-        """The account as it stands."""
+        """Return the report at this moment."""
         return ResetReport(
             plan=self.order.plan,
             applied_by=self.applied_by,
@@ -219,7 +220,7 @@ class OutcomeTracker:
 
 
 def _first(user: PlannedReset, selection: str | None) -> UserOutcome:
-    """How it stands for somebody before anything was sent."""
+    """Return the outcome of a person before anything was sent."""
     if user.left_out:
         detail = f"left out: {selection} only"
         return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.LEFT_OUT)
@@ -230,7 +231,7 @@ def _first(user: PlannedReset, selection: str | None) -> UserOutcome:
 
 
 def resumed_tracker(order: Order, applied_by: str, recorder: Recorder) -> OutcomeTracker:
-    """The account of an application that has begun, as its journal has it."""
+    """Return the outcomes of an application that has begun, from its journal."""
     tracker = tracker_from_journal(order, applied_by, recorder.journal, recorder.packs, None)
     tracker.approved = recorder.approved
     return tracker
@@ -296,7 +297,7 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
 def _left_by_completion(
     tracker: OutcomeTracker, state: JournalState, in_flight: RequestsInFlight
 ) -> frozenset[Key]:
-    """Who had not completed and stayed as they were, where just the completed people of their request were reset."""
+    """Return the people who were not reset because their service resets only people who have completed the course."""
     planned = {user.key: user for user in tracker.order.plan.targets}
     found: set[Key] = set()
     for chunk in state.chunks.values():
@@ -314,7 +315,7 @@ def _left_by_completion(
 
 
 def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
-    """Whether the last request for a person was read back, and seen to have had no effect."""
+    """Return whether the last request for a person was read back and seen to have had no effect."""
     last = state.last.get(user.key)
     return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
 

@@ -76,7 +76,7 @@ class Rereader:
     def _look(self, request: ResetRequest, preflight: Preflight) -> Flow[None]:
         """Ask whose token it is that the request will carry, and read the people again.
 
-        A token that is drawn anew each time may have become another organisation's or user's, above all while a wave
+        A token that a function returns may have become another organisation's or user's, above all while a wave
         was waited for.
         """
         here = yield from read_origin(preflight.plain)
@@ -145,7 +145,7 @@ class Rereader:
             yield from self.recorder.note(SkippedUsers(course_id, here))
 
     def read_back(self, request: ResetRequest) -> Flow[None]:
-        """After one call for everyone, believe only what can be seen: the server decided whom it reset, not the plan.
+        """Read the course back after one call for everyone: the server decided whom it reset, not the plan.
 
         A live service shows it up to 2 h later, so there it stays unknown until it is verified.
         """
@@ -180,21 +180,21 @@ class Rereader:
 
 @define(eq=False)
 class ReservedPace(Pace):
-    """A pace whose turns are taken beforehand, so that none is waited for between a reading and its request."""
+    """A pace whose requests are reserved in advance, so that none waits between a reading and the request after it."""
 
     inner: Pace
     left: Counter[Family] = field(factory=Counter)
     used: Counter[Family] = field(factory=Counter)
 
     def take(self, number: Mapping[Family, int]) -> Flow[None]:
-        """Wait for so many turns of each family."""
+        """Reserve so many requests of each family of limits."""
         for family, turns in number.items():
             for _ in range(turns):
                 yield from self.inner.acquire(Request("GET", "", limit=family))
                 self.left[family] += 1
 
     def acquire(self, request: Request) -> Flow[float]:
-        """At once while any is left; then as usual."""
+        """Take a reserved request at once while any is left; then wait as usual."""
         self.used[request.limit] += 1
         if self.left[request.limit]:
             self.left[request.limit] -= 1
@@ -202,16 +202,16 @@ class ReservedPace(Pace):
         return (yield from self.inner.acquire(request))
 
     def observe(self, request: Request, response: Response) -> None:
-        """Note what an answer says of the limits."""
+        """Note the limits in an answer."""
         self.inner.observe(request, response)
 
     def flush(self) -> Flow[None]:
-        """Nothing yet: what was noted is passed on with the next request."""
+        """Do nothing: the next request passes on the limits that were noted."""
         yield from ()
 
 
 def slots_for(people: int) -> Counter[Family]:
-    """How many turns a look at so many people takes: WhoAmI, the course, the pages of the feed, the request."""
+    """Return how many requests reading so many people takes: WhoAmI, course, pages of the feed, and the reset."""
     return Counter({"general": 2 + people // LARGEST_PAGE + 1, "catalogue": 1})
 
 

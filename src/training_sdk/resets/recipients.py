@@ -1,4 +1,4 @@
-"""Whom a request reaches: the people that it lists, or everyone on the course by one call.
+"""The people that a request reaches: those that it lists, or everyone on the course.
 
 ``server_side=True`` chooses the second. Each difference between the two is one method here.
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ListedPeople:
-    """Each request lists the people that it resets, and reaches nobody else."""
+    """Requests that list the people whom they reset, and reach only these."""
 
     skips_changed = True
     """Whether people whose progress has changed can be skipped."""
@@ -69,7 +69,7 @@ class ListedPeople:
         return dict(verdicts)
 
     def may_repeat(self, named: int, targets: int) -> bool:
-        """Whether a request that named so many of the targets on its course would reach the same people again."""
+        """Return whether a request that named so many of the targets would reach the same people again."""
         return True
 
     def sendable(
@@ -80,53 +80,53 @@ class ListedPeople:
 
 
 class EveryoneOnCourse(ListedPeople):
-    """One call for a course resets everyone on it: nobody can be skipped, and the server decides whom it resets."""
+    """One call for a course resets everyone on it: no person can be skipped, and the server decides whom it resets."""
 
     skips_changed = False
     is_read_back = True
 
     def split(self, people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
-        """One request for all of them."""
+        """Return one request for all of them."""
         yield people, True
 
     def body(self, form: ResetFormat, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
-        """Return the body, which lists nobody."""
+        """Return the body, which has no list of people."""
         return form.for_everyone(course_id)
 
     def refusals_without_effect(self, listed: int, proven: Collection[int]) -> frozenset[int] | None:
-        """None is certain: a service could refuse it after it has reset some."""
+        """Return no status: a service could refuse the call after it has reset some people."""
         return frozenset()
 
     def to_compare(
         self, course: Sequence[PlannedReset], left: Sequence[PlannedReset], idle: Sequence[PlannedReset]
     ) -> Sequence[PlannedReset]:
-        """Everyone planned on the course: the call reaches all of them."""
+        """Return everyone planned on the course, whom the call reaches."""
         return course
 
     def to_read(self, user_ids: Sequence[str]) -> Sequence[str] | None:
-        """The whole course."""
+        """Return None: the whole course is read."""
         return None
 
     def unplanned(self, rows: Mapping[Key, ProgressRow], planned: Collection[Key]) -> dict[Key, str]:
-        """The people on the course whom the plan does not have."""
+        """Return the people on the course who are not in the plan."""
         return {key: who(PlannedReset.of(row)) for key, row in rows.items() if key not in planned}
 
     def after_acceptance(self, count: int | None) -> tuple[Outcome, str | None, Code | None]:
-        """Unknown until it is read back."""
+        """Return unknown: the result is read back."""
         return Outcome.UNKNOWN, "accepted for everyone, and not read back yet", Code.NOT_SEEN
 
     def certain(self, verdicts: Mapping[str, str]) -> dict[str, str]:
-        """One call takes effect for all or for none, so where one is reset, nobody is known not to be."""
+        """Return the verdicts; if one person is reset, the call took effect, and the others are undecided."""
         return without_not_applied(verdicts) if APPLIED in verdicts.values() else dict(verdicts)
 
     def may_repeat(self, named: int, targets: int) -> bool:
-        """Older versions left people out of the request in the journal, whom the call would reach."""
+        """Return whether all targets were named: older versions left people out whom the call would reach."""
         return named >= targets
 
     def sendable(
         self, free: Sequence[PlannedReset], targets: Sequence[PlannedReset]
     ) -> tuple[list[PlannedReset], list[PlannedReset]]:
-        """Those in whose course everyone is left to do: one call would reach the others there again."""
+        """Divide them by whether everyone in their course is left to do: one call would reach the others again."""
         keys = {user.key for user in free}
         held = {user.course_id for user in targets if user.key not in keys}
         return (
@@ -136,7 +136,7 @@ class EveryoneOnCourse(ListedPeople):
 
 
 def without_not_applied(verdicts: Mapping[str, str]) -> dict[str, str]:
-    """Return the verdicts with nobody known not to have been reset."""
+    """Return the verdicts with "not applied" as undecided."""
     return {user_id: UNDECIDED if said == NOT_APPLIED else said for user_id, said in verdicts.items()}
 
 

@@ -1,4 +1,4 @@
-"""The records of one application: its journal, the evidence, and its lines in the audit log."""
+"""The records of one application: journal, evidence, and entries in the audit log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from training_sdk.resets.waves import kept
 
 @define
 class Recorder:
-    """Keeps everything in the state directory, which is opened when the first thing is written."""
+    """Writes the records into the state directory, which is opened at the first write."""
 
     path: str | PathLike[str] | None
     fingerprint: str | None
@@ -121,7 +121,7 @@ class Recorder:
         yield self._audit(BEGUN, order, at=now.utc, counts=counts, **quote_begun(plan, new))
 
     def _check_process(self) -> None:
-        """Raise RecordsLockedError in a forked process, whose parent goes on writing about the same plan."""
+        """Raise RecordsLockedError in a forked process, whose parent continues to write about the same plan."""
         if self._journal is not None:
             self._journal.check_process()
 
@@ -228,7 +228,7 @@ class Recorder:
         # Until it is noted, another process could begin with the same people.
         with origin_lock(self._directory, self._started.here):
             self._refuse_overlapping({user.key for user in plan.targets}, at)
-            self._keep_copy(plan, self._folder(plan))  # so that nobody is named by a plan that is refused
+            self._keep_copy(plan, self._folder(plan))  # a plan that is refused leaves no names on disk
             if approval is not None:
                 self._keep_approval(plan, approval)
             self._note_opened(at)
@@ -303,7 +303,7 @@ class Recorder:
         yield RunLocally(lambda: self.journal.note(event), f"journal: {type(event).__name__.lower()}")
 
     def has_noted(self, event: Event) -> bool:
-        """Whether this is the last event in the journal, also after an interrupt."""
+        """Return whether this is the last event in the journal, also after an interrupt."""
         return self.journal.events[-1] == event
 
     def withdraw_proof(self, report: ResetReport) -> Flow[None]:

@@ -1,4 +1,4 @@
-"""What became of everyone in a plan."""
+"""The report of a reset: one outcome for each person in the plan."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class Outcome(StrEnum):
 
 
 class Code(StrEnum):
-    """Why somebody was skipped, failed or is unknown, for programs."""
+    """The reason why a person was skipped, failed or is unknown, for programs."""
 
     LEFT_OUT = "LEFT_OUT"
-    """In scope, but not among those whom ``only``, ``where`` or ``plan_due`` selects."""
+    """In scope, but not selected by ``only``, ``where`` or ``plan_due``."""
     MOVED = "MOVED"
-    """Their progress moved after the plan was made; they were left alone."""
+    """Their progress changed after the plan was made; they were skipped."""
     IDENTITY_CHANGED = "IDENTITY_CHANGED"
-    """Their name, e-mail or external id is not that of the plan; they were left alone."""
+    """Their name, e-mail or external id is not that of the plan; they were skipped."""
     NOT_SENT = "NOT_SENT"
     """The reset stopped before them."""
     INTERRUPTED = "INTERRUPTED"
@@ -84,7 +84,7 @@ class Code(StrEnum):
 REACHED_OTHERS = "REACHED_OTHERS"
 """The ``reason`` of errors about a plan whose requests may have reset people outside it."""
 NO_SECOND_CALL = "NO_SECOND_CALL"
-"""The ``reason`` of the error where another call for everyone would reach people once more."""
+"""The ``reason`` of the error where another call for everyone would reach people again."""
 
 STOPPED = (
     "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
@@ -98,15 +98,15 @@ LEFT_ALONE = {
     Code.MOVED: "moved since the plan was made",
     Code.IDENTITY_CHANGED: "the service has another name, e-mail or external id for this user id than the plan",
 }
-"""Why somebody is not sent who does not stand as the plan says."""
+"""The detail of people who are skipped because they differ from the plan."""
 
 LARGER = "the service says that it reset more people than were sent, so these may not be among them"
-"""Why it is unknown whether the people of such a request were reset."""
+"""The detail of people whose request was answered with a larger count."""
 
 
 @frozen
 class UserOutcome:
-    """How it ended for one person in one course, and why where that is not plain.
+    """The outcome of one person in one course, with the reason where it needs one.
 
     ``error`` is the class of the error that settled it, such as ``PermissionDeniedError``.
     """
@@ -129,7 +129,7 @@ class UserOutcome:
 
 @frozen
 class ResetReport:
-    """The account of one reset: everyone in the plan, once per course, each with exactly one outcome.
+    """The report of one reset: everyone in the plan, once per course, each with exactly one outcome.
 
     ``requests`` are the ids of the exchanges that carried it, as the service gave them. ``sent_ids`` are the ids under
     which the requests were sent, in order, also where no answer came; reports of older versions have none. ``packs``
@@ -168,7 +168,7 @@ class ResetReport:
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """How many people ended how; the sum is the number of people in the plan, once per course."""
+        """The number of people by outcome; the sum is the number of people in the plan, once per course."""
         return {outcome: sum(user.outcome is outcome for user in self.users) for outcome in Outcome}
 
     @property
@@ -194,22 +194,22 @@ class ResetReport:
 
     @property
     def reset_count(self) -> int:
-        """For how many people the server says that it cleared progress, once per course."""
+        """The number of people whose progress the server cleared by its answers, once per course."""
         return self.counts[Outcome.RESET]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every target was reset and no others: nobody failed, is unknown, moved, or was left over."""
+        """Whether every target was reset, and no other person."""
         return not self.not_reset and not self.reached_others
 
     @property
     def not_reset(self) -> int:
-        """How many targets are not known to have been reset, once per course."""
+        """The number of targets that are not known to have been reset, once per course."""
         targets = {user.key for user in self.plan.targets}
         return sum(user.key in targets and user.outcome is not Outcome.RESET for user in self.users)
 
     def raise_for_incomplete(self) -> None:
-        """Raise IncompleteResetError, carrying this report, unless every target was reset and nobody else."""
+        """Raise IncompleteResetError, with this report, unless every target was reset and no other person."""
         if self.reached_others:
             raise IncompleteResetError(
                 f"{others(self.reached_others)}:\n{self}", reason=REACHED_OTHERS, report=self
@@ -289,12 +289,12 @@ class ResetReport:
         return f"{shown(courses(self.plan.courses))}: {said or 'nobody was to be reset'}"
 
     def _targets(self) -> list[UserOutcome]:
-        """The targets, first those who were not reset: that is what somebody has to look into."""
+        """Return the targets, people who were not reset first."""
         targets = {user.key for user in self.plan.targets}
         return sorted((user for user in self.users if user.key in targets), key=_urgency)
 
     def _people(self, page: int) -> list[str]:
-        """One line for each of the first targets, then how many more there are, and who was not a target."""
+        """Return a line for each of the first targets, then the number of others and of people who were not targets."""
         targets = self._targets()
         most = shown_of(len(targets), page)
         lines = [f"- {self._named(user)}: {user}" for user in targets[:most]]
@@ -302,7 +302,7 @@ class ResetReport:
 
     @property
     def _besides(self) -> list[str]:
-        """How many people in scope were no targets, in one line."""
+        """One line with the number of people in scope who were not targets."""
         targets = {user.key for user in self.plan.targets}
         others = [user for user in self.users if user.key not in targets]
         left_out = sum(user.code is Code.LEFT_OUT for user in others)
@@ -332,7 +332,7 @@ def _urgency(user: UserOutcome) -> int:
 
 
 def _left_over(targets: Sequence[UserOutcome], most: int) -> list[str]:
-    """How many targets are not shown, and whether people are among them who were not reset."""
+    """Return a line with the number of targets that are not shown, and how many of these were not reset."""
     rest = targets[most:]
     missed = sum(user.outcome is not Outcome.RESET for user in rest)
     if not rest:
@@ -341,13 +341,13 @@ def _left_over(targets: Sequence[UserOutcome], most: int) -> list[str]:
 
 
 def _some(ids: Sequence[str]) -> str:
-    """The first of these ids, and how many more there are."""
+    """Return the first of these ids, and the number of others."""
     more = len(ids) - MOST_SHOWN
     return ", ".join(map(inline, ids[:MOST_SHOWN])) + (f" and {more} more" if more > 0 else "") or "none"
 
 
 def attach_report(problem: BaseException, report: ResetReport) -> BaseException:
-    """The error to raise, with the account of everyone: what is no TrainingError gets it as attribute and note."""
+    """Return the error to raise, with the report: as attribute and note if it is no TrainingError."""
     if isinstance(problem, TrainingError):
         return problem.with_report(report)
     vars(problem)["report"] = report
@@ -361,6 +361,6 @@ def attach_report(problem: BaseException, report: ResetReport) -> BaseException:
 
 
 def report_of(problem: BaseException) -> ResetReport | None:
-    """The account that came with an error or an interruption, if one did."""
+    """Return the report that an error or an interrupt carries, or None."""
     found = getattr(problem, "report", None)
     return found if isinstance(found, ResetReport) else None

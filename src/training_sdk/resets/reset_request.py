@@ -1,4 +1,4 @@
-"""One request of a reset: made whole before the first is sent, and its answer believed only as far as it goes."""
+"""The requests of a reset: how they are divided, their body, and the count in the answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
 
 @frozen
 class ResetFormat:
-    """How a reset names its course and its users (**assumed**; only the path is published).
+    """The field names in the body of a reset (**assumed**; only the path is published).
 
     ``user_ids`` is ``"prefixed"`` for ``user_`` + 32 hex, or ``"uuid"`` for the dashed UUID of the same hex.
     """
@@ -51,11 +51,11 @@ class ResetFormat:
             )
 
     def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
-        """The body that resets exactly these users."""
+        """Return the body that resets exactly these users."""
         return {self.course: course_id, self.users: [self._spelled(user_id) for user_id in user_ids]}
 
     def for_everyone(self, course_id: str) -> dict[str, Any]:
-        """The body that resets whoever the server takes for everyone."""
+        """Return the body that resets everyone, as the server understands it."""
         return {self.course: course_id, self.everyone: True}
 
     def _spelled(self, user_id: str) -> str:
@@ -88,7 +88,7 @@ def _never() -> bool:
 
 @frozen
 class Order:
-    """What was asked for: the plan, as confirmed, and how it is to be sent."""
+    """A confirmed plan, and the options for sending it."""
 
     plan: ResetPlan
     format: ResetFormat
@@ -112,18 +112,18 @@ class Order:
 
     @property
     def recipients(self) -> ListedPeople:
-        """Whom its requests reach."""
+        """The people that its requests reach."""
         return EVERYONE if self.server_side else LISTED
 
     @property
     def is_stoppable(self) -> bool:
-        """Whether anybody has given a way to stop it."""
+        """Whether the caller can stop it."""
         return self.stop is not _never
 
 
 @frozen
 class Progress:
-    """How far a reset is: ``done`` of ``total`` people, once per course, in the step that ``what`` names."""
+    """The progress of a reset: ``done`` of ``total`` people, once per course, in the step ``what``."""
 
     what: str
     done: int
@@ -139,7 +139,7 @@ class ResetRequest:
     people: tuple[PlannedReset, ...]
     begins_wave: bool = True
     again: bool = False
-    """Sent before, unheard of, and to be sent exactly as it was or not at all: the reference server knows it again."""
+    """Sent before without an answer; the reference server recognises it if it is sent exactly as it was."""
 
 
 @frozen
@@ -148,7 +148,7 @@ class _Answer:
 
 
 def _count_in(response: Response) -> int | None:
-    """The count in an answer; None where it has none, which an empty body, null and an empty list are as well."""
+    """Return the count in an answer; None for an answer without one, an empty body, null, or an empty list."""
     if not response.body.strip():
         return None
     said = codec.loads(response)
@@ -158,7 +158,7 @@ def _count_in(response: Response) -> int | None:
 def divide(
     order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0
 ) -> list[ResetRequest]:
-    """The targets, or these of them, course by course in pieces that one request may hold, numbered from ``first``."""
+    """Divide the targets, or these of them, by course into requests, numbered from ``first``."""
     wave = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
     most = min(wave, order.per_request or wave)
     by_course: dict[str, list[PlannedReset]] = {course.id: [] for course in order.plan.courses}
@@ -184,7 +184,7 @@ def request_for(
     reference: bool,
     without_effect: Collection[int] = (),
 ) -> Request:
-    """One reset; the two headers that only the reference server knows go to it alone.
+    """Return the HTTP request; only the reference server gets the two headers that no other knows.
 
     A service could refuse it after it has reset some of several people. A refusal of several listed people is certain
     to have had no effect only if its status is ``without_effect`` by the proof of the service.
@@ -210,7 +210,7 @@ def request_for(
 
 
 def key_for(order: Order, body: bytes) -> str:
-    """The idempotency key of one request: the same people sent again by the same application have the same."""
+    """Return the idempotency key: the same people sent again by the same application have the same key."""
     return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
 
 

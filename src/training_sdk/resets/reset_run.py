@@ -76,7 +76,7 @@ class Run:
     """When the last wave began."""
     has_sent: bool = field(default=False, init=False)
     resumes: bool = field(default=False, init=False)
-    """Somebody was reset before, or may have been: so not everyone's progress is as planned, and it need not be."""
+    """Some people were reset before, or may have been: their progress need not be as planned."""
     proof_checked_at: float = field(default=-math.inf, init=False)
     """By the monotonic clock."""
 
@@ -86,7 +86,7 @@ class Run:
 
     @property
     def order(self) -> Order:
-        """What was asked for."""
+        """The confirmed plan and its options."""
         return self.preflight.order
 
     def to_the_end(self, find_requests: Flow[Sequence[ResetRequest]]) -> Flow[ResetReport]:
@@ -303,12 +303,12 @@ class Run:
             done = sum(self.tracker.outcomes[user.key].outcome in settled for user in self.order.plan.targets)
             try:
                 self.order.on_progress(Progress(what, done, len(self.order.plan.targets)))
-            except Exception:  # a broken progress bar is no reason to stop half-way
+            except Exception:  # a broken progress bar must not stop a reset
                 log.warning("on_progress failed", exc_info=True)
 
 
 def _at_once(value: T) -> Flow[T]:
-    """A flow that needs nothing."""
+    """Return a value as a flow."""
     yield from ()
     return value
 

@@ -1,4 +1,4 @@
-"""Going on with a reset that stopped half-way: what is open is read back first, and nobody is ever sent twice."""
+"""Resuming an interrupted reset: uncertain requests are read back first, and no person is reset twice."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ONE_CALL_REACHES_ALL = (
 
 
 def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
-    """Go on with the plan of an order, whose other settings are those of its journal."""
+    """Resume the plan of an order; its other settings are those of its journal."""
     try:
         state = yield from recorder.take(order.plan)
         order = as_begun(order, state)
@@ -74,7 +74,7 @@ def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: Find
 
 
 def as_begun(order: Order, state: JournalState) -> Order:
-    """The order under the settings that the journal holds; waves that are given go before those."""
+    """Return the order with the settings of the journal; waves in the order take precedence."""
     opened = state.opened
     if opened is None:
         raise TrainingError("the journal has no beginning")
@@ -98,18 +98,18 @@ def as_begun(order: Order, state: JournalState) -> Order:
 
 @define
 class Resumption:
-    """Brings the account to where the journal and reading back say that it is, and finds what is left to do."""
+    """One resumption: restores the outcomes from the journal and by reading back, and finds the people who are left."""
 
     preflight: Preflight
     recorder: Recorder
     tracker: OutcomeTracker
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
     _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
-    """Who is left to do and cannot be, since a call for everyone would reach others in the course once more."""
+    """People who are left and cannot be sent: a call for everyone would reach others in the course again."""
 
     @property
     def order(self) -> Order:
-        """What was asked for, under the settings of the journal."""
+        """The plan and its options, with the settings of the journal."""
         return self.preflight.order
 
     def make_run(self) -> Run:
@@ -124,7 +124,7 @@ class Resumption:
         return run
 
     def find_sendable(self) -> Flow[Sequence[ResetRequest]]:
-        """The same as ``find_requests``. Raises where somebody is left to be sent, and may not be any more."""
+        """Do the same as ``find_requests``. Raises if people are left who may not be sent any more."""
         work = yield from self.find_requests()
         left = [user.key for reset_request in work for user in reset_request.people]
         if waiting := len(left) + len(self._held):
@@ -140,7 +140,7 @@ class Resumption:
     def _refuse_by_one_call(self, work: Sequence[ResetRequest]) -> None:
         """Raise IncompleteResetError if calls for everyone that must not be made are all that is left.
 
-        Otherwise the report says it of those who are left.
+        Otherwise the report has it as the detail of the people who are left.
         """
         for user in self._held:
             self.tracker.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
@@ -191,7 +191,7 @@ class Resumption:
         return now > self._end
 
     def find_requests(self) -> Flow[Sequence[ResetRequest]]:
-        """Read back every request whose fate is open; whoever is known not to have been reset is left to do."""
+        """Read back each request with an uncertain result; return requests for the people who were not reset."""
         self._elsewhere = yield from self.recorder.resets_elsewhere(
             {user.key for user in self.order.plan.targets}
         )
@@ -205,7 +205,7 @@ class Resumption:
         return self._left(now.utc)
 
     def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
-        """User ids whose latest request is this one and whose result is uncertain."""
+        """Return the user ids whose latest request is this one and whose result is uncertain."""
         in_flight = self._flights()
         return tuple(
             user_id
@@ -256,7 +256,7 @@ class Resumption:
     def _verdicts(
         self, chunk: Chunk, people: Sequence[str], rules: EffectRules, rows: Mapping[str, ProgressRow]
     ) -> Flow[tuple[dict[str, str], bool]]:
-        """What the feed shows of each person, and whether somebody is seen not to have been reset."""
+        """Return the verdict on each person, and whether the feed shows that one was not reset."""
         planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
         in_flight = self._flights()
         verdicts: dict[str, str] = {}
@@ -268,7 +268,7 @@ class Resumption:
             verdict = yield from self._verdict(rules, planned[user_id], row, since)
             is_left = is_left or verdict == NOT_APPLIED or sign is Sign.STILL_THERE
             if verdict == NOT_APPLIED and in_flight.has_accepted(key):
-                verdict = UNDECIDED  # the service may work on it later than anybody knows
+                verdict = UNDECIDED  # the service may still carry it out later
             verdicts[user_id] = verdict
         reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
         left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
@@ -279,7 +279,7 @@ class Resumption:
     def _verdict(
         self, rules: EffectRules, planned: PlannedReset, row: ProgressRow | None, since: Since | None
     ) -> Flow[str]:
-        """What a row, and where it does not tell the lessons, say of the requests for one person."""
+        """Return the verdict on one person by their row, or by their lessons where the row does not decide."""
         sign = rules.sign(planned, row, since.last if since else None)
         verdict = VERDICTS.get(sign, UNDECIDED)
         is_plain = sign is Sign.RETRAINED and rules.opening_is_first
@@ -294,10 +294,10 @@ class Resumption:
         return verdict
 
     def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow], *, in_place: bool) -> tuple[str, ...]:
-        """People outside the plan without a record, whom a call for everyone may have reset; those counted left out.
+        """Return people outside the plan without progress whom a call for everyone may have reset, and not yet counted.
 
-        Nobody, if the answer counted exactly the targets, all people of the plan are still on the course, and none of
-        them is seen not to be reset: then nobody can have been reset ``in_place`` of one of them.
+        There are none if the answer counted exactly the targets, all people of the plan are still on the course, and
+        none of them is seen not to be reset: then no other can have been reset ``in_place`` of one of them.
         """
         journal, course_id = self.recorder.journal, chunk.course_id
         chunks = journal.state().chunks
@@ -321,7 +321,7 @@ class Resumption:
         return verdicts.get(user_id) == APPLIED or standing is Standing.RESET
 
     def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
-        """Whether the very same request may be sent again at any time: the reference server knows it by its key.
+        """Return whether the same request may be sent again at once: the reference server recognises it by its key.
 
         It does so only for the same user, and only if nothing else that names these people is under way.
         """
@@ -351,7 +351,7 @@ class Resumption:
         return ResetRequest(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
 
     def _left(self, now: datetime) -> list[ResetRequest]:
-        """What is left to do: requests that may be on their way as they were, and all others in pieces as usual."""
+        """Return the requests that are left: those that may be in flight unchanged, and the others divided as usual."""
         state, in_flight = self.recorder.journal.state(), self._flights()
         left = {
             user.key: user
@@ -372,10 +372,9 @@ class Resumption:
 
 
 VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
-"""What a row says of somebody who may have been reset, if the feed no longer shows the past; a person decides the rest.
+"""The verdict by the row of a person who may have been reset, once the feed is current; a person decides the rest.
 
-They count as retrained only if lessons of before are gone, and none are left. A completion that was not there before
-proves nothing here by itself.
+A person counts as retrained only if all earlier lessons are gone. A new completion alone proves nothing.
 """
 VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
     Sign.LIKE_BEFORE: {OldLessons.GONE: APPLIED, OldLessons.ALL_LEFT: NOT_APPLIED},
@@ -383,4 +382,4 @@ VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
     Sign.COMPLETED_SINCE: {OldLessons.GONE: APPLIED},
     Sign.UNCLEAR: {OldLessons.GONE: APPLIED},
 }
-"""The same by whether the lessons of before are gone, for rows that do not tell."""
+"""The verdict by whether the earlier lessons are gone, for rows that do not decide."""

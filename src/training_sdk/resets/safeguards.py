@@ -58,7 +58,7 @@ def _four_eyes(_: object, __: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class Safeguards:
-    """Hard stops for planning and applying resets; each is off, or as wide as said, unless set.
+    """Limits for planning and applying resets; each is off, or at its default, unless set.
 
     Arguments:
 
@@ -72,8 +72,8 @@ class Safeguards:
       or ``"procedural"``, which proves only that two tokens took part.
     - ``allowed_signers``: The file that lists whose SSH keys may approve, and sign plans.
     - ``signed_plans``: Accept only plans that their planner has signed with such a key.
-    - ``seal``: Encrypts the evidence: it gets the bytes of each file and returns those to be kept. If it fails, nothing
-      is sent.
+    - ``seal``: Encrypts the evidence: it gets the bytes of each file and returns the bytes to store. If it fails,
+      nothing is sent.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
@@ -120,7 +120,7 @@ LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = False) -> None:
-    """Refuse, before anything is sent, what is not confirmed by the phrase of this very plan."""
+    """Raise ConfirmationError unless ``confirm`` is the phrase of this plan."""
     if not isinstance(plan, ResetPlan):
         raise InvalidArgumentError(
             f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
@@ -150,21 +150,21 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
 
 
 def check_safeguards(plan: ResetPlan, safeguards: Safeguards) -> None:
-    """Refuse a plan that holds a protected course or too many people, whoever made it."""
+    """Raise InvalidArgumentError for a plan with a protected course or too many people."""
     for course in plan.courses:
         safeguards.check_course(course.id)
     safeguards.check_people(plan.people)
 
 
 def end_of(plan: ResetPlan, lifetime: timedelta | None) -> datetime:
-    """Until when a plan may be applied by a client with this ``plan_lifetime``, which counts from its reading."""
+    """Return when a plan expires for a client with this ``plan_lifetime``, which starts when the plan was read."""
     if lifetime is None or plan.read_at > LAST_MOMENT - lifetime:
         return plan.expires_at
     return min(plan.expires_at, plan.read_at + lifetime)
 
 
 def check_lifetime(plan: ResetPlan, now: datetime, lifetime: timedelta | None = None) -> None:
-    """Refuse a plan that has expired, also by a client's own limit, or was made in this machine's future."""
+    """Raise StalePlanError for a plan that has expired, or whose time is in this machine's future."""
     if now > (end := end_of(plan, lifetime)):
         limit = "" if end == plan.expires_at else f": this client's plan_lifetime is {lifetime}"
         raise StalePlanError(

@@ -1,7 +1,7 @@
-"""What ends a reset half-way: whose fate is open is settled, the account is carried, and records and report are kept.
+"""Settling a request, and everything that stops a reset: outcomes, journal and report are complete in each case.
 
-An interrupt can fall between any two steps, also while an earlier one is being dealt with. So a request is known here
-as in flight from before it is sent until its people are settled and the journal has it.
+An interrupt can come between any two steps, also while an earlier one is being handled. So a request is in flight here
+from before it is sent until its people are settled and the journal has the result.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from training_sdk.resets.reset_request import ResetRequest
 
 
 def raise_instead(told: BaseException, problem: BaseException) -> NoReturn:
-    """Raise what is to be said of a problem: the problem itself, or an error that tells more."""
+    """Raise the problem itself, or the error that explains it, with the right cause."""
     if told is problem:
         raise problem
     raise told from (problem.__cause__ if type(told) is type(problem) else problem)
 
 
 def add_note_if_failing(flow: Flow[None], told: BaseException) -> Flow[BaseException]:
-    """Run a step that must not hide the error that is about to be raised; the error to raise."""
+    """Run a step that must not hide the error that is about to be raised; return the error to raise."""
     try:
         yield from flow
     except Exception as trouble:
@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 @frozen
 class Answer:
-    """What an accepted request was answered: how many were reset, if it says so, and the id of the exchange."""
+    """The answer to an accepted request: how many people were reset, if it says so, and the request id."""
 
     count: int | None
     request_id: str | None
@@ -60,7 +60,7 @@ class Answer:
 
 @define
 class InFlight:
-    """One request on its way, and as much of its end as is known."""
+    """One request in flight, and what is known of its result."""
 
     reset_request: ResetRequest
     people: Sequence[PlannedReset]
@@ -76,16 +76,16 @@ class InFlight:
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom it names as well."""
     in_course: int | None = None
-    """How many people were on the course at the last reading before a call for everyone."""
+    """The number of people on the course at the last reading before a call for everyone."""
 
     @property
     def named(self) -> int:
-        """How many people it names."""
+        """The number of people that it names."""
         return len(self.people) + len(self.named_last)
 
     @property
     def reached_others(self) -> int:
-        """How many people more than were sent were reset, by the count in the answer."""
+        """The number of people who were reset besides those sent, by the count in the answer."""
         count = None if self.answer is None else self.answer.count
         return counted_besides(count, self.named, self.in_course)
 
@@ -103,7 +103,7 @@ class InFlight:
             ) from cause
 
     def fate_after(self, problem: BaseException) -> Fate:
-        """What a problem means for its people: nobody is known not to be reset while it may be out there."""
+        """Return the outcome of its people after a problem: unknown as long as the request may have arrived."""
         fate = fate_of(problem)
         if fate.is_known and self.attempt.is_open:
             lost = interrupted(self.request, self.attempt, problem)
@@ -113,16 +113,16 @@ class InFlight:
 
 @define
 class StopHandler:
-    """Settles people, carries the account and keeps the records, whatever stops a run and however often."""
+    """Settles people, attaches the report and writes the records, whatever stops a run and however often."""
 
     tracker: OutcomeTracker
     recorder: Recorder
     in_flight: InFlight | None = None
     _told: BaseException | None = None
-    """What is about to be raised, the account of everyone with it."""
+    """The error that is about to be raised, with the report."""
 
     def guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
-        """Run a step; whatever stops it settles these people and carries the account of the whole plan."""
+        """Run a step; if it stops, settle these people and raise with the report."""
         try:
             return (yield from flow)
         except GeneratorExit:
@@ -131,7 +131,7 @@ class StopHandler:
             raise_instead((yield from self._account_for(people, problem)), problem)
 
     def carried(self, flow: Flow[T]) -> Flow[T]:
-        """Run everything; an interrupt that falls while another stop is dealt with carries the account too."""
+        """Run everything; also an interrupt during the handling of another stop carries the report."""
         try:
             return (yield from flow)
         except (Exception, GeneratorExit):
@@ -173,7 +173,7 @@ class StopHandler:
     def give_up(
         self, people: Sequence[PlannedReset], error: TrainingError, finished_at: datetime
     ) -> BaseException:
-        """Settle people whose request was refused for the last time; the error to raise."""
+        """Settle people whose request was refused for the last time; return the error to raise."""
         self._told = self.tracker.stopped(people, fate_of(error), finished_at)
         return self._told
 
@@ -204,7 +204,7 @@ class StopHandler:
         return self._told
 
     def close_after(self, problem: BaseException) -> Flow[BaseException]:
-        """Write how it ended; the error to raise."""
+        """Write how it ended; return the error to raise."""
         told = yield from self._account_for((), problem)
         report = report_of(told)
         return (
@@ -222,7 +222,7 @@ class StopHandler:
         return self._told
 
     def settle_accepted(self, flight: InFlight) -> None:
-        """Settle the people of an accepted request; once more where an interrupt has cut that off."""
+        """Settle the people of an accepted request; again if an interrupt came in between."""
         if flight.answer is None:
             return
         tracker, answer = self.tracker, flight.answer
@@ -235,7 +235,7 @@ class StopHandler:
             tracker.note_request(answer.request_id)
 
     def _settle_in_flight(self, problem: BaseException) -> None:
-        """Settle the people of a request where an interrupt has cut that off."""
+        """Settle the people of a request where an interrupt came in between."""
         flight = self.in_flight
         if flight is None:
             return

@@ -1,7 +1,7 @@
-"""Waves: how many people may be reset at once, and when the next of them may be; each is told of it by the service.
+"""Waves: how many people are reset at once, and when the next wave may start; the service notifies each of them.
 
-The hours are those that a clock on the wall of ``zone`` shows. So where clocks are put forward or back, nobody is
-written to at an hour that was not named, and a wave whose hour does not exist that day begins when the clock jumps.
+Hours are local time in ``zone``. Where clocks are set forward or back, no wave starts outside these hours, and a wave
+whose hour does not exist that day starts when the clock jumps.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _days(value: object) -> tuple[Weekday, ...]:
 
 @frozen
 class Waves:
-    """How resets are spread over time, since every person reset may get a notification.
+    """The schedule of resets over time, since every person who is reset may get a notification.
 
     Arguments:
 
@@ -77,7 +77,7 @@ class Waves:
     - ``days``: Some of ``"mon"`` to ``"sun"``.
     - ``zone``: By whose clock ``between`` and ``days`` are; it must then be named.
 
-    Raises InvalidArgumentError for what cannot be kept.
+    Raises InvalidArgumentError for values that cannot be met.
     """
 
     size: int = field(converter=_size)
@@ -93,7 +93,7 @@ class Waves:
         object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
     def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:
-        """When the next wave may begin, in UTC: now, or the first moment after it that everything allows.
+        """Return when the next wave may start, in UTC: now, or the first allowed moment after it.
 
         ``last_start`` is when the last one began, if there was one. Raises InvalidArgumentError for times without zone.
         """
@@ -105,7 +105,7 @@ class Waves:
         return min(start for start in self._beginnings(earliest) if start > earliest and self.allows(start))
 
     def allows(self, moment: datetime) -> bool:
-        """Whether the clock of the zone then shows one of the hours of one of the days."""
+        """Return whether a moment is within the hours and days, in local time of the zone."""
         local = _aware(moment).astimezone(self._tz)
         day = local.date()
         if self.between is not None:
@@ -167,7 +167,7 @@ def wait_until(
 ) -> Flow[None]:
     """Sleep until a moment, never longer than ``at_most`` seconds (up to an hour) at a stretch; then look again.
 
-    So a clock that is set meanwhile is heeded, and whoever runs the flow can watch it or stop it.
+    So a change of the clock is noticed, and the caller can watch the wait or stop it.
     """
     longest = min(at_most, LONGEST_SLEEP if check is None else LISTENING)
     while True:
@@ -182,13 +182,13 @@ def wait_until(
 
 
 def kept(waves: Waves) -> WavesKept:
-    """What a journal keeps of them."""
+    """Return the waves as the journal stores them."""
     between = None if waves.between is None else tuple(one.isoformat() for one in waves.between)
     return WavesKept(waves.size, waves.every.total_seconds(), between, waves.days, waves.zone)
 
 
 def restored(found: WavesKept) -> Waves:
-    """The waves that were kept."""
+    """Return the waves that a journal stores."""
     between = None
     if found.between is not None:
         begin, end = found.between

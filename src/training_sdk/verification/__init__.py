@@ -1,1 +1,1 @@
-"""Reading back what a reset did: the effect that a row shows, and waiting until it is seen for everyone."""
+"""Reading back the effect of a reset: judging rows, and waiting until it is visible for everyone."""

@@ -1,4 +1,4 @@
-"""What a row of the feed says of a reset: the one place where its effect is judged."""
+"""The effect of a reset on a row of the feed, judged in this one place."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from training_sdk.records.in_flight import Since
 
 
 class Sign(StrEnum):
-    """What a row shows of somebody who was to be reset."""
+    """The state of the row of a person who was to be reset."""
 
     CLEARED = "cleared"
     """Nothing is recorded."""
     AS_BEFORE = "as before"
-    """Everything stands as it was planned, with a date that a reset takes away."""
+    """Everything is as planned, with a date that a reset takes away."""
     LIKE_BEFORE = "like before"
-    """Everything stands as it was planned, and no date shows that it is not the same once more."""
+    """Everything is as planned, and no date shows that it is not the same again."""
     STILL_THERE = "still there"
-    """They have moved, and a date of before is still recorded, which a reset takes away."""
+    """Their progress changed, and an earlier date is still recorded, which a reset takes away."""
     RETRAINED = "retrained"
     """Fewer lessons are completed than before, and what was done, was done since; lessons of before contradict it.
 
@@ -41,11 +41,11 @@ class Sign(StrEnum):
     """Completed since, and learned before; the row does not show whether that is gone, or the course was revised."""
     NO_ROW = "no row"
     UNCLEAR = "unclear"
-    """They have moved, and nothing shows whether a reset came before that."""
+    """Their progress changed, and nothing shows whether a reset came before that."""
 
 
 class OldLessons(StrEnum):
-    """What the lessons show of those that somebody had completed before the reset."""
+    """The state of the lessons that a person had completed before the reset."""
 
     GONE = "gone"
     ALL_LEFT = "all left"
@@ -57,10 +57,10 @@ class OldLessons(StrEnum):
 
 @frozen
 class EffectRules:
-    """By what the people of a plan are judged.
+    """The rules by which the people of a plan are judged.
 
     ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
-    What ``opened_at`` of a live service means is **assumed**: it may as well be the last time somebody looked into the
+    What ``opened_at`` of a live service means is **assumed**: it may as well be the last time that a person opened the
     course. So a later opening alone proves nothing there. ``traces`` is what a reset leaves of a row, which is
     disregarded; a missing row is a sign only where the proof saw one vanish.
     """
@@ -79,13 +79,13 @@ class EffectRules:
         return cls(known, reference_server, traces or NO_TRACES)
 
     def stands(self, planned: PlannedReset, row: ProgressRow) -> bool:
-        """Whether somebody's progress is as planned, as far as that is known."""
+        """Return whether a person's progress is as planned, as far as that is known."""
         now = PlannedReset.of(row)
         names = (name for name in self.fields if name not in self.traces.fields)
         return all(getattr(now, name) == getattr(planned, name) for name in names)
 
     def sign(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> Sign:
-        """What a row shows of somebody; ``since`` is from when on the reset may have reached them.
+        """Return the state of a person's row; ``since`` is when the reset may have reached them first.
 
         The clock here and that of the service may differ by as much as is allowed for.
         """
@@ -109,7 +109,7 @@ class EffectRules:
         return has_opening or planned.completed_at is not None
 
     def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
-        """Of somebody whose opening date proves nothing: whether lessons of before are gone."""
+        """Judge a person whose opening date proves nothing by whether earlier lessons are gone."""
         if _has_old_completion(planned, row):
             return Sign.STILL_THERE
         is_new = _is_later(row.completed_at, None, since)
@@ -131,7 +131,7 @@ class EffectRules:
 
 
 def resets_completed_only(reset: Sequence[PlannedReset], left: Sequence[PlannedReset]) -> bool:
-    """Whether, of people who were sent alike, just those were reset who had completed the course."""
+    """Return whether of people sent alike exactly those were reset who had completed the course."""
     return (
         bool(reset and left)
         and all(user.completed_at is not None for user in reset)
@@ -140,7 +140,7 @@ def resets_completed_only(reset: Sequence[PlannedReset], left: Sequence[PlannedR
 
 
 def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
-    """Whether fewer lessons are completed, or the percent of somebody without any are gone.
+    """Return whether fewer lessons are completed, or the percent of a person without any are gone.
 
     A percent that has only fallen shows nothing: the course may have been revised.
     """
@@ -150,7 +150,7 @@ def has_less(planned: PlannedReset, row: ProgressRow) -> bool:
 
 
 def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
-    """Whether somebody has less than before: learning on, or opening the course again, never does that.
+    """Return whether a person has less progress than before, which learning or opening the course never causes.
 
     A person who is still completed, with all lessons that the course still has, has lost nothing: a lesson was removed.
     """
@@ -161,7 +161,7 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
 
 
 def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[OldLessons]:
-    """Whether the lessons that somebody had completed before are gone; a listing that is not whole tells nothing."""
+    """Read whether the lessons completed before are gone; an incomplete listing shows nothing."""
     try:
         lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
     except (NotFoundError, PermissionDeniedError):
@@ -174,7 +174,7 @@ def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Si
 
 
 def shows_lessons(calls: Calls, planned: PlannedReset) -> Flow[bool]:
-    """Whether completed lessons are listed of somebody without a row; a reset would have cleared them."""
+    """Read whether a person without a row has completed lessons, which a reset would have cleared."""
     try:
         lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
     except (NotFoundError, PermissionDeniedError):
@@ -189,9 +189,9 @@ def shows_lessons(calls: Calls, planned: PlannedReset) -> Flow[bool]:
 def lessons_tell(
     planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: Since
 ) -> OldLessons:
-    """Whether the lessons completed before are gone, as far as the clocks of here and there allow to tell.
+    """Return whether the lessons completed before are gone, as far as the two clocks allow.
 
-    A lesson is old from before the first request that named somebody, and new from after the last one. They are gone
+    A lesson is old if it is from before the first request for the person, and new if from after the last. They are gone
     only if all that the row counts are listed and new.
     """
     dates = [one.completed_date_time for one in lessons if one.completed]

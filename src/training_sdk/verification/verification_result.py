@@ -1,4 +1,4 @@
-"""What became visible of a reset: everyone who may have been reset, each pending, verified or contradicted."""
+"""The result of a verification: each person who may have been reset is pending, verified or contradicted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from training_sdk.verification.reset_effect import Sign
 
 
 class Seen(StrEnum):
-    """What the read side shows of somebody who was reset, or may have been."""
+    """The state of a person who was reset, or may have been, by the read side."""
 
     PENDING = "pending"
     """Nothing yet that would tell."""
@@ -38,20 +38,20 @@ class Seen(StrEnum):
 
 
 class SeenCode(StrEnum):
-    """Why somebody is not verified, or what they have done since the reset, for programs."""
+    """The reason why a person is not verified, or their progress since the reset, for programs."""
 
     NOT_SEEN_YET = "NOT_SEEN_YET"
-    """They stand as before, and a live service may still be showing the past."""
+    """They are as before, and a live service may still show delayed data."""
     NOT_SHOWN = "NOT_SHOWN"
     """The feed has no row of them: unassigned or deactivated meanwhile. What was recorded reappears if they return."""
     NOT_WHOLE = "NOT_WHOLE"
     """A listing ended before everything that the service counts, so it shows nothing; looking again may."""
     CANNOT_TELL = "CANNOT_TELL"
-    """They have moved since, and nothing shows whether the reset came before that. Looking again tells no more."""
+    """Their progress changed since, and nothing shows whether the reset came before. Reading again does not help."""
     LESSONS_RECORDED = "LESSONS_RECORDED"
     """Lessons of before are recorded, though the feed shows them at 0 % or trained again."""
     STILL_RECORDED = "STILL_RECORDED"
-    """The old progress is still there, longer after the reset than a live service shows the past."""
+    """The old progress is still there, longer after the reset than the data of a live service is delayed."""
     BEGUN_AGAIN = "BEGUN_AGAIN"
     """The reset took effect, and they have begun the course since."""
     COMPLETE_AGAIN = "COMPLETE_AGAIN"
@@ -67,7 +67,7 @@ FINAL = {
 
 @frozen
 class PersonSeen:
-    """What was seen of one person in one course, last at ``at`` (UTC)."""
+    """The state of one person in one course, last read at ``at`` (UTC)."""
 
     course_id: str
     user_id: str
@@ -88,7 +88,7 @@ class PersonSeen:
 
 @frozen
 class Verification:
-    """What became visible of a reset, for everyone in ``report`` who was reset or may have been. Times are UTC.
+    """The verification of everyone in ``report`` who was reset or may have been. Times are UTC.
 
     ``lessons_read`` is of how many of them the lessons were read as well as the feed. ``is_finished`` is whether
     applying the plan had come to its end when the report was read.
@@ -105,7 +105,7 @@ class Verification:
 
     @property
     def counts(self) -> Mapping[Seen, int]:
-        """How many are in which state; once per course."""
+        """The number of people by state, once per course."""
         return {state: sum(one.state is state for one in self.people) for state in Seen}
 
     @property
@@ -121,12 +121,12 @@ class Verification:
 
     @property
     def never_sent(self) -> int:
-        """How many targets were in no request, and were not left alone because something changed."""
+        """The number of targets in no request that were not skipped because something changed."""
         return sum(user.outcome is Outcome.SKIPPED and user.code not in LEFT_ALONE for user in self._targets)
 
     @property
     def left_unknown(self) -> int:
-        """Of how many the report does not know whether they were reset; verifying leaves that as it is."""
+        """The number of people whose result is unknown in the report, which verifying does not change."""
         return self.report.counts[Outcome.UNKNOWN]
 
     def raise_for_unverified(self) -> None:
@@ -149,7 +149,7 @@ class Verification:
         return self.listing(MOST_SHOWN)
 
     def listing(self, page: int) -> str:
-        """The text of ``str``, with everybody who is not verified in it if they are at most ``page``."""
+        """Return the text of ``str``, with all people who are not verified if there are at most ``page``."""
         said = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
         since = ", ".join(f"{count} {what}" for what, count in self._since.items() if count)
         lines = [
@@ -220,7 +220,7 @@ class Verification:
 
 
 def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[Seen, SeenCode | None]:
-    """What a sign in the feed says of somebody who was to be reset, as far as it goes."""
+    """Return the state of a person by the feed alone."""
     if sign is Sign.NO_ROW:
         return Seen.PENDING, SeenCode.NOT_SHOWN
     if sign is Sign.CLEARED:
@@ -233,7 +233,7 @@ def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[See
 
 
 def trained_again(row: ProgressRow | None) -> SeenCode:
-    """What somebody has done since their reset."""
+    """Return the code for progress since the reset."""
     is_complete = row is not None and row.completed_at is not None
     return SeenCode.COMPLETE_AGAIN if is_complete else SeenCode.BEGUN_AGAIN
 
@@ -241,7 +241,7 @@ def trained_again(row: ProgressRow | None) -> SeenCode:
 def judge_lessons(
     lessons: Sequence[LessonProgress], *, reset_at: datetime, is_settled: bool
 ) -> tuple[Seen, SeenCode | None]:
-    """What the lessons say of somebody whom the feed shows at 0 %: lessons begun after the reset are no old ones."""
+    """Return the state by the lessons of a person at 0 % in the feed: lessons opened after the reset are new."""
     recorded = [lesson for lesson in lessons if lesson.completed or lesson.percentage_completed]
     if not recorded:
         return Seen.VERIFIED, None
@@ -251,7 +251,7 @@ def judge_lessons(
 
 
 def settled(code: SeenCode, *, is_settled: bool) -> tuple[Seen, SeenCode]:
-    """Pending for this reason, or contradicted where nothing can be late any more."""
+    """Return pending with this code, or contradicted once no data can be delayed any more."""
     if is_settled and code in FINAL:
         return Seen.CONTRADICTED, FINAL[code]
     return Seen.PENDING, code

@@ -1,4 +1,4 @@
-"""Accepted is not verified: read progress and analytics until they show what a reset did. Nothing is sent."""
+"""Verifying a reset: read progress and analytics until they show its effect. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
 
 @frozen
 class VerificationOptions:
-    """How long to look, how often, and of how many people the lessons too."""
+    """Deadline, interval, and the number of people whose lessons are read too."""
 
     deadline: timedelta
     every: timedelta
@@ -79,7 +79,7 @@ def wait_until_verified(
     recorder: Recorder,
     find_traces: Callable[[Origin], Traces] = no_traces,
 ) -> Flow[Verification]:
-    """Look until nobody is pending whom another reading could settle, or until the deadline."""
+    """Read until no person is pending whom another reading could settle, or until the deadline."""
     whole, journal, in_flight = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
     is_finished = journal.closed is not None or (journal.opened is None and not whole.not_reset)
     people = _people(whole)
@@ -154,14 +154,14 @@ class VerificationRun:
     here: Origin
     is_finished: bool
     wait: timedelta
-    """How long after a request the read side may be showing the past."""
+    """The time after a request in which the read side may show delayed data."""
     in_flight: RequestsInFlight
     traces: Traces = NO_TRACES
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
 
     def run(self) -> Flow[Verification]:
-        """Look, wait, and look again at those who are pending."""
+        """Read, wait, and read the pending people again."""
         started: Moment = yield Now()
         deadline, wait = started.utc + self.watch.deadline, self.watch.every
         while True:
@@ -186,7 +186,7 @@ class VerificationRun:
         return found
 
     def _notes(self) -> tuple[str, ...]:
-        """What was disregarded, and what the service seems to do otherwise than it was taken to."""
+        """Return notes about ignored traces, and about a service that resets completed people only."""
         seen = {key: one.state for key, one in self.seen.items()}
         reset = [user for user in self.people if seen[user.key] is Seen.VERIFIED]
         left = [user for user in self.people if seen[user.key] is Seen.CONTRADICTED]
@@ -224,18 +224,18 @@ class VerificationRun:
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
 
     def _since(self, user: PlannedReset) -> Since:
-        """Between which requests somebody may have been reset; without a journal, while the plan was applied."""
+        """Return the times of the first and last request for a person; without a journal, of the application."""
         return self.in_flight.since(user.key) or Since(self.report.started_at, self.report.finished_at)
 
     def _settled_at(self, user: PlannedReset) -> datetime:
-        """From when on the read side can no longer be showing the past of somebody."""
+        """Return when the data of a person can no longer be delayed."""
         return self._since(user).last + self.wait
 
     def _pending_until(self) -> set[datetime]:
         return {self._settled_at(user) for user in self.people if self._is_pending(user.key)}
 
     def _leave_pending(self, people: Sequence[PlannedReset], error: DecodingError) -> Flow[None]:
-        """Leave people to be looked at again whose listing was not whole; any other error is raised."""
+        """Leave people pending whose listing was incomplete; raise any other error."""
         if error.reason != LISTING_INCOMPLETE:
             raise error
         now: Moment = yield Now()
@@ -263,7 +263,7 @@ class VerificationRun:
         *,
         is_settled: bool,
     ) -> Flow[tuple[Seen, SeenCode | None]]:
-        """Let the lessons decide of somebody whose row does not show whether the progress of before is gone."""
+        """Decide by the lessons for a person whose row does not show whether the earlier progress is gone."""
         if self.watch.lessons == 0 or row is None:
             return otherwise
         old = yield from ask_lessons(self.calls, user, row, self._since(user))
@@ -275,7 +275,7 @@ class VerificationRun:
         return Seen.VERIFIED, trained_again(row)
 
     def _sample(self) -> frozenset[Key]:
-        """Of whom the lessons are read: of everyone, or of some, spread evenly over the plan."""
+        """Return whose lessons are read: everyone's, or a sample spread evenly over the plan."""
         most = self.watch.lessons
         if most == 0:
             return frozenset()
@@ -286,7 +286,7 @@ class VerificationRun:
         return key not in self.seen or self.seen[key].state is Seen.PENDING
 
     def _is_worth_waiting(self, now: datetime) -> bool:
-        """Whether looking again could tell more, which for some it cannot once nothing is late any more."""
+        """Return whether another reading could show more, once no data can be delayed any more."""
         pending = [user for user in self.people if self._is_pending(user.key)]
         return not all(
             now >= self._settled_at(user) and self.seen[user.key].code in TELLS_NO_MORE for user in pending
