@@ -95,7 +95,7 @@ class _Client(Bound[D], Generic[D]):
         ``path`` is relative to the base URL. GET and HEAD are repeated when an answer is lost; anything else raises
         OutcomeUnknownError. Raises InvalidArgumentError for cookies, for headers that lead a request elsewhere
         (``X-Forwarded-Host``, ``X-Original-URL``), for full addresses, for paths that are not plain, and for the
-        reset path in whatever spelling: a reset goes through ``resets.plan`` and ``resets.apply`` only.
+        reset path in any spelling: a reset goes through ``resets.plan`` and ``resets.apply`` only.
         """
         request = raw_request(
             self._calls.base_url.prefix, method, path, params=params, json=json, headers=headers
@@ -122,8 +122,8 @@ class TrainingClient(_Client[SyncDriver]):
     - ``timeout``: The most seconds of one attempt, from connecting to the last byte.
     - ``http_client``: Connections of your own, of httpx or httpx2, which you close yourself. Their headers and cookies
       are sent along; their auth, params and redirects are not. ``timeout`` then bounds each read of an answer's head.
-    - ``max_retry_seconds``: No attempt begins after so many seconds. By default 90, and 10 as long as nobody has
-      answered this client at all, for then the address is probably wrong.
+    - ``max_retry_seconds``: No attempt begins after so many seconds. By default 90, and 10 as long as no answer has
+      come to this client, because then the address is probably wrong.
     - ``reset_format``: The body of a reset, which is assumed.
     - ``allow_insecure_http``: Use plain http beyond this machine.
     - ``read_only``: Refuse with ReadOnlyError, before anything is sent, everything but GET, HEAD and the POSTs that

@@ -1,8 +1,8 @@
 """Everything the SDK raises, as one tree.
 
     TrainingError
-    ├── InvalidArgumentError          a mistyped argument or setting; nothing was sent (also a ValueError)
-    ├── ReadOnlyError                 this client was made not to write; nothing was sent
+    ├── InvalidArgumentError          an unusable argument or setting; nothing was sent (also a ValueError)
+    ├── ReadOnlyError                 this client is read-only; nothing was sent
     ├── APIConnectionError            not delivered, or no answer to something that may be repeated
     │   └── APITimeoutError           … because time ran out
     ├── APIStatusError                the server answered, and refused
@@ -16,28 +16,28 @@
     │   ├── RateLimitError            429
     │   ├── NotSupportedError         501
     │   └── ServerError               any other 5xx
-    ├── OutcomeUnknownError           it may or may not have happened; it was not sent again
+    ├── OutcomeUnknownError           it may or may not have had an effect; it was not sent again
     ├── DecodingError                 the answer is not what the wire documents
     ├── ConfirmationError             the phrase typed is not the plan's; nothing was sent
-    ├── ApprovalError                 the second pair of eyes that this client demands is missing or not valid
-    ├── PlanMismatchError             the client does not speak to where the plan was made; nothing was sent
-    ├── StalePlanError                the people or the course moved since the plan was made
-    ├── UnconfirmedFormatError        a live service on which the reset's format was never proved; nothing was sent
-    ├── ProofFailedError              on the sacrificial course a reset did not do what its format should do
+    ├── ApprovalError                 the approval that this client requires is missing or not valid
+    ├── PlanMismatchError             the plan was made on another server or organisation; nothing was sent
+    ├── StalePlanError                progress or the course changed since the plan was made
+    ├── UnconfirmedFormatError        a live service on which the reset's format was not verified; nothing was sent
+    ├── ProofFailedError              on the test course a reset did not have the expected effect
     ├── ClockError                    this machine's clock and a live service's are too far apart; nothing was sent
-    ├── ResetInterruptedError         ``stop`` asked to end a reset between two requests
-    ├── AlreadyAppliedError           a plan is applied once, and this one was, or has begun; nothing was sent
+    ├── ResetInterruptedError         ``stop`` ended a reset between two requests
+    ├── AlreadyAppliedError           a plan is applied once, and this one was, or was started; nothing was sent
     ├── OverlappingPlanError          another plan may have reset the same people; nothing was sent for them
     ├── IncompleteResetError          from raise_for_incomplete(): not every target is known to have been reset
-    ├── EvidenceError                 evidence is incomplete, changed, not sealed or too old; nothing was sent
-    └── RecordsError                  what the SDK keeps on this machine cannot be used as it is
+    ├── EvidenceError                 evidence is incomplete, changed, not encrypted or too old; nothing was sent
+    └── RecordsError                  files of the SDK on this machine cannot be used as they are
         ├── RecordsUnsafeError        others could read or change it
         ├── RecordsLockedError        another process is writing it
-        ├── RecordsDamagedError       it is not what was written
+        ├── RecordsDamagedError       it is not as it was written
         └── RecordsUnwritableError    it could not be written: a full disk, no permission
 
-Ctrl-C, cancellation and whatever else is not an Exception are none of these, and go on as themselves.
-Every one holds a single frozen value, ``info``, and no HTTP object: it pickles, copies and compares.
+Ctrl-C, cancellation and others that are not an Exception are raised unchanged.
+Every error contains a single frozen value, ``info``, and no HTTP object: it pickles, copies and compares.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class TrainingError(Exception):
 
 
 class InvalidArgumentError(TrainingError, ValueError):
-    """An argument or a setting is not usable; the message says which and how to mend it. Nothing was sent."""
+    """An argument or a setting is not usable; the message names it and the remedy. Nothing was sent."""
 
 
 class ReadOnlyError(TrainingError):
@@ -236,7 +236,7 @@ class PlanMismatchError(TrainingError):
 
 
 class StalePlanError(TrainingError):
-    """Someone's progress, or the course, has moved since the plan was made. Plan again."""
+    """The progress of a user, or the course, changed since the plan was made. Plan again."""
 
 
 class UnconfirmedFormatError(TrainingError):
@@ -246,7 +246,7 @@ class UnconfirmedFormatError(TrainingError):
 class ProofFailedError(TrainingError):
     """The effect of a reset on the test course is not the expected one, or is not visible yet.
 
-    ``reason`` says which, ``report`` what became of whom, where something was sent. The format stays locked.
+    ``reason`` says which, ``report`` the result for each user, if something was sent. The format stays disabled.
     """
 
 
@@ -255,13 +255,13 @@ class ClockError(TrainingError):
 
 
 class ResetInterruptedError(TrainingError):
-    """``stop`` asked to end a reset before its next request; ``report`` says what became of every user."""
+    """``stop`` ended a reset before its next request; ``report`` has the result for every user."""
 
 
 class EvidenceError(TrainingError):
-    """An evidence pack is incomplete, not what was written, not sealed or too old; ``reason`` says which.
+    """An evidence pack is incomplete, changed, not encrypted or too old; ``reason`` says which.
 
-    Whatever was to rely on it has not happened.
+    The action that needed it was not done.
     """
 
 
@@ -270,7 +270,7 @@ class RecordsError(TrainingError):
 
 
 class RecordsUnsafeError(RecordsError):
-    """The state directory can be entered by others, or is not one's own; the message says how to mend it."""
+    """Other users can enter the state directory, or own it; the message has the remedy."""
 
 
 class RecordsLockedError(RecordsError):
@@ -278,26 +278,26 @@ class RecordsLockedError(RecordsError):
 
 
 class RecordsDamagedError(RecordsError):
-    """A file is not what was written; the message names file and line. It is left as it is."""
+    """A file is not as it was written; the message names file and line. It is not changed."""
 
 
 class RecordsUnwritableError(RecordsError):
-    """A record could not be written, so what it would have stood for was not done. ``__cause__`` says why."""
+    """A record could not be written, so the action that it announces was not done. ``__cause__`` says why."""
 
 
 class AlreadyAppliedError(TrainingError):
-    """A plan is applied once, and this one was, or has begun. Nothing was sent; see ``client.resets.resume``."""
+    """A plan is applied once, and this one was, or was started. Nothing was sent; see ``client.resets.resume``."""
 
 
 class OverlappingPlanError(TrainingError):
-    """Another plan on this machine may have reset, or may yet reset, people of this one; the message names it.
+    """Another plan on this machine may have reset users of this one, or may still do so; the message names it.
 
     Nothing was sent for them.
     """
 
 
 class IncompleteResetError(TrainingError):
-    """Not every target of a plan is known to have been reset; ``report`` says what became of everyone."""
+    """Not every target of a plan is known to have been reset; ``report`` has the result for everyone."""
 
 
 STATUS_ERRORS: dict[int, type[APIStatusError]] = {

@@ -56,10 +56,10 @@ def loads(response: Response) -> Any:
         said = str(error)
     kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
     what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
-    # Outside the except: the error of the JSON module holds the whole body, in which a secret may stand.
+    # Outside the except: the error of the JSON module contains the whole body, and so possibly a secret.
     unreadable = partial(
         DecodingError,
-        f"expected JSON, got {what} ({said}). Is the base URL that of the API?",
+        f"expected JSON, got {what} ({said}). Check that the base URL is that of the API.",
         status=response.status,
         request_id=response.request_id,
     )

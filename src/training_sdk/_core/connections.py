@@ -20,14 +20,14 @@ H = TypeVar("H", bound=Any)
 
 NAMES = ("httpx", "httpx2")
 FORKED = (
-    "this process was forked from the one that made http_client, and both would read each other's answers from the "
-    "same connections. Nothing was sent. Make http_client and the TrainingClient in this process"
+    "http_client was made in the parent process, and both processes would read each other's answers from the same "
+    "connections. Nothing was sent. Make http_client and the TrainingClient in this process."
 )
-CLOSED = "this client is closed; make a new one, or keep it open with a with-statement"
+CLOSED = "The client is closed. Make a new one, or keep it open in a with statement."
 OTHER_LOOP = (
-    "http_client has connections that belong to another event loop, such as that of an earlier asyncio.run. {effect}"
-    "Close it before its loop ends and make http_client and the AsyncTrainingClient on each loop, or leave "
-    "http_client out: a client without one works on every loop"
+    "http_client has connections of another event loop, such as that of an earlier asyncio.run. {effect}Close "
+    "http_client before its loop ends and make it and the AsyncTrainingClient on each loop, or leave http_client out: "
+    "a client without one works on every loop."
 )
 _LOOP_TROUBLE = ("event loop is closed", "different event loop", "different loop", "no running event loop")
 """Signs in an error of asyncio that something belongs to another event loop."""
@@ -86,7 +86,8 @@ def check_client_kind(http_client: object, right: str) -> None:
         return
     raise InvalidArgumentError(
         f"http_client must be an {' or '.join(f'{name}.{right}' for name in NAMES)} for this client, not "
-        f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        f"{kind.__module__.partition('.')[0]}.{kind.__name__}.",
+        argument="http_client",
     )
 
 
@@ -157,7 +158,7 @@ class _LoopClient(Generic[H]):
                 await http.aclose()
 
         kept = cls(http, keep())
-        # Begun here, and not awaited, for it waits for nothing: from now on the loop ends it before it closes.
+        # Started here, and not awaited because it waits for nothing: the loop ends it before it closes.
         with suppress(StopIteration):
             kept.keeper.asend(None).send(None)
         return kept
@@ -205,7 +206,7 @@ class LoopClients(SharedClient[H]):
                 self._kept.pop(loop, None)
 
     async def aclose(self) -> None:
-        """Close the SDK's own client of this loop, for good; those of other loops are closed when their loops end."""
+        """Close the SDK's own client of this loop permanently; those of other loops are closed when their loops end."""
         if not self._is_own or self._process != os.getpid():
             return
         self._is_closed = True
@@ -224,7 +225,7 @@ def _loop() -> object:
     with suppress(RuntimeError, KeyError):
         token: object = sys.modules["trio"].lowlevel.current_trio_token()
         return token
-    raise InvalidArgumentError("no event loop runs here; run the coroutine with asyncio.run or trio.run")
+    raise InvalidArgumentError("No event loop runs here. Run the coroutine with asyncio.run or trio.run.")
 
 
 _loops: WeakKeyDictionary[object, ref[object]] = WeakKeyDictionary()

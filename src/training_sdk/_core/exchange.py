@@ -93,7 +93,7 @@ def build_request(http: Any, connection: Connection, request: Request, token: Se
     if request.body is not None:
         headers["content-type"] = "application/json"
     named = headers.keys() - {name for name, _ in request.headers}
-    # A list, for the contract kit sends a header twice, and none that is empty: it asks as nobody.
+    # A list, because the contract kit sends a header twice. An empty authorization is not sent: no user asks.
     sent = [*((name, headers[name]) for name in sorted(named)), *filter(_is_sent, request.headers)]
     limits = library.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
     url = _parsed(str(connection.base_url) + request.target, library)
@@ -117,7 +117,7 @@ def _is_sent(header: tuple[str, str]) -> bool:
 def _parsed(address: str, library: Any) -> Any:
     with contextlib.suppress(library.InvalidURL):
         return library.URL(address)
-    raise InvalidArgumentError(f"the address {address[:200]!r} is too long or not an address at all")
+    raise InvalidArgumentError(f"The address {address[:200]!r} is too long, or not an address.")
 
 
 # --- the answer ---
@@ -135,7 +135,7 @@ class ResponseBody:
         """That of the answer, once its head is in."""
 
     def begin(self, encoding: str, status: int) -> None:
-        """Refuse an answer packed more than once, of which one small piece could unpack to fill the memory."""
+        """Refuse an answer compressed more than once: a small piece of it could fill the memory."""
         self.status = status
         if "," in encoding:
             raise NoAnswerError("the answer is encoded more than once", request_id=self._request_id)
@@ -148,7 +148,9 @@ class ResponseBody:
             raise NoAnswerError(f"the answer exceeds {LARGEST_ANSWER} bytes", request_id=self._request_id)
         if time.monotonic() > self._deadline:
             raise NoAnswerError(
-                "the answer was still coming in when time ran out", timeout=True, request_id=self._request_id
+                "the time ran out while the answer was being received",
+                timeout=True,
+                request_id=self._request_id,
             )
 
     def whole(self) -> bytes:
@@ -266,7 +268,7 @@ def _translate(error: BaseException, prepared: Any, connection: Connection, *, o
     what = "no answer in time" if timeout else "the connection broke before the whole answer was in"
     if isinstance(error, library.DecodingError):
         what = "the answer cannot be decompressed"
-    # A slow server may be there; one that closes each connection without a word is not the one that was meant.
+    # A slow server may be the right one; one that closes each connection without an answer is not.
     nobody_yet &= isinstance(error, library.NetworkError | library.RemoteProtocolError)
     return NoAnswerError(f"{what}: {said}", timeout=timeout, request_id=request_id, nobody_yet=nobody_yet)
 

@@ -52,7 +52,7 @@ def new_request_id() -> str:
 
 
 def _names(headers: tuple[tuple[str, str], ...]) -> str:
-    """Headers in a representation: without their values, of which one may be a token."""
+    """Return headers for a representation, without values, because one may be a token."""
     return repr([name for name, _ in headers])
 
 
@@ -74,7 +74,7 @@ class Request:
     request_id: str | None = None
     """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
     token: Any = field(default=None, repr=False, eq=False)
-    """What ``DrawToken`` has answered, to be sent with this; without it the driver draws a token for every attempt."""
+    """The answer of ``DrawToken``, to be sent with this; without it the driver draws a token for every attempt."""
 
     on_new_connection: bool = field(default=False, eq=False)
     """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
@@ -147,7 +147,7 @@ class Sleep:
     seconds: float
     jitter: float = 0.0
     why: str = ""
-    """For the log: what went wrong, or what is waited for, so that nobody wonders why nothing happens."""
+    """The reason, for the log."""
     planned: bool = False
     """Nothing went wrong: this wait is part of the work."""
 
@@ -161,13 +161,13 @@ class Now:
 class RunLocally:
     """An action on this machine that must end before the flow continues; answered with its result.
 
-    Both drivers do it where they stand, on the event loop too: so no cancellation can fall between a mark that is
+    Both drivers run it directly, on the event loop too, so that no cancellation can come between a record that is
     written and the request that it announces.
     """
 
     action: Callable[[], Any]
     what: str
-    """For whoever watches a flow: ``journal: sent 3``."""
+    """A label for tests and logs: ``journal: sent 3``."""
 
 
 @frozen

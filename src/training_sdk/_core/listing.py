@@ -376,7 +376,7 @@ class Paginator(Generic[T]):
         return tuple(items)
 
     def read_whole(self, take: Callable[[tuple[T, ...]], None], forget: Callable[[], None]) -> Flow[None]:
-        """Hand every page to ``take``; after one that ends early ``forget`` them, and read once more.
+        """Pass every page to ``take``; after a reading that ends early call ``forget``, and read again.
 
         Raises DecodingError (``LISTING_INCOMPLETE``) if the second reading ends early too.
         """

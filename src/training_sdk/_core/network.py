@@ -53,7 +53,7 @@ def async_client(base_url: BaseUrl) -> httpx.AsyncClient:
 def _settings(base_url: BaseUrl) -> dict[str, Any]:
     plain = base_url.origin.startswith("http:")
     host = httpx.URL(base_url.origin).host
-    # A proxy named in the environment must not get to see, in clear text, what is meant for this machine.
+    # A proxy named in the environment must not see requests to this machine in clear text.
     may_use_proxy = not is_loopback(host)
     if may_use_proxy:
         _check_proxies()
@@ -120,10 +120,10 @@ def _unloadable(name: str | None, value: str, problem: OSError) -> InvalidArgume
         why = "it holds no certificate in PEM form"
     said, remedy = (
         f"{name} is {value[:200]!r}, which cannot be used: {why}",
-        "Name another, or unset the variable",
+        "Name another file or folder, or unset the variable.",
     )
     if name is None:
-        said, remedy = f"the usual certificates cannot be loaded: {why}", "Install the package certifi again"
+        said, remedy = f"The default certificates cannot be loaded: {why}", "Reinstall the package certifi."
     return InvalidArgumentError(
         f"{sentence(said)} Nothing was sent. {remedy}", reason="CERTIFICATES_UNUSABLE"
     )
@@ -133,7 +133,7 @@ def _check_folders(value: str) -> None:
     """Raise OSError unless one of the folders holds a certificate: OpenSSL itself passes over what is missing."""
     folders = [folder for folder in map(Path, value.split(os.pathsep)) if folder.is_dir()]
     if not folders:
-        raise NotADirectoryError("there is no such folder")
+        raise NotADirectoryError("the folder does not exist")
     if not any(_HASHED.fullmatch(file.name) for folder in folders for file in folder.iterdir()):
         raise OSError(f"no file in it has the name that OpenSSL looks for; run: openssl rehash {value}")
 
@@ -162,8 +162,8 @@ def _check_proxies() -> None:
     for entry in filter(None, spared):
         if not _is_address(_pattern(entry)):
             raise InvalidArgumentError(
-                f"{_variable('no')} lists {entry[:200]!r}, which is no host. Nothing was sent. Write names and "
-                "IPv4 addresses as they are, and IPv6 addresses without brackets, port or length (::1)",
+                f"{_variable('no')} lists {entry[:200]!r}, which is not a host. Nothing was sent. Write names and IPv4 "
+                "addresses as they are, and IPv6 addresses without brackets, port or length (::1).",
                 reason="PROXY_UNUSABLE",
             )
 
@@ -176,15 +176,15 @@ def _check_proxy(variable: str, value: str) -> None:
         why = f"{scheme}:// is unknown; known are {', '.join(_KINDS)}"
     elif not _leads_somewhere(address):
         why = (
-            "it is no address such as http://proxy.example:3128. In a user name or password write @ as %40, / as "
+            "it is not an address such as http://proxy.example:3128. In a user name or password write @ as %40, / as "
             "%2F and : as %3A"
         )
     elif scheme.startswith("socks") and find_spec("socksio") is None:
         why = "a SOCKS proxy needs the package socksio, which is not installed: pip install 'httpx[socks]'"
     if why:  # the value itself is not shown: it may hold a password
         raise InvalidArgumentError(
-            f"{variable} names a proxy that cannot be used: {why}. Nothing was sent. Correct it, or unset it to "
-            "connect without a proxy",
+            f"{variable} names a proxy that cannot be used: {why}. Nothing was sent. Correct the variable, or unset it "
+            "to connect without a proxy.",
             reason="PROXY_UNUSABLE",
         )
 

@@ -22,7 +22,7 @@ D = TypeVar("D", SyncDriver, AsyncDriver)
 
 
 class Bound(Generic[D]):
-    """Whatever carries operations: the clients and their resources. The type of its driver is its colour."""
+    """Base of the clients and their resources. The type of the driver makes it sync or async."""
 
     _driver: D
     _calls: Calls
@@ -126,7 +126,7 @@ listing = Listed
 
 
 class Listing(Generic[T]):
-    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
+    """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
     def __init__(self, driver: SyncDriver, walk: Paginator[T]) -> None:
         self._driver = driver
@@ -148,7 +148,7 @@ class Listing(Generic[T]):
 
 
 class AsyncListing(Generic[T]):
-    """Everything a server lists, fetched page by page while it is iterated; each iteration starts anew."""
+    """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
     def __init__(self, driver: AsyncDriver, walk: Paginator[T]) -> None:
         self._driver = driver

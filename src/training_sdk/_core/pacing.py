@@ -53,7 +53,7 @@ from training_sdk.records import storage
 from training_sdk.records.state import StateDirectory
 
 SILENT = 8.0
-"""Seconds for which nobody asks after a 429 that names no time."""
+"""Seconds without requests after a 429 that names no time."""
 
 
 @frozen
@@ -89,8 +89,8 @@ class Usage:
 def elapsed(seen: Moment, now: Moment) -> float:
     """Return the seconds between two moments by the more cautious of two clocks, either of which may have jumped.
 
-    The monotonic clock is the same for all processes of a machine and begins anew when that starts; a wall clock can
-    be set. One that runs backwards is not believed, so 0 at least: a clock set back by an hour costs nobody an hour.
+    The monotonic clock is the same for all processes of a machine and restarts with it; a wall clock can be set. A
+    clock that ran backwards is ignored, so the result is 0 at least: a clock set back by an hour blocks no request.
     The shorter of two sensible spans is believed, so a clock set forward frees nothing.
     """
     spans = (now.monotonic - seen.monotonic, (now.utc - seen.utc).total_seconds())
@@ -126,7 +126,7 @@ def with_server_count(spent: Usage, limits: Limits, limit: int, remaining: int, 
 
 
 def with_refusal(spent: Usage, limits: Limits, wait: float | None) -> Usage:
-    """After a 429: nobody asks until the window ends, or for a while where the server names no time."""
+    """Return the usage after a 429: no request until the window ends, or for SILENT seconds if no time is named."""
     seconds = SILENT if wait is None else wait + limits.margin
     return Usage(spent.times, max(spent.closed, min(seconds, limits.period)))
 
@@ -142,7 +142,7 @@ FIRST_TRY = 0.005
 MOST_TRIES = 9
 """Of having the file, each wait twice as long as the one before: 1.3 s in all, and as much again at random."""
 MOST_RESERVATIONS = 3
-"""How often one request lets itself be put off; then it goes, and the server's own refusal is what is heard."""
+"""The number of times that one request is delayed; then it is sent, and the server may refuse it."""
 
 Change: TypeAlias = Callable[[Usage], tuple[Usage, float]]
 
@@ -214,7 +214,7 @@ class UsageStore:
     def change(self, family: Family, change: Change, *, last: bool = True) -> float:
         """Change the usage of a family and return the answer of the change. Works without the file too.
 
-        Raises Timeout where somebody else has the file at the moment, unless this is the ``last`` try.
+        Raises Timeout if another process has the file at the moment, unless this is the ``last`` try.
         """
         if not self._alone:
             try:

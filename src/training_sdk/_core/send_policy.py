@@ -1,10 +1,10 @@
 """The send policy: which requests are retried, when, and for how long; pure, so it reads and is tested as a table.
 
 - Repeatability is declared on the request, never guessed from its method.
-- Two fates are known to be "nothing happened": never delivered, and refused before work (429 and the coded
-  4xx). Those may be sent again whatever the request. Where a request can be carried out in part, only the reference
-  server, or a proof of the service, makes a refusal certain.
-- For what is not repeatable everything else is unknown, and is raised as OutcomeUnknownError at once.
+- Two results certainly had no effect: never delivered, and refused before work (429 and the coded 4xx). Such a request
+  may be sent again. If a request can be carried out in part, only the reference server, or a proof of the service,
+  makes a refusal certain.
+- For a request that is not repeatable every other result is unknown, and is raised as OutcomeUnknownError at once.
 - Total time is bounded, not attempts: none begins after ``max_retry_seconds``.
 """
 
@@ -84,7 +84,7 @@ RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 FIRST_ANSWER_SECONDS = 10.0
-"""For how long a client tries whom nobody has answered yet, unless its owner has said how long."""
+"""The seconds for retries to a server that has never answered, unless ``max_retry_seconds`` was given."""
 LONGEST_MESSAGE = 1000
 LONGEST_LOCATION = 200
 MOST_CUT = 2
@@ -145,11 +145,12 @@ def call(
     ``doubt`` returns what is wrong with the origin of an answer. A refusal with a doubtful origin is not believed: it
     leaves unknown what became of something not repeatable.
 
-    With ``once`` nothing is waited for, neither one's turn nor another attempt: TryAgainError is raised where another
-    attempt would do no harm, for whoever has to look about again before it.
+    With ``once`` there is no waiting, neither for the pace nor for another attempt: TryAgainError is raised if another
+    attempt is harmless, for callers that must read again before it.
 
-    An error that stops this while the fate of something not repeatable is open is raised as OutcomeUnknownError.
-    KeyboardInterrupt, cancellation and whatever else is no Exception go on as themselves, with a note that says so.
+    An error that stops this while the result of a request that is not repeatable is unknown is raised as
+    OutcomeUnknownError. KeyboardInterrupt, cancellation and others that are no Exception are raised unchanged, with a
+    note that says so.
     """
     attempt = Attempt() if once is None else once
     try:

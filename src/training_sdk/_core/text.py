@@ -62,7 +62,7 @@ class VisibleFormatter(logging.Formatter):
 
 
 def show_logs(formatter: VisibleFormatter | None = None) -> None:
-    """Clean what is logged to standard error where nobody has configured logging."""
+    """Escape invisible characters in logs to standard error, if logging is not configured."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(formatter or VisibleFormatter())
 
@@ -202,7 +202,7 @@ def first_form(value: Any) -> str:
 def second_form(value: Any) -> str:
     """Return a value as a cell of tables of form 2: safe with comma, semicolon and tab.
 
-    An apostrophe goes in front of whatever would begin a formula. JSON stays JSON: its semicolons are escaped.
+    An apostrophe goes in front of anything that would begin a formula. JSON stays JSON: its semicolons are escaped.
     """
     if value is None:
         return ""

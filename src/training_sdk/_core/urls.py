@@ -200,7 +200,7 @@ def refuse_reset_path(full_path: str) -> None:
 def is_reset_path(full_path: str) -> bool:
     """Return whether a path is, or a lenient server could take it for, the reset of a course.
 
-    Whatever a router may do to a path on its way is done here first: decoding once or often, folding case and
+    Everything that a router may do to a path is done here first: decoding once or often, folding case and
     look-alike letters, merging slashes, dropping parameters and dot segments.
     """
     return _RESET_MARK in _as_the_most_lenient_router_reads_it(full_path)

@@ -44,7 +44,7 @@ class DueBy(OpenEnum):
 
 @frozen
 class OriginalCourse(Model):
-    """The course of which this one is a translation."""
+    """The original of a translated course."""
 
     id: str
     external_id: str | None = None
@@ -204,7 +204,8 @@ class Courses(Bound[D]):
         clearing = any(clears.values())
         if clearing and confirm is None:
             raise ConfirmationError(
-                "clear_all_… takes the course away from everyone; confirm it with the course's title"
+                "clear_all_… takes the course away from everyone. Confirm it with the course's title.",
+                argument="confirm",
             )
         return _update(self._calls, course, body, confirm if clearing else None)
 
@@ -231,7 +232,7 @@ def get_course(calls: Calls, course_id: str) -> Flow[Course]:
     found = yield from _courses(calls, None, (course_id,)).gather()
     if not found:
         raise NotFoundError(
-            f"there is no course {course_id!r} in this organisation, or this token may not see it",
+            f"There is no course {course_id!r} in this organisation, or this token cannot see it.",
             status=404,
             reason="COURSE_NOT_FOUND",
         )
@@ -246,7 +247,9 @@ def _changes(kind: str, add: Iterable[str], remove: Iterable[str]) -> Sequence[d
     )
     both = sorted(set(adding) & set(removing))
     if both:
-        raise InvalidArgumentError(f"{both[0]!r} stands in add_{name} and in remove_{name}")
+        raise InvalidArgumentError(
+            f"add_{name} and remove_{name} both contain {both[0]!r}.", argument=f"add_{name}"
+        )
     return [
         {"id": one, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": assigned}
         for ids, assigned in ((adding, True), (removing, False))
@@ -257,10 +260,12 @@ def _changes(kind: str, add: Iterable[str], remove: Iterable[str]) -> Sequence[d
 def _refuse_nothing_or_too_much(body: dict[str, Any]) -> None:
     if len(body["assignments"]) > MOST_CHANGES:
         raise InvalidArgumentError(
-            f"{len(body['assignments'])} changes at once; the API takes {MOST_CHANGES}, so split them"
+            f"{len(body['assignments'])} changes are too many for one request. Send at most {MOST_CHANGES} at once."
         )
     if not body["assignments"] and len(body) == 1:
-        raise InvalidArgumentError("nothing to change: name someone to add or remove")
+        raise InvalidArgumentError(
+            "There is nothing to change. Name users, groups or sites to add or remove."
+        )
 
 
 def _update(
@@ -273,7 +278,7 @@ def _update(
                 f"confirm is {confirm!r}, but course {course_id!r} is called {course.title!r}.",
                 difference(confirm, course.title),
             )
-            raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
+            raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent.", argument="confirm")
     path = urls.path("/training/courses/v1/{id}/assignments", id=course_id)
     request = Request("PUT", path, body=codec.dumps(body), repeatable=False, limit="catalogue")
     return (yield from calls.call(request, codec.decoder(AssignmentResult)))

@@ -62,7 +62,7 @@ class Leaderboards(Bound[D]):
 
     @operation
     def rankings(self, leaderboard_id: str) -> Flow[LeaderboardRankings]:
-        """Return who stands where on a leaderboard, best first; at most the first 1000 (assumed).
+        """Return the rankings of a leaderboard, best first; at most the first 1000 (assumed).
 
         Raises NotFoundError if there is no such leaderboard, or this token may not see it, and DecodingError if the
         answer is about another one.

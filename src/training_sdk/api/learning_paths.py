@@ -24,7 +24,7 @@ class LearningPath(Model):
 
 @frozen
 class LearningPathDetail(Model):
-    """A learning path with the courses in it, in order; that they stand in the answer is assumed."""
+    """A learning path with its courses, in order; that the answer contains them is assumed."""
 
     id: str
     title: str = field(metadata=may_omit(""))

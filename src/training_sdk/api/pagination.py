@@ -77,7 +77,7 @@ def numbered_pages(
     ``named`` has the ids that each query asks for: once all are listed, a ``totalCount`` of more does not matter.
 
     Where a service caps the size of its pages but not the offset, items would be passed over: so the first page says
-    how large pages are, and the query begins again in pages of that size, or goes on in them where it gives no count.
+    how large pages are, and the query restarts in pages of that size, or continues in them if there is no count.
     """
     decode = codec.decoder(_Numbered, item)
 
@@ -95,7 +95,7 @@ def numbered_pages(
         has_all = bool(named) and seen.issuperset(named[at.query])
         begins_again = total is not None and size < mark.size and not has_all
         again = place(at.query, _Mark(size=size)) if begins_again else None
-        # A full page may have a successor whatever the count says; a short one has none once the count is reached.
+        # A full page may have a successor despite the count; a short one has none once the count is reached.
         counted = has_all or (total is not None and passed >= total and found < mark.size)
         # A service that divides into pages before it filters has empty ones before the rows.
         counts_more = not found and (total or 0) > max(passed, (mark.page - 1) * mark.size)

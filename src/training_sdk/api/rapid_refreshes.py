@@ -27,7 +27,7 @@ class RapidRefresh(Model):
 
 @frozen
 class RapidRefreshQuestion(Model):
-    """A question and what one may answer (shape assumed); which answer is right is not told."""
+    """A question with its possible answers (shape assumed); the service does not say which one is correct."""
 
     id: str
     question: str = field(metadata=may_omit(""))
@@ -73,7 +73,7 @@ class RapidRefreshes(Bound[D]):
 
     @operation
     def get(self, rapid_refresh_id: str) -> Flow[RapidRefreshDetail]:
-        """Return one rapid refresh with its questions, in order; which answers are right is not told.
+        """Return one rapid refresh with its questions, in order, without the correct answers.
 
         REST: ``GET /training/rapid-refresh/v1/{rapidRefreshId}`` (path published, shape assumed).
         """

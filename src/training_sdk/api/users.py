@@ -1,4 +1,4 @@
-"""People: the one a token belongs to, and the users of the organisation."""
+"""Users: the one of a token, and those of the organisation."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Users(Bound[D]):
 
     @operation
     def me(self) -> Flow[Me]:
-        """Return whose token this is, and of which organisation.
+        """Return the user of this token, and their organisation.
 
         REST: ``GET /accounts/user/v1/user:WhoAmI`` (published).
         """

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of events, and the secret that tells a true event from a forged one."""
+"""Webhooks: addresses that receive events, and the secret that signs them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TriggerEvent(OpenEnum):
 
 @frozen
 class Webhook(Model):
-    """An address that is told of events (published; ``created_at`` assumed, what follows it third-party)."""
+    """An address that receives events (published; ``created_at`` assumed, the fields after it third-party)."""
 
     webhook_id: str
     url: str
@@ -60,7 +60,7 @@ class WebhookSecret(Model):
         """Return whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
 
         ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or
-        None where there is none. An empty secret has signed nothing: anybody could.
+        None where there is none. An empty secret counts as no signature.
         """
         if not signature or not self.token:
             return False
@@ -103,7 +103,7 @@ class WebhookEvent(Model):
     version: str | None = None
     resource: EventResource = EventResource()
     data: Extra = NOTHING_EXTRA
-    """Whatever else the service says; of training events under ``details`` who and which course (assumed)."""
+    """Further data of the service; of training events user and course under ``details`` (assumed)."""
 
     @property
     def is_reset(self) -> bool:
@@ -133,7 +133,7 @@ class WebhookEvent(Model):
 
 
 EVENT_NOT_SIGNED = "EVENT_NOT_SIGNED"
-"""The reason of an InvalidArgumentError for an event that nobody has signed, or somebody else."""
+"""The reason of an InvalidArgumentError for an event without a valid signature."""
 
 _PATH = "/webhooks/v1/webhooks"
 _SIGNING = "/webhooks/v1/token"
@@ -167,7 +167,7 @@ class Webhooks(Bound[D]):
 
     @operation
     def create(self, url: str, *, events: Iterable[TriggerEvent | str]) -> Flow[Webhook]:
-        """Have an address told of events, and return the webhook.
+        """Register an address that receives events, and return the webhook.
 
         ``url`` is an http or https address. ``events`` are TriggerEvents, or the names of others that the service
         knows. The reference server sends ``COURSE_RESET`` only, and only to this machine and to hosts it was allowed.
@@ -242,8 +242,9 @@ def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> Web
     """
     if not secret.has_signed(body, signature):
         raise InvalidArgumentError(
-            "the event is not signed with the secret of this organisation, so anybody may have sent it. Ignore it; if "
-            "the secret was renewed lately, try the one before",
+            "The event is not signed with the secret of this organisation, so anybody can have sent it. Ignore it. If "
+            "the secret was renewed recently, try the previous one.",
+            argument="signature",
             reason=EVENT_NOT_SIGNED,
         )
     answer = Response(200, (), body)

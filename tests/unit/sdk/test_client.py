@@ -311,7 +311,7 @@ def test_a_client_from_outside_keeps_its_headers_but_not_its_auth_params_or_redi
 def test_a_closed_client_says_so() -> None:
     with TrainingClient("t", base_url="http://127.0.0.1:9") as client:
         assert not client._driver._wire.http.is_closed
-    with pytest.raises(InvalidArgumentError, match="this client is closed"):
+    with pytest.raises(InvalidArgumentError, match="The client is closed"):
         client.users.me()
 
 
@@ -320,7 +320,7 @@ def test_a_closed_async_client_says_so(backend: str) -> None:
     async def main() -> None:
         async with AsyncTrainingClient("t", base_url="http://127.0.0.1:9") as client:
             pass
-        with pytest.raises(InvalidArgumentError, match="this client is closed"):
+        with pytest.raises(InvalidArgumentError, match="The client is closed"):
             await client.users.me()
 
     anyio.run(main, backend=backend)

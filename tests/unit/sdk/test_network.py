@@ -51,7 +51,7 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("NO_PROXY", "fe80::/10", "length"),
         ("SSL_CERT_FILE", "/does/not/exist", "No such file"),
         ("SSL_CERT_FILE", __file__, "PEM"),
-        ("SSL_CERT_DIR", "/does/not/exist", "no such folder"),
+        ("SSL_CERT_DIR", "/does/not/exist", "the folder does not exist"),
         ("SSL_CERT_DIR", str(Path(__file__).parent), "openssl rehash"),
         ("SSLKEYLOGFILE", "/does/not/exist/keys", "No such file"),
     ],
