@@ -5,7 +5,7 @@ from __future__ import annotations
 from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules import leaderboards, visibility
+from mock_server.rules import leaderboards
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
@@ -71,7 +71,7 @@ class Rankings:
 )
 def list_leaderboards(call: Call) -> Response:
     """List leaderboards; learners see those that they have access to."""
-    return numbered(call, Leaderboards, visibility.leaderboards(call.actor, call.reach), _leaderboard)
+    return numbered(call, Leaderboards, leaderboards.visible(call.actor, call.reach), _leaderboard)
 
 
 def _leaderboard(board: world.Leaderboard) -> Leaderboard:
@@ -93,7 +93,7 @@ def get_rankings(call: Call) -> Response:
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")
-    for each in visibility.leaderboards(call.actor, call.reach):
+    for each in leaderboards.visible(call.actor, call.reach):
         if each.id == wanted:
             return answers.ok(Rankings(each.id, each.name, _rankings(call, each)))
     raise RefusedError(Reason.LEADERBOARD_NOT_FOUND, f"There is no leaderboard {wanted}.", {"ids": wanted})

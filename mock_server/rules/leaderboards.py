@@ -6,14 +6,22 @@ from collections.abc import Iterable
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
+from mock_server.rules.permissions import Reach
 from mock_server.world.courses import Leaderboard, Ranking
 
 if TYPE_CHECKING:
+    from mock_server.rules.authentication import Actor
     from mock_server.world.organisation import Organisation
     from mock_server.world.progress import CourseProgress
 
 MOST = 1000
 """Most places that are shown (A)."""
+
+
+def visible(actor: Actor, reach: Reach) -> list[Leaderboard]:
+    """Return the leaderboards that an actor sees, by id: all, or those that learners may see."""
+    every = sorted(actor.organisation.leaderboards.items())
+    return [each for _, each in every if reach is Reach.ALL or each.learner_access]
 
 
 def rankings(organisation: Organisation, board: Leaderboard) -> tuple[Ranking, ...]:

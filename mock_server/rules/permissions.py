@@ -29,7 +29,7 @@ class Family(Enum):
     """Operations that need the same rights."""
 
     SELF = "who am I"
-    CATALOGUE = "courses, lessons, learning paths, collections, rapid refreshes and leaderboards"
+    CATALOGUE = "courses and other training content"
     PROGRESS = "progress"
     ANALYTICS = "analytics"
     PEOPLE = "users, groups and sites"

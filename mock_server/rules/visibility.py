@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mock_server.rules.authentication import Actor
-    from mock_server.world.courses import Course, Leaderboard
+    from mock_server.world.courses import Course
 
 L = TypeVar("L", CourseList, RapidRefresh)
 
@@ -52,12 +52,6 @@ def courses_of(actor: Actor, reach: Reach, held: CourseList) -> list[Course]:
     """Return the courses of a learning path or collection that an actor sees, in its order."""
     seen = {course.id: course for course in courses(actor, reach)}
     return [seen[course_id] for course_id in held.course_ids if course_id in seen]
-
-
-def leaderboards(actor: Actor, reach: Reach) -> list[Leaderboard]:
-    """Return the leaderboards that an actor sees, by id: all, or those that learners may see."""
-    every = sorted(actor.organisation.leaderboards.items())
-    return [each for _, each in every if reach is Reach.ALL or each.learner_access]
 
 
 def _is_theirs(actor: Actor, course: Course) -> bool:

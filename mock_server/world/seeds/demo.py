@@ -219,7 +219,7 @@ class _Nordwerk:
     def leaderboard(self) -> None:
         """Add a leaderboard over two courses."""
         by_title = {course.title: course for course in self.org.organisation.courses.values()}
-        title, titles, start, end = data.LEADERBOARD
+        title, titles, start, end = data.CONTEST
         self.org.leaderboard(title, [by_title[each] for each in titles], start, end)
 
     def tokens(self, builder: WorldBuilder) -> None:

@@ -182,7 +182,7 @@ REFRESH_ANSWERS = (
     ("Torben Lüdemann", ("Nobody",)),
 )
 
-LEADERBOARD = (
+CONTEST = (
     "Safety cup 2026",
     ("Forklift basics", "Gefahrgut: Grundlagen & Kennzeichnung ⚠️"),
     datetime(2026, 1, 5, tzinfo=UTC),
