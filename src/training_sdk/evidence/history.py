@@ -12,8 +12,8 @@ from attrs import evolve, frozen
 from training_sdk._core import argument_checks, codec
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError, Remedy
-from training_sdk.evidence.files import Unseal, checksum_of
-from training_sdk.evidence.pack import Manifest, manifest_bytes, parse_manifest, read_lines
+from training_sdk.evidence.files import Unseal
+from training_sdk.evidence.pack import StoredPack
 from training_sdk.evidence.pseudonyms import Pseudonyms
 
 EVIDENCE_KEY = Remedy("evidence_key", "To search it for a user, pass key=, or leave it out.")
@@ -38,19 +38,6 @@ class PastCompletion:
     packs: tuple[str, ...]
     """The folders of the packs, in the order in which they were given."""
     pseudonymised: bool = False
-
-
-@frozen
-class _Source:
-    """A pack that is read for its completions."""
-
-    folder: Path
-    manifest: Manifest
-    sha256: str
-
-    @property
-    def without_names(self) -> bool:
-        return self.manifest.pseudonymised is not None
 
 
 def history(
@@ -81,9 +68,10 @@ def history(
     until = None if as_of is None else argument_checks.moment(as_of, "as_of")
     names = None if key is None else Pseudonyms.of(key)
     found: dict[tuple[str, str, datetime], PastCompletion] = {}
-    for source in _sources([Path(folder) for folder in folders], wanted, names):
-        asked = names.make("user", wanted) if names and wanted and source.without_names else wanted
-        for one in _completions(source, unseal):
+    for source in _sources([Path(folder) for folder in folders], wanted, names, unseal):
+        without_names = source.manifest.pseudonymised is not None
+        asked = names.make("user", wanted) if names and wanted and without_names else wanted
+        for one in _completions(source):
             if asked not in (None, one.user_id) or at not in (None, one.course_id):
                 continue
             if until is not None and one.completed_at > until:
@@ -92,9 +80,11 @@ def history(
     return tuple(sorted(found.values(), key=lambda one: (one.course_id, one.user_id, one.completed_at)))
 
 
-def _sources(folders: list[Path], user: str | None, names: Pseudonyms | None) -> Iterator[_Source]:
-    sources = [_open(folder) for folder in dict.fromkeys(folders)]
-    originals = {source.sha256 for source in sources}
+def _sources(
+    folders: list[Path], user: str | None, names: Pseudonyms | None, unseal: Unseal | None
+) -> Iterator[StoredPack]:
+    sources = [StoredPack.open(folder, unseal) for folder in dict.fromkeys(folders)]
+    originals = {source.manifest_sha256 for source in sources}
     for source in sources:
         made = source.manifest.pseudonymised
         if made and names is None and made.original_manifest_sha256 in originals:
@@ -106,13 +96,8 @@ def _sources(folders: list[Path], user: str | None, names: Pseudonyms | None) ->
         yield source
 
 
-def _open(folder: Path) -> _Source:
-    data = manifest_bytes(folder)
-    return _Source(folder, parse_manifest(data, folder), checksum_of(data).sha256)
-
-
-def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastCompletion]:
-    for item in read_lines(source.folder, source.manifest, "rows.jsonl", unseal):
+def _completions(source: StoredPack) -> Iterator[PastCompletion]:
+    for item in source.lines("rows.jsonl"):
         row = codec.structure_kept(item, ProgressRow)
         if row.completed_at is not None:
             yield PastCompletion(
@@ -126,7 +111,7 @@ def _completions(source: _Source, unseal: Unseal | None) -> Iterator[PastComplet
                 score=row.score,
                 completion_expiry_date=row.completion_expiry_date,
                 packs=(str(source.folder),),
-                pseudonymised=source.without_names,
+                pseudonymised=source.manifest.pseudonymised is not None,
             )
 
 

@@ -250,62 +250,75 @@ def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -
     Raises EvidenceError if it is incomplete, or if what is read is not what was written. ``verify_pack`` looks at
     everything.
     """
-    path = Path(folder)
-    data = manifest_bytes(path)
-    manifest = parse_manifest(data, path)
-    if manifest.pseudonymised:
-        raise EvidenceError(f"{path} is pseudonymised: progress cannot be read from it by user id.")
-    items = list(read_lines(path, manifest, "rows.jsonl", unseal))
+    stored = StoredPack.open(folder, unseal)
+    if stored.manifest.pseudonymised:
+        raise EvidenceError(f"{stored.folder} is pseudonymised: progress cannot be read from it by user id.")
+    items = list(stored.lines("rows.jsonl"))
     found = [codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}
-    missing = _missing_lessons(path, manifest, dict(zip(rows, items, strict=True)), unseal)
-    return Pack(path, manifest, checksum_of(data).sha256, rows, missing)
+    missing = _missing_lessons(stored, dict(zip(rows, items, strict=True)))
+    return Pack(stored.folder, stored.manifest, stored.manifest_sha256, rows, missing)
+
+
+@frozen
+class StoredPack:
+    """The files of a whole pack, read as its manifest describes them."""
+
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    unseal: Unseal | None = None
+    """Opens sealed files."""
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], unseal: Unseal | None = None) -> StoredPack:
+        """Read the manifest; the other files are read on demand. Raises EvidenceError if it is not a whole pack."""
+        path = Path(folder)
+        data = manifest_bytes(path)
+        return cls(path, parse_manifest(data, path), checksum_of(data).sha256, unseal)
+
+    def lines(self, name: str) -> Iterator[dict[str, Any]]:
+        """Return the objects in a JSONL file, which must be what the manifest says."""
+        for line in self.content(name).splitlines():
+            item: dict[str, Any] = json.loads(line)
+            yield item
+
+    def content(self, name: str) -> bytes:
+        """Return a file in clear. Raises EvidenceError unless it is what the manifest says."""
+        stored = self.manifest.stored(name)
+        mark = self.manifest.files.get(stored)
+        if mark is None:
+            raise EvidenceError(f"{self.folder} has no {stored}.")
+        path = self.folder / stored
+        try:
+            data = regular_file(path).read_bytes()
+        except OSError as error:
+            raise EvidenceError(f"Cannot read {path}: {error.strerror or error}.") from error
+        _check(data, mark, path)
+        if mark.plain is None:
+            return data
+        if self.unseal is None:
+            raise EvidenceError(f"{self.folder} is sealed.", remedy=UNSEAL)
+        try:
+            plain = self.unseal(data)
+        except Exception as error:
+            raise EvidenceError(f"The unseal hook failed for {path}: {error}.") from error
+        _check(plain, mark.plain, path)
+        return plain
 
 
 def _missing_lessons(
-    folder: Path, manifest: Manifest, rows: Mapping[tuple[str, str], Mapping[str, Any]], unseal: Unseal | None
+    stored: StoredPack, rows: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
     """Return course and user of the targets whose lessons are not all in a pack."""
-    if not manifest.missing_lessons:
+    if not stored.manifest.missing_lessons:
         return ()
     tally = LessonTally()
     for key, row in rows.items():
         tally.add_row(key, row)
-    for lesson in read_lines(folder, manifest, "lessons.jsonl", unseal):
+    for lesson in stored.lines("lessons.jsonl"):
         tally.add_lesson((value_in(lesson, "course_id"), value_in(lesson, "user_id")), lesson)
     return tuple(tally.missing)
-
-
-def read_lines(
-    folder: Path, manifest: Manifest, name: str, unseal: Unseal | None
-) -> Iterator[dict[str, Any]]:
-    """Return the objects in a JSONL file of a pack, which must be what the manifest says."""
-    for line in read_plain(folder, manifest, name, unseal).splitlines():
-        item: dict[str, Any] = json.loads(line)
-        yield item
-
-
-def read_plain(folder: Path, manifest: Manifest, name: str, unseal: Unseal | None) -> bytes:
-    """Return a file of a pack in clear. Raises EvidenceError unless it is what the manifest says."""
-    stored = manifest.stored(name)
-    mark = manifest.files.get(stored)
-    if mark is None:
-        raise EvidenceError(f"{folder} has no {stored}.")
-    try:
-        data = regular_file(folder / stored).read_bytes()
-    except OSError as error:
-        raise EvidenceError(f"cannot read {folder / stored}: {error.strerror or error}") from error
-    _check(data, mark, folder / stored)
-    if mark.plain is None:
-        return data
-    if unseal is None:
-        raise EvidenceError(f"{folder} is sealed.", remedy=UNSEAL)
-    try:
-        plain = unseal(data)
-    except Exception as error:
-        raise EvidenceError(f"the unseal hook failed for {folder / stored}: {error}") from error
-    _check(plain, mark.plain, folder / stored)
-    return plain
 
 
 def regular_file(path: Path) -> Path:

@@ -14,19 +14,16 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk.errors import EvidenceError, InvalidArgumentError
-from training_sdk.evidence.files import UNSEAL, FileChecksum, NewFile, Sink, Unseal, checksum_of
+from training_sdk.evidence.files import UNSEAL, FileChecksum, NewFile, Sink, Unseal
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
     PLAN,
     RAW,
     TARGETS,
     Log,
-    Manifest,
     Pack,
     Pseudonymised,
-    manifest_bytes,
-    parse_manifest,
-    read_lines,
+    StoredPack,
 )
 from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, value_in
@@ -130,9 +127,9 @@ def pseudonymise(
 
     Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
     """
-    names, source, target = Pseudonyms.new(key), Path(folder), Path(out_folder)
-    data = manifest_bytes(source)
-    original = parse_manifest(data, source)
+    names, target = Pseudonyms.new(key), Path(out_folder)
+    stored = StoredPack.open(folder, unseal)
+    source, original = stored.folder, stored.manifest
     if original.pseudonymised:
         raise EvidenceError(f"{source} is pseudonymised already.")
     if original.sealed and unseal is None:
@@ -140,7 +137,7 @@ def pseudonymise(
     if findings := verify_pack(source, unseal=unseal):
         raise EvidenceError(f"{source} is not as it was written: {findings[0]}", reason="EVIDENCE_CHANGED")
     new_folder(target)
-    files = _write(source, target, original, names, unseal)
+    files = _write(stored, target, names)
     manifest = evolve(
         original,
         plan_digest="",
@@ -148,28 +145,23 @@ def pseudonymise(
         counts={**original.counts, "answers": 0},
         files=files,
         sealed=False,
-        pseudonymised=Pseudonymised(
-            checksum_of(data).sha256, names.check, _left_out(source, original, unseal)
-        ),
+        pseudonymised=Pseudonymised(stored.manifest_sha256, names.check, _left_out(stored)),
     )
     copy = put_manifest(target, manifest, {})
     log.append(
         EVENT,
         pack={"name": target.name, "manifest_sha256": copy.manifest_sha256},
-        original={"name": source.name, "manifest_sha256": checksum_of(data).sha256},
+        original={"name": source.name, "manifest_sha256": stored.manifest_sha256},
         plan_digest=original.plan_digest,
     )
     return copy
 
 
-def _write(
-    source: Path, target: Path, original: Manifest, names: Pseudonyms, unseal: Unseal | None
-) -> dict[str, FileChecksum]:
-    begun = {**json.loads((source / BEGUN_FILE).read_bytes()), "plan_digest": ""}
+def _write(stored: StoredPack, target: Path, names: Pseudonyms) -> dict[str, FileChecksum]:
+    begun = {**json.loads((stored.folder / BEGUN_FILE).read_bytes()), "plan_digest": ""}
     files = {BEGUN_FILE: _put(target / BEGUN_FILE, json_line(begun))}
     people = sorted(
-        (line["course_id"], names.make("user", line["user_id"]))
-        for line in read_lines(source, original, TARGETS, unseal)
+        (line["course_id"], names.make("user", line["user_id"])) for line in stored.lines(TARGETS)
     )
     lines = [json_line({"course_id": course_id, "user_id": user_id}) for course_id, user_id in people]
     files[TARGETS] = _put(target / TARGETS, b"".join(lines))
@@ -177,7 +169,7 @@ def _write(
     try:
         tables.begin()
         for table in TABLES:
-            items = read_lines(source, original, f"{table.name}.jsonl", unseal)
+            items = stored.lines(f"{table.name}.jsonl")
             for item in items:
                 tables.write(table, [names.item(table, item)])
         return files | tables.finish()
@@ -185,12 +177,12 @@ def _write(
         tables.close()
 
 
-def _left_out(source: Path, original: Manifest, unseal: Unseal | None) -> tuple[str, ...]:
+def _left_out(stored: StoredPack) -> tuple[str, ...]:
     """Return what the new pack lacks: files, and the fields that the tables have no column for."""
     fields = {
         f"{table.name}.{name}"
         for table in TABLES
-        for item in read_lines(source, original, f"{table.name}.jsonl", unseal)
+        for item in stored.lines(f"{table.name}.jsonl")
         for name in item
         if name not in _known(table)
     }

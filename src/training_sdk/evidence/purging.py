@@ -16,8 +16,7 @@ from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
-from training_sdk.evidence.files import checksum_of
-from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, RAW, Log, manifest_bytes, parse_manifest
+from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, RAW, Log, StoredPack
 from training_sdk.records import approvals, plan_copy, storage
 from training_sdk.records.audit import BEGUN, COPY_PURGED, KEPT, PURGED, RESUMED, AuditLog
 from training_sdk.records.events import Event, EvidenceKept
@@ -314,8 +313,8 @@ def _packs_among(folders: Iterable[Path]) -> Iterator[_Found]:
 
 
 def _whole(folder: Path) -> _Found:
-    data = manifest_bytes(folder)
-    manifest = parse_manifest(data, folder)
+    stored = StoredPack.open(folder)
+    manifest = stored.manifest
     last = manifest.read_at.last
     return _Found(
         folder,
@@ -323,7 +322,7 @@ def _whole(folder: Path) -> _Found:
         manifest.plan_digest,
         last,
         last,
-        checksum_of(data).sha256,
+        stored.manifest_sha256,
         manifest.counts.get("targets"),
         is_whole=not folder.name.startswith(PURGING)
         or all((folder / name).is_file() for name in manifest.files),

@@ -18,10 +18,9 @@ from training_sdk.evidence.pack import (
     RAW,
     TARGETS,
     Manifest,
+    StoredPack,
     manifest_bytes,
     parse_manifest,
-    read_lines,
-    read_plain,
     regular_file,
     utc_text,
 )
@@ -83,7 +82,7 @@ def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iter
         intact = False
         yield finding
     if intact and (unseal or not manifest.sealed):
-        yield from _contents(folder, manifest, unseal)
+        yield from _contents(StoredPack(folder, manifest, checksum_of(data).sha256, unseal))
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
@@ -121,18 +120,19 @@ def _difference(mark: Checksum, found: Checksum) -> str:
     return "its bytes are not those that were written"
 
 
-def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterator[Finding]:
+def _contents(stored: StoredPack) -> Iterator[Finding]:
     """Compare the files with each other. A pack that was written by hand may hold anything."""
+    manifest = stored.manifest
     try:
-        targets = _targets(folder, manifest, unseal)
+        targets = _targets(stored)
         tables = Tables(targets, lambda name: Digest(), manifest.tables_form)
         tables.begin()
         if manifest.pseudonymised:
-            _fill_from_lines(tables, folder, manifest, unseal)
+            _fill_from_lines(tables, stored)
             counts = {**tables.counts, **counted(targets), "answers": 0}
         else:
             times: list[str] = []
-            yield from _answers(tables, folder, manifest, unseal, times)
+            yield from _answers(tables, stored, times)
             counts = {**tables.counts, **counted(targets), "answers": len(times)}
             yield from _missing(tables)
             yield from _short(tables, manifest)
@@ -145,28 +145,27 @@ def _contents(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Iterat
         yield _contradiction(MANIFEST, f"the files it lists cannot be read ({type(error).__name__}: {error})")
 
 
-def _targets(folder: Path, manifest: Manifest, unseal: Unseal | None) -> Targets:
+def _targets(stored: StoredPack) -> Targets:
     found: dict[str, set[str]] = {}
-    for line in read_lines(folder, manifest, TARGETS, unseal):
+    for line in stored.lines(TARGETS):
         found.setdefault(line["course_id"], set()).add(line["user_id"])
     return {course_id: frozenset(users) for course_id, users in found.items()}
 
 
-def _answers(
-    tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None, found: list[str]
-) -> Iterator[Finding]:
+def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[Finding]:
     """Check each answer against its line of the index, and add it to the tables and its time to ``found``.
 
     The lines have to cover every file of answers from its first byte to its last, in order.
     """
+    manifest = stored.manifest
     left, segment, file = _raw(manifest), b"", ""
     end = 0
     whole = True
-    for entry in read_lines(folder, manifest, INDEX, unseal):
+    for entry in stored.lines(INDEX):
         if entry["file"] != file:
             whole = whole and end == len(segment) and left[:1] == [manifest.stored(entry["file"])]
             file, end, left = entry["file"], 0, left[1:]
-            segment = read_plain(folder, manifest, file, unseal)
+            segment = stored.content(file)
         body = segment[end : end + entry["bytes"]]
         if entry["offset"] != end or checksum_of(body) != Checksum(entry["sha256"], entry["bytes"]):
             yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
@@ -181,9 +180,9 @@ def _answers(
         yield _contradiction(MANIFEST, "read_at is not when the answers of the index came")
 
 
-def _fill_from_lines(tables: Tables, folder: Path, manifest: Manifest, unseal: Unseal | None) -> None:
+def _fill_from_lines(tables: Tables, stored: StoredPack) -> None:
     for table in TABLES:
-        lines = list(read_lines(folder, manifest, f"{table.name}.jsonl", unseal))
+        lines = list(stored.lines(f"{table.name}.jsonl"))
         tables.write(table, lines)
 
 

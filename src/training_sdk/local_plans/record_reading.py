@@ -11,8 +11,8 @@ from attrs import frozen
 
 from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError, RecordsError
-from training_sdk.evidence.files import Unseal, checksum_of
-from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, manifest_bytes, parse_manifest
+from training_sdk.evidence.files import Unseal
+from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, StoredPack
 from training_sdk.evidence.purging import PURGING
 from training_sdk.local_plans import report_file
 from training_sdk.plans.wording import short_digest
@@ -218,11 +218,10 @@ def _packs(root: Path) -> Iterator[PackFolder]:
 
 def _whole(folder: Path, name: str, hidden: bool) -> PackFolder:
     try:
-        data = manifest_bytes(folder)
-        manifest = parse_manifest(data, folder)
+        stored = StoredPack.open(folder)
     except EvidenceError as error:
         return PackFolder(name, hidden, None, None, error.message)
-    return PackFolder(name, hidden, checksum_of(data).sha256, manifest, None)
+    return PackFolder(name, hidden, stored.manifest_sha256, stored.manifest, None)
 
 
 def _content(path: Path) -> bytes | None:

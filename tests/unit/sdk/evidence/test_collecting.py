@@ -251,22 +251,6 @@ def test_targets_without_a_row_are_named(folder: Path) -> None:
     assert user_id(90) in str(problem)
 
 
-def test_whoever_is_deleted_meanwhile_is_named_and_not_the_others(folder: Path) -> None:
-    organisation = past()
-    gone = f"/training/analytics/v1/users/{user_id(2)}/lessons/progress"
-    organisation.spoilt[gone] = answer({"code": 5, "message": "no such user"}, 404)
-    problem = refused(folder, EvidenceError, lambda: keep(organisation, targets(1, 2, 3), folder))
-    assert problem.info.metadata == (("missing", f"{COURSE}/{user_id(2)}"),)
-
-
-def test_lessons_that_were_completed_and_are_not_there_are_missed(folder: Path) -> None:
-    organisation = past()
-    path = f"/training/analytics/v1/users/{user_id(2)}/lessons/progress"
-    organisation.spoilt[path] = answer({"totalCount": 0, "items": []})
-    problem = refused(folder, EvidenceError, lambda: keep(organisation, targets(1, 2), folder))
-    assert problem.info.metadata == (("missing", f"{COURSE}/{user_id(2)}"),)
-
-
 def test_a_course_without_statistics_is_named(folder: Path) -> None:
     organisation = past()
     organisation.spoilt[STATISTICS] = answer({"totalCount": 0, "items": []})

@@ -289,7 +289,7 @@ print(len(log.read()))
     assert [each.partition(". Make")[0] for each in said] == [
         "Cannot write log.jsonl: Permission denied",
         "Cannot write new.jsonl: Permission denied",
-        "Cannot read log.jsonl: Permission denied",
+        "Cannot read log.jsonl: Permission denied.",
         "1",
     ], done.stderr
 
