@@ -124,6 +124,7 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
         raise InvalidArgumentError(
             f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
             "rehearsal does. Nothing was sent. Name no other address there, or unset the variable for real work",
+            argument=name,
             reason="OTHER_SERVICE",
         )
     return address
@@ -143,7 +144,9 @@ def _safeguards(safeguards: Safeguards | None) -> Safeguards:
     if safeguards is None:
         return Safeguards()
     if not isinstance(safeguards, Safeguards):
-        raise InvalidArgumentError(f"safeguards must be Safeguards, not {type(safeguards).__name__}")
+        raise InvalidArgumentError(
+            f"safeguards must be Safeguards, not {type(safeguards).__name__}", argument="safeguards"
+        )
     return safeguards
 
 
@@ -155,7 +158,9 @@ def _format(reset_format: ResetFormat | None) -> ResetFormat:
     if reset_format is None:
         return ResetFormat()
     if not isinstance(reset_format, ResetFormat):
-        raise InvalidArgumentError(f"reset_format must be a ResetFormat, not {type(reset_format).__name__}")
+        raise InvalidArgumentError(
+            f"reset_format must be a ResetFormat, not {type(reset_format).__name__}", argument="reset_format"
+        )
     return reset_format
 
 

@@ -134,4 +134,4 @@ def test_one_call_for_everyone_cannot_be_divided(desk: Desk) -> None:
     plan.save(desk.home / "all.json")
     ended = desk.apply("all.json", plan, "--server-side", "--per-request", "1")
     assert (ended.returncode, desk.service.resets) == (2, 0)
-    assert "--per-request cannot divide it" in ended.stderr
+    assert "Leave out --server-side or --per-request." in ended.stderr

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import READING_METHODS, Family, Request, Response
 from training_sdk._core.text import Secret, hidden
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, Remedy
 
 LONGEST_ID = 128
 
@@ -25,14 +25,17 @@ E = TypeVar("E", bound=Enum)
 def one_id(value: object, name: str) -> str:
     """An id that can stand in a path: 1–128 characters, not ``.`` or ``..``, no slash or control character."""
     if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name} must be text, not {type(value).__name__}")
+        raise InvalidArgumentError(f"{name} must be text, not {type(value).__name__}", argument=name)
     if not value.strip():
-        raise InvalidArgumentError(f"{name} is empty")
+        raise InvalidArgumentError(f"{name} is empty", argument=name)
     if len(value) > LONGEST_ID:
-        raise InvalidArgumentError(f"{name} is {len(value)} characters long; ids have at most {LONGEST_ID}")
+        raise InvalidArgumentError(
+            f"{name} is {len(value)} characters long; ids have at most {LONGEST_ID}", argument=name
+        )
     if value in (".", "..") or "/" in value or "\\" in value or _UNPRINTABLE.search(value):
         raise InvalidArgumentError(
-            f"{name} {value!r} is not an id: '.', '..', slashes, backslashes and control characters are refused"
+            f"{name} {value!r} is not an id: '.', '..', slashes, backslashes and control characters are refused",
+            argument=name,
         )
     return value
 
@@ -46,7 +49,7 @@ def some_ids(values: object, name: str) -> tuple[str, ...]:
     """A list of ids, repeated ones once. Empty is refused: an empty list never means everyone."""
     ids = tuple(dict.fromkeys(one_id(value, f"an id in {name}") for value in listed(values, name)))
     if not ids:
-        raise InvalidArgumentError(f"{name} is empty, and an empty list never means everyone")
+        raise InvalidArgumentError(f"{name} is empty, and an empty list never means everyone", argument=name)
     return ids
 
 
@@ -66,7 +69,7 @@ def members(values: object, kind: type[E], name: str) -> tuple[str, ...]:
         dict.fromkeys(one_of(value, kind, f"an entry of {name}").value for value in listed(values, name))
     )
     if not chosen:
-        raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all")
+        raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all", argument=name)
     return chosen
 
 
@@ -74,7 +77,7 @@ def texts(values: object, name: str) -> tuple[str, ...]:
     """A list of non-empty texts. An empty list is refused."""
     chosen = tuple(dict.fromkeys(text(value, f"an entry of {name}") for value in listed(values, name)))
     if not chosen:
-        raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all")
+        raise InvalidArgumentError(f"{name} is empty; leave it out to ask for all", argument=name)
     return chosen
 
 
@@ -82,7 +85,7 @@ def text(value: object, name: str, *, longest: int = 1000) -> str:
     """A text of bounded length without control characters."""
     if not isinstance(value, str) or not value or len(value) > longest or _UNPRINTABLE.search(value):
         raise InvalidArgumentError(
-            f"{name} must be 1–{longest} characters of text without control characters"
+            f"{name} must be 1–{longest} characters of text without control characters", argument=name
         )
     return value
 
@@ -101,7 +104,9 @@ def web_address(value: object, name: str) -> str:
     except ValueError:
         fits = False
     if not fits or " " in address or not address.isascii():
-        raise InvalidArgumentError(f"{name} is not an http or https address in ASCII, with a host")
+        raise InvalidArgumentError(
+            f"{name} is not an http or https address in ASCII, with a host", argument=name
+        )
     return address
 
 
@@ -112,14 +117,14 @@ def one_of(value: object, kind: type[E], name: str) -> E:
         if value == member.value:
             return member
     raise InvalidArgumentError(
-        f"{name} {value!r} is none of {', '.join(repr(member.value) for member in allowed)}"
+        f"{name} {value!r} is none of {', '.join(repr(member.value) for member in allowed)}", argument=name
     )
 
 
 def yes_or_no(value: object, name: str) -> bool:
     """True or False and nothing that merely looks like it."""
     if not isinstance(value, bool):
-        raise InvalidArgumentError(f"{name} must be True or False, not {value!r}")
+        raise InvalidArgumentError(f"{name} must be True or False, not {value!r}", argument=name)
     return value
 
 
@@ -127,7 +132,7 @@ def moment(value: object, name: str) -> datetime:
     """A date and time that names its zone."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgumentError(
-            f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)"
+            f"{name} must be a datetime with a time zone, such as datetime.now(timezone.utc)", argument=name
         )
     return value
 
@@ -143,39 +148,44 @@ def in_utc(when: datetime) -> datetime:
 def seconds(value: object, name: str, *, least: float = 0.0) -> float:
     """A finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e9:
-        raise InvalidArgumentError(f"{name} must be a number of seconds from {least:g} up, not {value!r}")
+        raise InvalidArgumentError(
+            f"{name} must be a number of seconds from {least:g} up, not {value!r}", argument=name
+        )
     return float(value)
 
 
 def token(value: object) -> Secret:
     """A token that can stand in a header; neither a message nor a traceback shows the value."""
     value = hidden(value)  # this parameter is shown in a traceback
-    problem = _wrong_with_token(value)
-    if value is None or problem:
-        raise InvalidArgumentError(problem)
+    _check_token(value)
+    assert value is not None
     return value
 
 
-def _wrong_with_token(secret: Secret | None) -> str:
+def _check_token(secret: Secret | None) -> None:
     text = "" if secret is None else secret.reveal()
     if not isinstance(text, str):
-        return f"the API token must be text, not {type(text).__name__}"
+        raise InvalidArgumentError(f"the API token must be text, not {type(text).__name__}")
     if not text.strip():
-        return "no API token: pass token=…, or set SAFETYCULTURE_API_TOKEN (an empty one counts as missing)"
-    if not text.isascii() or not text.isprintable() or " " in text:
-        return (
-            "the API token holds a space, a line break or another character that no token has; "
-            "was a trailing newline read from a file? Use .strip()"
+        raise InvalidArgumentError(
+            "there is no API token (an empty one counts as missing)",
+            remedy=Remedy("token", "Pass token=…, or set SAFETYCULTURE_API_TOKEN."),
         )
-    return ""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise InvalidArgumentError(
+            "the API token holds a space, a line break or another character that no token has",
+            remedy=Remedy("token_text", "Remove a line break that was read from a file with .strip()."),
+        )
 
 
 def listed(values: object, name: str) -> Sequence[Any]:
     """What was given as a list, whatever is in it. A bare string is refused."""
     if isinstance(values, str | bytes):
-        raise InvalidArgumentError(f"{name} must be a list of ids; a single one is written [{values!r}]")
+        raise InvalidArgumentError(
+            f"{name} must be a list of ids; a single one is written [{values!r}]", argument=name
+        )
     if not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"{name} must be a list of ids, not {values!r}")
+        raise InvalidArgumentError(f"{name} must be a list of ids, not {values!r}", argument=name)
     return tuple(values)
 
 
@@ -258,7 +268,7 @@ def raw_request(
     """The request that was asked for. Raises InvalidArgumentError; above all for the reset's path, in any disguise."""
     verb = text(method, "method", longest=10).upper()
     if verb not in METHODS:
-        raise InvalidArgumentError(f"method {method!r} is none of {', '.join(METHODS)}")
+        raise InvalidArgumentError(f"method {method!r} is none of {', '.join(METHODS)}", argument="method")
     plain = urls.checked_request_path(path)
     urls.refuse_reset_path(prefix + plain)
     return Request(
@@ -298,7 +308,7 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     pairs = _mapping(headers, "headers")
     for name, value in pairs:
         if not _HEADER_NAME.fullmatch(name):
-            raise InvalidArgumentError(f"{name!r} is not the name of a header")
+            raise InvalidArgumentError(f"{name!r} is not the name of a header", argument=name)
         if is_refused(name):
             raise InvalidArgumentError(
                 f"headers must not name {name!r}: it decides who is asked, as whom or for what, which the client alone "
@@ -312,7 +322,7 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 def _mapping(value: object, name: str) -> Sequence[tuple[str, Any]]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise InvalidArgumentError(
-            f"{name} must be a dictionary whose keys are text, not {type(value).__name__}"
+            f"{name} must be a dictionary whose keys are text, not {type(value).__name__}", argument=name
         )
     return tuple(value.items())
 

@@ -31,7 +31,7 @@ from training_sdk._core.network import Deadline, NoCookies
 from training_sdk._core.text import Secret, inline, masked, masked_body, sentence
 from training_sdk._core.urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
-from training_sdk.errors import InvalidArgumentError, ReadOnlyError
+from training_sdk.errors import InvalidArgumentError, ReadOnlyError, Remedy
 from training_sdk.records.tokens import looks_secret
 
 USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()}"
@@ -41,9 +41,11 @@ LONGEST_SAID = 200
 LONGEST_REQUEST_ID = 200
 HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Name or service not known")
 """Signs in an error that trying again would not help."""
-READ_ONLY = (
-    "{what} would change something, and this client cannot: it was made with read_only=True, or "
-    "SAFETYCULTURE_READ_ONLY is set. Nothing was sent. Use a client that may write, if that is what you mean"
+READ_ONLY = "{what} would change something, and this client is read-only. Nothing was sent"
+WRITABLE = Remedy(
+    "read_only",
+    "The client was made with read_only=True, or SAFETYCULTURE_READ_ONLY is set. Use a client that can write, if that "
+    "is what you mean.",
 )
 
 _QUOTED = re.compile(r"""[\s:=,(\[]*(?:\bbytearray\(|\bb["']|(?<!\w)["']).*""", re.DOTALL)
@@ -76,7 +78,7 @@ class Connection:
 def refuse_to_write(connection: Connection, request: Request) -> None:
     """Raise ReadOnlyError for a request that does not only read, on a client that cannot write; the last check."""
     if connection.read_only and not request.reads:
-        raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"))
+        raise ReadOnlyError(READ_ONLY.format(what=f"{request.method} {request.path}"), remedy=WRITABLE)
 
 
 def build_request(http: Any, connection: Connection, request: Request, token: Secret) -> Any:
@@ -279,19 +281,14 @@ def _advice(said: str, url: Any) -> str:
         ignored = " and ".join(name for name in network.NOT_READ if os.environ.get(name))
         return (
             "If your organisation signs certificates itself, name the file of its authority in SSL_CERT_FILE"
-            f"{f' ({ignored} is not read)' if ignored else ''}. Is base_url or SAFETYCULTURE_BASE_URL right?"
+            f"{f' ({ignored} is not read)' if ignored else ''}. Check that the base URL is right."
         )
     proxy = None if is_loopback(url.host) else network.proxy_of(url.scheme, url.host)
     if "WRONG_VERSION_NUMBER" in said and not proxy:
-        return (
-            "The server there does not speak TLS. Is it http:// there, or is the port wrong? Look at base_url or "
-            "SAFETYCULTURE_BASE_URL"
-        )
+        return "The server there does not speak TLS. Check the base URL: its port, and whether it must begin with http://."
     if proxy:
-        return (
-            f"Is the proxy that {proxy[0]} names running and right, and base_url or SAFETYCULTURE_BASE_URL?"
-        )
-    return "Is the server running, and base_url or SAFETYCULTURE_BASE_URL right?"
+        return f"Check that the proxy that {proxy[0]} names is running, and that the base URL is right."
+    return "Check that the server is running, and that the base URL is right."
 
 
 def bounded(text: str) -> str:

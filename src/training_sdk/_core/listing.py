@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
-from training_sdk._core.exchange import READ_ONLY
+from training_sdk._core.exchange import READ_ONLY, WRITABLE
 from training_sdk._core.flow import UNPACED, Flow, Pace, Request, Response
 from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import sentence
@@ -88,7 +88,7 @@ class Calls:
     def refuse_to_write(self, what: str) -> None:
         """Raise ReadOnlyError on a client that cannot write; for operations that read before they write."""
         if self.read_only:
-            raise ReadOnlyError(READ_ONLY.format(what=what))
+            raise ReadOnlyError(READ_ONLY.format(what=what), remedy=WRITABLE)
 
 
 # --- pages ---

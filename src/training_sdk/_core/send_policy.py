@@ -43,6 +43,7 @@ from training_sdk.errors import (
     ConflictError,
     DecodingError,
     OutcomeUnknownError,
+    Remedy,
     TrainingError,
     status_error_class,
 )
@@ -242,10 +243,14 @@ def _send(request: Request, attempt: Attempt) -> Flow[Response | TransportError]
     return response
 
 
+RETRY_LONGER = Remedy("retry_longer", "Raise max_retry_seconds to wait longer.")
+WAIT_FOR_SERVER = Remedy("wait_for_server", "To wait for a server that is starting, set max_retry_seconds.")
+
+
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
     """Return the same error, with the note that the time for retries would be exceeded."""
-    message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed max_retry_seconds={most:g}"
-    told = type(error)(evolve(error.info, message=message))
+    message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed the {most:g} s for retries"
+    told = type(error)(evolve(error.info, message=message, remedy=RETRY_LONGER))
     told.__cause__ = error.__cause__
     return told
 
@@ -254,9 +259,9 @@ def _nobody_there(error: TrainingError) -> TrainingError:
     """Return the same error, with the reason for giving up early."""
     message = (
         f"{sentence(error.message)} Nobody has answered there yet, so it was given up after "
-        f"{FIRST_ANSWER_SECONDS:g} s. To wait for a server that is starting, set max_retry_seconds"
+        f"{FIRST_ANSWER_SECONDS:g} s"
     )
-    told = type(error)(evolve(error.info, message=message))
+    told = type(error)(evolve(error.info, message=message, remedy=WAIT_FOR_SERVER))
     told.__cause__ = error.__cause__
     return told
 

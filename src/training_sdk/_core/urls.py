@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from attrs import frozen
 
-from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.errors import DecodingError, InvalidArgumentError, Remedy
 
 LIVE = "https://api.safetyculture.io"
 VENDOR_HOSTS = ("api.safetyculture.io", "api.safetyculture.com", "api.mitti.com")
@@ -77,26 +77,30 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
     parts = _split(text, name)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}"
+            f"{name} {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}",
+            argument=name,
         )
     if parts.username is not None or parts.query or parts.fragment or _CONTROL.search(text) or "\\" in text:
         raise InvalidArgumentError(
-            f"{name} takes scheme, host, port and path only: no user, query or fragment"
+            f"{name} takes scheme, host, port and path only: no user, query or fragment", argument=name
         )
     if not parts.netloc.isascii():
         raise InvalidArgumentError(
             f"the host of {name} {without_secrets(text)!r} is not ASCII, so it may lead to another host than the one "
-            "that it looks like; write it in ASCII (punycode, as in 'xn--…')"
+            "that it looks like; write it in ASCII (punycode, as in 'xn--…')",
+            argument=name,
         )
     prefix = parts.path.rstrip("/")
     if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
         raise InvalidArgumentError(
-            f"the path of {name} {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'"
+            f"the path of {name} {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'",
+            argument=name,
         )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} would send the token unencrypted; use https, or say "
-            "allow_insecure_http=True"
+            f"{name} {without_secrets(text)!r} would send the token unencrypted",
+            argument=name,
+            remedy=Remedy("https", "Use https, or pass allow_insecure_http=True."),
         )
     return BaseUrl(f"{parts.scheme}://{parts.netloc.lower()}", quote(prefix, safe="/~-._"))
 
@@ -109,7 +113,7 @@ def _split(text: str, name: str) -> SplitResult:
         port_is_fit = False
     if not port_is_fit:
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} is not an address; write it like {LIVE!r}"
+            f"{name} {without_secrets(text)!r} is not an address; write it like {LIVE!r}", argument=name
         )
     return parts
 
@@ -211,20 +215,26 @@ def checked_request_path(text: object) -> str:
     if not isinstance(text, str) or not text.startswith("/") or text.startswith("//"):
         raise InvalidArgumentError(
             f"path {text!r} must start with a single '/', relative to base_url; full addresses are refused, "
-            "because the token goes to the configured host only"
+            "because the token goes to the configured host only",
+            argument="path",
         )
     if _CONTROL.search(text) or any(mark in text for mark in "\\?#"):
         raise InvalidArgumentError(
-            f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params"
+            f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params",
+            argument="path",
         )
     if len(text) > LONGEST_ADDRESS:
-        raise InvalidArgumentError(f"path is {len(text)} characters long; at most {LONGEST_ADDRESS} are sent")
+        raise InvalidArgumentError(
+            f"path is {len(text)} characters long; at most {LONGEST_ADDRESS} are sent", argument="path"
+        )
     if "//" in text or _has_dot_segment(text):
-        raise InvalidArgumentError(f"path {text!r} must not hold '//', '.' or '..' segments")
+        raise InvalidArgumentError(f"path {text!r} must not hold '//', '.' or '..' segments", argument="path")
     try:
         unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise InvalidArgumentError(f"path {text!r} holds percent escapes that are not UTF-8") from None
+        raise InvalidArgumentError(
+            f"path {text!r} holds percent escapes that are not UTF-8", argument="path"
+        ) from None
     return quote(text, safe="/%:@!$&'()*+,;=~-._")
 
 

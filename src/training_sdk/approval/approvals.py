@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from training_sdk._core.text import inline, sentence
 from training_sdk.approval import ssh
-from training_sdk.errors import ApprovalError, EvidenceError
+from training_sdk.errors import ApprovalError, EvidenceError, Remedy
 from training_sdk.plans.wording import shown
 from training_sdk.records import approvals, storage
 from training_sdk.records.events import ApprovalKept, Event, Opened, Resumed
@@ -224,9 +224,9 @@ def find_approval(
         return None
     if unseal is None:
         raise ApprovalError(
-            f"the approval of this plan is sealed: {sealed}. Nothing was sent. Give the approval (approval=…), or what "
-            "opens it: unseal=…, on the command line unseal_command in a profile",
+            f"the approval of this plan is sealed: {sealed}. Nothing was sent",
             reason="NO_APPROVAL",
+            remedy=Remedy("sealed_approval", "Pass approval=…, or unseal=…, the hook that opens it."),
         )
     try:
         content = unseal(sealed.read_bytes())
@@ -244,7 +244,7 @@ def parse_approval(content: bytes, name: str) -> Approval:
     try:
         document = json.loads(content.decode("ascii"), object_pairs_hook=storage.refuse_duplicates)
     except (ValueError, RecursionError):
-        _refuse(name, "it is not what approval.save(…) wrote")
+        _refuse(name, "it is not a saved approval")
     form = document.get("form") if isinstance(document, dict) else FORM
     _check_fields(document, SILENT_FIELDS if form == SILENT_FORM else FIELDS, name)
     _check_fields(document["approver"], APPROVER, name)
@@ -288,7 +288,7 @@ def _moment(value: object, name: str) -> datetime:
     except (ValueError, OverflowError):
         _refuse(name, "its 'at' is not a valid timestamp")
     if at.isoformat() != value:
-        _refuse(name, "its time is not spelt as approval.save(…) does")
+        _refuse(name, "its time is not spelt as in a saved approval")
     return at
 
 

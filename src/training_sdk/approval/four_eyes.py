@@ -204,7 +204,7 @@ def check_approval(
         fingerprint = yield RunLocally(check, "approval: verify")
     elif rule == "signed":
         raise ApprovalError(
-            "a signature is verified by the file of allowed signers, and none is named (allowed_signers=…)",
+            "a signature is verified by the file of allowed signers, and none is named",
             reason="SIGNERS_UNUSABLE",
             argument="allowed_signers",
         )

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from attrs import frozen
 
 from training_sdk._version import __version__
+from training_sdk.cli.error_messages import marks_of, notes_of
 from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_stop
-from training_sdk.cli.output import Output, write
-from training_sdk.cli.remedies import carry, in_commands, notes_of
-from training_sdk.cli.session import Group, Named, NoCommandError
+from training_sdk.cli.output import Output, of_report, write
+from training_sdk.cli.session import Group, Invocation, NoCommandError
 from training_sdk.cli.streams import standard_streams
-from training_sdk.errors import AuthenticationError, TrainingError
-
-if TYPE_CHECKING:
-    from training_sdk.resets.report import ResetReport
+from training_sdk.errors import AuthenticationError, ErrorInfo, TrainingError
+from training_sdk.resets.report import report_of
 
 NAME = "training-sdk"
 
@@ -93,101 +90,73 @@ def program() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the program; the exit code."""
+    """Run the program and return its exit code."""
     with standard_streams():
-        out, named = Output("--json" in arguments), Named()
-        try:
-            return int(_code_if_lost(_run(list(arguments), out, named), out, named))
-        finally:
-            carry({})  # the next run in this process has options of its own
+        out, invocation = Output("--json" in arguments), Invocation()
+        return int(_code_if_lost(_run(list(arguments), out, invocation), out, invocation))
 
 
-def _code_if_lost(code: int, out: Output, named: Named) -> int:
-    """The exit code of a command that ended with ``code``, after a line on output that could not be written.
+def _code_if_lost(code: int, out: Output, invocation: Invocation) -> int:
+    """Return the exit code of a command that ended with ``code``, and warn if output could not be written.
 
     A reader that has gone, as in ``| head``, has read enough, unless the command recorded what it did.
     """
     failure = out.failure
-    if failure is None or (isinstance(failure, BrokenPipeError) and not named.recorded):
+    if failure is None or (isinstance(failure, BrokenPipeError) and not invocation.recorded):
         return code
-    out.warn(f"{NAME}: The output could not be written: {failure.strerror}. {named.recorded}".rstrip())
+    out.warn(f"{NAME}: The output could not be written: {failure.strerror}. {invocation.recorded}".rstrip())
     return ExitCode.OUTPUT_LOST if code == ExitCode.DONE else code
 
 
-def _run(arguments: list[str], out: Output, named: Named) -> int:
+def _run(arguments: list[str], out: Output, invocation: Invocation) -> int:
     try:
-        ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=named)
-    except TrainingError as error:
-        return _told(error, out, named)
+        ended: Any = program.main(arguments, prog_name=NAME, standalone_mode=False, obj=invocation)
     except NoCommandError as error:
         write(out.stderr, error.format_message() + "\n")
         return ExitCode.USAGE
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else NAME
-        _tell(out, type(error).__name__, error.format_message(), ExitCode.USAGE)
+        _report(out, error, error.format_message(), ExitCode.USAGE)
         out.warn(f"See {where} --help")
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt) as stop:
-        out.everyone = named.everyone
-        return _stopped(stop, out, named.plan)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        _tell(out, type(error).__name__, what, ExitCode.FAILED)
-        return ExitCode.FAILED
+        return _report(out, error, what, ExitCode.FAILED)
+    except (TrainingError, click.Abort, KeyboardInterrupt) as error:
+        out.everyone = invocation.everyone
+        return _report_end(error, out, invocation)
     return ended if isinstance(ended, int) else ExitCode.DONE
 
 
-def _told(error: TrainingError, out: Output, named: Named) -> int:
-    """Say what ended the command, and what became of everyone where people were reset."""
-    code = code_for(error)
-    out.everyone = named.everyone
-    known = _accounted(error.report, out)
-    message = in_commands(error.message, named.plan, named.options)
-    _tell(out, type(error).__name__, message, code, error=error, **known)
-    if isinstance(error, AuthenticationError):
-        out.warn(f"The token came from {named.token_source}. Put a valid one there, then try again.")
-    _note(error, out, named.plan, error.report)
-    return code
-
-
-def _stopped(stop: BaseException, out: Output, plan: Path | None) -> int:
-    """The same of Ctrl-C, which Click turns into an error of its own."""
-    # Click 8.1.0 raises its own error from None; what it was about is its context still.
-    causes = (stop.__cause__, stop.__context__)
-    asked = next((one for one in causes if isinstance(one, KeyboardInterrupt)), stop)
-    report: ResetReport | None = getattr(asked, "report", None)
-    code = code_for_stop(asked, report)
-    has_sent = report is not None or hasattr(asked, "__notes__")
-    message = "interrupted" if has_sent else "interrupted; nothing was sent"
-    _tell(out, "KeyboardInterrupt", message, code, **_accounted(report, out))
-    _note(asked, out, plan, report)
-    return code
-
-
-def _accounted(report: ResetReport | None, out: Output) -> dict[str, Any]:
-    if report is None:
-        return {}
-    from training_sdk.cli.output import of_report
-
-    out.say(report)
-    return {"report": of_report(report)}
-
-
-def _note(error: BaseException, out: Output, plan: Path | None, report: ResetReport | None) -> None:
-    for note in notes_of(error, plan, "" if report is None else str(report)):
+def _report_end(stop: BaseException, out: Output, invocation: Invocation) -> int:
+    """Report the error or Ctrl-C that ended a command, and the outcome of everyone where people were reset."""
+    if isinstance(stop, TrainingError):
+        report = stop.report
+        message, code = invocation.message_of(stop), code_for(stop)
+    else:
+        # Click turns Ctrl-C into an error of its own. Click 8.1.0 raises it from None, and keeps Ctrl-C as context.
+        causes = (stop.__cause__, stop.__context__, stop)
+        stop = next((one for one in causes if isinstance(one, KeyboardInterrupt)), KeyboardInterrupt())
+        report = report_of(stop)
+        has_sent = report is not None or hasattr(stop, "__notes__")
+        message = "interrupted" if has_sent else "interrupted; nothing was sent"
+        code = code_for_stop(stop, report)
+    known = {} if report is None else {"report": of_report(report)}
+    if report is not None:
+        out.say(report)
+    _report(out, stop, message, code, **known)
+    if isinstance(stop, AuthenticationError):
+        out.warn(f"The token came from {invocation.token_source}. Put a valid one there, then try again.")
+    for note in notes_of(stop, invocation.commands, "" if report is None else str(report)):
         out.warn(note)
+    return code
 
 
-def _tell(
-    out: Output, kind: str, message: str, code: int, *, error: TrainingError | None = None, **known: Any
-) -> None:
-    out.warn(f"{NAME}: {message}{str(error).removeprefix(error.message) if error else ''}")
-    said = {
-        "class": kind,
-        "message": message,
-        "reason": error and error.reason,
-        "status": error and error.status,
-        "request_id": error and error.request_id,
-        "exit_code": int(code),
-    }
-    out.document({"error": said, **known})
+def _report(out: Output, error: BaseException, message: str, code: int, **known: Any) -> int:
+    """Print an error on stderr, with ``--json`` also as the document, and return the exit code."""
+    info = error.info if isinstance(error, TrainingError) else ErrorInfo(message)
+    out.warn(f"{NAME}: {message}{marks_of(error) if isinstance(error, TrainingError) else ''}")
+    facts = {"reason": info.reason, "status": info.status, "request_id": info.request_id}
+    end = {"class": type(error).__name__, "message": message, **facts, "exit_code": int(code)}
+    out.document({"error": end, **known})
+    return code

@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import click
-from attrs import define, field
+from attrs import define, evolve, field
 
+from training_sdk.cli.error_messages import carried_options, message_of, options_of, text_of
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
-from training_sdk.cli.remedies import carry
 from training_sdk.client import TrainingClient
 from training_sdk.client_options import BASE_URL_VARIABLE, allowed_address
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, TrainingError
+from training_sdk.plans.wording import COMMANDS, ShellCommands
 from training_sdk.records.state import StateDirectory
 
 
 @define
-class Named:
-    """What a command was about, for whoever says what ended it."""
+class Invocation:
+    """The facts about one invocation of the program that its messages need, also the message of what ended it."""
 
-    plan: Path | None = None
     options: dict[str, str] = field(factory=dict)
-    """The options of the command, by the names that their values have in Python."""
+    """The options of the command, by the names of their parameters."""
+    commands: ShellCommands = COMMANDS
+    """The commands that messages advise: with the plan that was named and the options that they repeat."""
     token_source: str = ""
     everyone: bool = False
-    """Whether everybody is to be listed, however many."""
+    """List everybody, however many."""
     recorded: str = ""
     """A sentence on where it is recorded what the command did, once that is recorded."""
+
+    def message_of(self, error: TrainingError) -> str:
+        """Return the message of an error, without status and ids."""
+        return message_of(error, self.options, self.commands)
+
+    def text_of(self, error: TrainingError) -> str:
+        """Return the message of an error, with status and ids."""
+        return text_of(error, self.options, self.commands)
 
 
 @define
@@ -45,7 +56,7 @@ class Session:
     base_url: str | None = None
     own_state_dir: Path | None = None
     max_retry: float | None = None
-    named: Named = field(factory=Named)
+    invocation: Invocation = field(factory=Invocation)
     _clients: list[TrainingClient] = field(factory=list)
 
     def client(self, *, may_write: bool = False, max_retry: float | None = None) -> TrainingClient:
@@ -98,6 +109,11 @@ class Session:
                 "nothing has been kept on this machine yet: there is no state directory"
             )
         return found
+
+    def commands(self, plan: Path | str | None = None) -> ShellCommands:
+        """Return the commands that messages advise, about a plan file or that of the command line."""
+        commands = self.invocation.commands
+        return commands if plan is None else evolve(commands, plan=shlex.quote(str(plan)))
 
     def __enter__(self) -> Self:
         return self
@@ -163,9 +179,9 @@ def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_everyone(context: click.Context, _: click.Parameter, value: bool) -> None:
-    named = context.find_object(Named)
-    if named is not None and value:
-        named.everyone = True
+    invocation = context.find_object(Invocation)
+    if invocation is not None and value:
+        invocation.everyone = True
 
 
 ALL = (
@@ -180,13 +196,12 @@ ALL = (
 """For commands that show a plan, a report or what was verified."""
 
 
-def options_of(command: click.Command) -> dict[str, str]:
-    """Return a command's options by the names of their values; those of waves also without their prefix."""
-    named = {str(one.name): one.opts[0] for one in command.params if isinstance(one, click.Option)}
-    waves = {
-        name.removeprefix("waves_"): option for name, option in named.items() if name.startswith("waves_")
-    }
-    return {**waves, **named}
+def _commands(given: Mapping[str, Any], common: Mapping[str, object]) -> ShellCommands:
+    """Return the commands to advise about the plan that was named, as it was typed."""
+    commands, plan = ShellCommands(carried_options(common)), given.get("plan")
+    if plan is None or is_pipe(Path(plan)):
+        return commands
+    return evolve(commands, plan=shlex.quote(str(plan)))
 
 
 def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode]:
@@ -196,22 +211,18 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
     def called(**given: Any) -> ExitCode:
         context = click.get_current_context()
         common = _common(context, given)
-        named = context.find_object(Named) or Named()
+        invocation = context.find_object(Invocation) or Invocation()
         profile = find_profile(common["profile"], common["profiles"])
-        named.options = options_of(context.command)
-        carry(common)
-        named.token_source = profile.token_source
-        if isinstance(given.get("plan"), Path):
-            named.plan = None if is_pipe(given["plan"]) else given["plan"]
-        elif context.info_name == "close":
-            named.plan = Path(given["named"])
+        invocation.options = options_of(context.command)
+        invocation.commands = _commands(given, common)
+        invocation.token_source = profile.token_source
         with Session(
-            Output(common["as_json"], everyone=named.everyone),
+            Output(common["as_json"], everyone=invocation.everyone),
             profile,
             common["base_url"],
             common["state_dir"],
             common["max_retry"],
-            named,
+            invocation,
         ) as session:
             code = function(session, **given)
         return ExitCode.DONE if code is None else code

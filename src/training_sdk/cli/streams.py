@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import sys
@@ -11,8 +10,7 @@ from contextlib import contextmanager
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
-from training_sdk._core.text import VisibleFormatter, show_logs
-from training_sdk.cli.remedies import in_commands
+from training_sdk._core.text import show_logs
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -36,18 +34,10 @@ class StreamFile(FileIO):
         return memoryview(data).nbytes if written is None else written
 
 
-class _LogFormatter(VisibleFormatter):
-    """Log lines for a terminal, with the options that they mean."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        return in_commands(super().format(record))
-
-
 @contextmanager
 def standard_streams() -> Iterator[None]:
     """Let no failing stream, and no name that its encoding lacks, end a command, and no log line act on a terminal."""
-    show_logs(_LogFormatter())
+    show_logs()
     _open_closed_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_never_failing, before)

@@ -20,7 +20,7 @@ from training_sdk._core.text import MOST_NAMED, number, sentence
 from training_sdk._version import __version__
 from training_sdk.api.analytics import lesson_attempts, lessons_of_user, statistics
 from training_sdk.api.progress import progress_rows
-from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError
+from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentError, NotFoundError, Remedy
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.tables import Tables
@@ -137,7 +137,9 @@ def collect(
 
 def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     if not targets:
-        raise InvalidArgumentError("targets is empty: there is nobody to collect evidence of")
+        raise InvalidArgumentError(
+            "targets is empty: there is nobody to collect evidence of", argument="targets"
+        )
     return {
         argument_checks.one_id(course_id, "a course in targets"): frozenset(
             argument_checks.some_ids(users, "targets")
@@ -258,17 +260,24 @@ def _refuse_missing_lessons(tables: Tables, unlisted: Mapping[Key, None]) -> Non
         raise EvidenceError(
             "the evidence is incomplete: fewer lessons are listed than the progress rows say are completed, of "
             f"{_named([*counts], counts)}. Completions that were imported have no lessons, courses that were published "
-            f"again may have others, and a live service lists them up to 2 h late{also}. Nothing was sent. Try again "
-            "later, or accept the gap with accept_missing_lessons=True; evidence and report then name these people",
+            f"again may have others, and a live service lists them up to 2 h late{also}. Nothing was sent",
             reason="EVIDENCE_INCOMPLETE",
+            remedy=Remedy(
+                "missing_lessons",
+                "Try again later, or accept the gap with accept_missing_lessons=True; evidence and report then name "
+                "these people.",
+            ),
             metadata=_metadata([*dict.fromkeys([*unlisted, *counts])]),
         )
     if not_found:
         raise EvidenceError(
             f"the evidence is incomplete: the service does not find (404) the lessons of {_named(not_found)}. Their "
-            "progress rows say that they have completed none. They may have been deleted. Nothing was sent. Plan again "
-            "without them, or go on without their lessons with accept_missing_lessons=True",
+            "progress rows say that they have completed none. They may have been deleted. Nothing was sent",
             reason="EVIDENCE_INCOMPLETE",
+            remedy=Remedy(
+                "deleted_lessons",
+                "Plan again without them, or go on without their lessons with accept_missing_lessons=True.",
+            ),
             metadata=_metadata(not_found),
         )
 

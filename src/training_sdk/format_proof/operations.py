@@ -15,7 +15,7 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import token_fingerprint
 from training_sdk.approval.approvals import Approval
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, Remedy
 from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
@@ -91,11 +91,17 @@ class FormatProofs(Bound[D]):
         who = None if person is None else argument_checks.text(person, "person", longest=320)
         if by_server == (who is not None):
             raise InvalidArgumentError(
-                "name the person who is to be reset, or nobody with server_side=True, to reset everyone on it"
+                "a proof resets one person who is named, or everyone on the course",
+                argument="person",
+                remedy=Remedy("whom_to_prove", "Name the person, or pass server_side=True and no person."),
             )
         last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")
         if by_server and last is not None:
-            raise InvalidArgumentError("refused_with is about listed people; leave server_side=True out")
+            raise InvalidArgumentError(
+                "refused_with is about people who are listed",
+                argument="refused_with",
+                remedy=Remedy("leave_out_server_side", "Leave out server_side."),
+            )
         wanted = self._plan_options(course, None, None, None)
         return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir, last))
 

@@ -143,14 +143,16 @@ def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[
     rows = yield from read_people(calls, [user_id])
     if (course.id, user_id) in rows:
         raise InvalidArgumentError(
-            f"user {user_id} is on {course.title!r}, so a reset of them need not be refused. Name in refused_with a "
-            "user who is not assigned to it"
+            f"user {user_id} is on {course.title!r}, so a reset of them need not be refused. In refused_with, name a "
+            "user who is not assigned to it",
+            argument="refused_with",
         )
     if not rows:
         raise InvalidArgumentError(
             f"the feed shows no course of user {user_id}, so the service may not know this user. It may refuse unknown "
-            "users before it resets anybody, and others only after. Name in refused_with the id of a user who is "
-            "assigned to another course"
+            "users before it resets anybody, and others only after. In refused_with, name the id of a user who is "
+            "assigned to another course",
+            argument="refused_with",
         )
     return rows
 
@@ -209,7 +211,8 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
     """Raise ConfirmationError unless ``confirm`` is the phrase of this proof."""
     if not isinstance(plan, ProofPlan):
         raise InvalidArgumentError(
-            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}"
+            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}",
+            argument="plan",
         )
     if plan.format != reset_format:
         raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")

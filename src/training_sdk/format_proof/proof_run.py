@@ -32,7 +32,7 @@ from training_sdk.format_proof.proofs import Proof
 from training_sdk.local_plans import report_file
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
-from training_sdk.plans.wording import COMPLETED_ONLY, number, short_digest
+from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
 from training_sdk.records.in_flight import waiting_time
 from training_sdk.records.journal_state import Chunk
 from training_sdk.records.state import StateDirectory
@@ -277,10 +277,9 @@ class ProofRun(ProofEnds):
             else f"before {settled:%Y-%m-%d %H:%M} UTC"
         )
         raise ProofFailedError(
-            f"it cannot be told {when} what the reset did. "
-            f"{self._remains('NOT_SEEN_YET')}. Prove it again with the same plan to go on waiting; nothing is "
-            "sent again",
+            f"it cannot be told {when} what the reset did. {self._remains('NOT_SEEN_YET')}",
             reason="NOT_SEEN_YET",
+            remedy=LOOK_AGAIN,
         )
 
     def _tell(self, cleared: int) -> Flow[None]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from training_sdk.errors import UnconfirmedFormatError
+from training_sdk.errors import Remedy, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof
 from training_sdk.local_plans.plan_records import PlanEffects, effects_there
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT
 from training_sdk.records.state import StateDirectory
 
-PROVE_AGAIN = "Nothing was sent. Prove the format again on a sacrificial course (client.resets.prove_format)"
-
-KNOW_FIRST = (
-    f"Nothing was sent. {LOOK_INTO_IT}, also before the format is proved again (client.resets.prove_format)"
+PROVE_AGAIN = Remedy(
+    "prove_again", "Prove the format again on a test course with client.resets.prove_format."
 )
 
 
@@ -34,21 +32,24 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
         )
         raise UnconfirmedFormatError(
             f"the format at {ground.base_url} {what} the service said that it reset more people than plan "
-            f"{refuting.name} had sent. {KNOW_FIRST}",
+            f"{refuting.name} had sent. Nothing was sent. {LOOK_INTO_IT}",
             reason="PROOF_WITHDRAWN",
+            remedy=PROVE_AGAIN,
         )
     if proof is not None and not proof.other_courses:
         raise UnconfirmedFormatError(
             f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had no progress "
-            f"in another course, so nobody could see whether a reset clears their other courses too. {PROVE_AGAIN}",
+            f"in another course, so nobody could see whether a reset clears their other courses too. Nothing was sent",
             reason="PROOF_TOO_NARROW",
+            remedy=PROVE_AGAIN,
         )
     if proof is not None and proof.completions_stayed is None:
         raise UnconfirmedFormatError(
             f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} by an older version, which does "
             "not say whether completions of others were seen to stay. A service that resets completed people only may "
-            f"reset others, or other courses, too. {PROVE_AGAIN}",
+            "reset others, or other courses, too. Nothing was sent",
             reason="PROOF_TOO_NARROW",
+            remedy=PROVE_AGAIN,
         )
     return proof
 

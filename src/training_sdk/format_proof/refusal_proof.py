@@ -9,10 +9,10 @@ from __future__ import annotations
 from attrs import define, evolve, field
 
 from training_sdk._core.flow import Flow, RunLocally
-from training_sdk.errors import ProofFailedError, UnconfirmedFormatError
+from training_sdk.errors import ProofFailedError, Remedy, UnconfirmedFormatError
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_run import ProofRun
-from training_sdk.format_proof.proof_validity import PROVE_AGAIN, proof_that_holds
+from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
 from training_sdk.format_proof.traces import NO_TRACES
 from training_sdk.records.journal_state import Chunk
@@ -38,13 +38,15 @@ class RefusalProofRun(ProofRun):
         if proof is None:
             raise UnconfirmedFormatError(
                 f"the format was never proved at {ground.base_url}, so a refusal could be about the format. "
-                f"{PROVE_AGAIN}, without refused_with"
+                "Nothing was sent",
+                remedy=Remedy("prove_format_alone", "Prove the format again without refused_with first."),
             )
         if proof.proved_by != self.here.user_id:
             raise UnconfirmedFormatError(
                 f"the format was proved at {ground.base_url} by user {proof.proved_by}, and this token is of user "
-                f"{self.here.user_id}, whom the service may refuse altogether. {PROVE_AGAIN} with this token, or use "
-                "that one"
+                f"{self.here.user_id}, whom the service may refuse altogether. Nothing was sent. Use the token of that "
+                "user",
+                remedy=Remedy("prove_with_token", "Or prove the format again with this one."),
             )
         return proof
 

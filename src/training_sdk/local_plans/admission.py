@@ -20,7 +20,14 @@ from training_sdk.errors import (
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, lost_there, read_records
 from training_sdk.plans.plan import FORM, ResetPlan
 from training_sdk.plans.planned import Origin
-from training_sdk.plans.wording import LOOK_INTO_IT, close_command, others, short_digest, some, who
+from training_sdk.plans.wording import (
+    COMMANDS,
+    LOOK_INTO_IT,
+    others,
+    short_digest,
+    some,
+    who,
+)
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog, contradicts
 from training_sdk.records.in_flight import minute_text
@@ -65,7 +72,7 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     if any(entry.get("event") == CLOSED for entry in entries):
         again = ""
         if journal.state().opened is not None and journal.state().closed is None:
-            again = f" Closing it was interrupted. Close it again: {close_command(plan.short_digest)}."
+            again = f" Closing it was interrupted. Close it again: {COMMANDS.close(plan.short_digest)}."
         raise AlreadyAppliedError(
             f"This plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
             f"was sent. Plan again.{again}"

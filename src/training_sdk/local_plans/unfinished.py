@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from training_sdk.local_plans import report_file
 from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, close_command, number, others
+from training_sdk.plans.wording import COMMANDS, LOOK_INTO_IT, ShellCommands, number, others
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
@@ -60,6 +59,8 @@ class Unfinished:
     """The user who was to be refused, in a proof of refusals."""
     is_closed_by_log: bool = False
     """A person closed it by the audit log, and was stopped before the journal had its end."""
+    commands: ShellCommands = COMMANDS
+    """The commands that ``advice`` names."""
 
     @property
     def sent(self) -> int:
@@ -82,21 +83,17 @@ class Unfinished:
             look = f" {others(reached)}. {LOOK_INTO_IT}." if reached else ""
             return (
                 "It was closed by hand, and that was interrupted, so nothing more is sent for it. To end it, "
-                f"close it again: {close_command(digest)}.{look}"
+                f"close it again: {self.commands.close(digest)}.{look}"
             )
         if reached:
             return f"{others(reached)}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
-        close = f"close it: {close_command(digest)}"
+        close = f"close it: {self.commands.close(digest)}"
         if self.is_proof and self.sent:
             return self._look_again
         if not self.sent:
-            again = (
-                "Plan again, and "
-                if self.has_expired
-                else "Apply it: training-sdk apply PLAN.json --reason TEXT. Or "
-            )
+            again = "Plan again, and " if self.has_expired else f"Apply it: {self.commands.apply()}. Or "
             return f"Nothing was sent. {again}{close}"
-        steps = [f"Resume it: training-sdk resume {digest}. It reads back first and resets nobody twice."]
+        steps = [f"Resume it: {self.commands.resume(digest)}. It reads back first and resets nobody twice."]
         if self.unknown and self.settled_at is not None:
             steps.append(f"What became of the unknown is certain from {minute_text(self.settled_at)} on.")
         if not self.unknown and not self.has_expired:
@@ -110,7 +107,9 @@ class Unfinished:
         """The advice for a proof whose request was sent."""
         when = "" if self.settled_at is None else f", not before {minute_text(self.settled_at)}"
         plan, refused = self.report.plan, self.refused_with
-        command = prove_command(plan, server_side=self.server_side, refused_with=refused)
+        command = prove_command(
+            plan, server_side=self.server_side, refused_with=refused, commands=self.commands
+        )
         what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
         return f"The proof is pending: {what}. Look again with {command}{when}. It sends nothing again."
 
@@ -130,13 +129,18 @@ class Unfinished:
         )
 
 
-def prove_command(plan: ResetPlan, *, server_side: bool, refused_with: str | None = None) -> str:
-    """Return the command that looks again at the effect of the proof with this plan."""
+def prove_command(
+    plan: ResetPlan,
+    *,
+    server_side: bool,
+    refused_with: str | None = None,
+    commands: ShellCommands = COMMANDS,
+) -> str:
+    """Return the command that looks again at what the proof with this plan did."""
     whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
     if refused_with is not None:
         whom += ["--refused-with", refused_with]
-    words = ["training-sdk", "prove", "--course", plan.course.id, *whom]
-    return f"{shlex.join(words)} --reason TEXT"
+    return commands.prove("--course", plan.course.id, *whom)
 
 
 def has_begun(folder: Path) -> bool:

@@ -27,7 +27,7 @@ UNCONFIRMED = (
     "the users could drop it and reset everyone"
 )
 PROVE_THE_FORMAT = Remedy(
-    "prove_format",
+    "prove_first",
     "Prove the format on a test course first (client.resets.prove_format), or use the web app there.",
 )
 RESUME_AS_ONE_USER = Remedy("resume_as_one_user", "Go on as one user: client.resets.resume(plan, confirm=…).")

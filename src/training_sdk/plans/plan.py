@@ -310,5 +310,5 @@ def _document(content: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "digest" not in document:
-        raise InvalidArgumentError(f"{name} is not a plan that plan.save(…) wrote")
+        raise InvalidArgumentError(f"{name} is not a saved plan")
     return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +11,26 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 from training_sdk._core.text import MOST_NAMED, inline
 from training_sdk._core.text import number as number
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, Remedy
 
 if TYPE_CHECKING:
     from training_sdk.api.progress import ProgressState
     from training_sdk.plans.plan import ResetPlan
     from training_sdk.plans.planned import PlannedCourse, PlannedReset
+
+RESUME = Remedy(
+    "resume",
+    "Go on with client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset "
+    "twice.",
+)
+LOOK_AGAIN = Remedy(
+    "prove_same_again",
+    "Go on with client.resets.prove_format and the same course and person. Nothing is sent again.",
+)
 
 
 LONGEST_TITLE = 80
@@ -291,6 +304,38 @@ def typed_digest(text: str) -> str | None:
     return None
 
 
-def close_command(digest: str) -> str:
-    """Return the command that closes a plan, for a shell."""
-    return f"training-sdk plan close {digest} --reason TEXT"
+@frozen
+class ShellCommands:
+    """Commands of training-sdk about a plan, to be pasted into a shell."""
+
+    options: str = ""
+    """Options that each command has, quoted: the service and the records that it is about."""
+    plan: str = "PLAN.json"
+    """The file of the plan, quoted."""
+
+    def apply(self, *more: str) -> str:
+        """Return the command that applies the plan in the file."""
+        return self._command("apply", self.plan, "--reason TEXT", *more)
+
+    def resume(self, digest: str = "") -> str:
+        """Return the command that resumes a plan: that in the file, unless a digest is given."""
+        return self._command("resume", digest or self.plan)
+
+    def report(self, digest: str = "") -> str:
+        """Return the command that reports on a plan."""
+        return self._command("report", digest or self.plan)
+
+    def close(self, digest: str = "") -> str:
+        """Return the command that closes a plan."""
+        return self._command("plan close", digest or self.plan, "--reason TEXT")
+
+    def prove(self, *words: str) -> str:
+        """Return the command that proves the format with these words, unquoted."""
+        return self._command("prove", shlex.join(words), "--reason TEXT")
+
+    def _command(self, name: str, *words: str) -> str:
+        return " ".join(filter(None, ("training-sdk", name, self.options, *words)))
+
+
+COMMANDS = ShellCommands()
+"""The commands without options, for the plan in PLAN.json."""

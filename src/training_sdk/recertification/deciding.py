@@ -291,18 +291,22 @@ def _rows(rows: Iterable[ProgressRow]) -> Iterable[ProgressRow]:
     if not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             f"rows must be progress rows, such as client.progress.list(), not {type(rows).__name__}; "
-            "with the async client collect them first: [row async for row in client.progress.list()]"
+            "with the async client collect them first: [row async for row in client.progress.list()]",
+            argument="rows",
         )
     for row in rows:
         if not isinstance(row, ProgressRow):
-            raise InvalidArgumentError(f"rows must be progress rows, not {type(row).__name__}")
+            raise InvalidArgumentError(
+                f"rows must be progress rows, not {type(row).__name__}", argument="rows"
+            )
         yield row
 
 
 def _a_rule(rule: object) -> Rule:
     if not isinstance(rule, FromCompletion | FixedDate | Anniversary | BeforeExpiry):
         raise InvalidArgumentError(
-            f"rule must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}"
+            f"rule must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}",
+            argument="rule",
         )
     return rule
 

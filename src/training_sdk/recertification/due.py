@@ -172,7 +172,9 @@ def by_key(
     chosen: dict[Key, datetime] = {}
     for entry in _checked_list(dated, name, "(course id, user id, datetime)"):
         if not isinstance(entry, tuple) or len(entry) != 3:
-            raise InvalidArgumentError(f"{name} must hold (course id, user id, datetime), not {entry!r}")
+            raise InvalidArgumentError(
+                f"{name} must hold (course id, user id, datetime), not {entry!r}", argument=name
+            )
         course_id, user_id, when = entry
         key = (
             argument_checks.one_id(course_id, f"a course of {name}"),
@@ -272,11 +274,12 @@ def _entry_key(entry: object) -> Held:
         case (str(course_id), str(person)) if course_id.strip() and person.strip():
             return widely(course_id), widely(person)
     raise InvalidArgumentError(
-        f"hold must hold user ids, e-mail addresses or external ids, or (course id, one of them), not {entry!r}"
+        f"hold must hold user ids, e-mail addresses or external ids, or (course id, one of them), not {entry!r}",
+        argument="hold",
     )
 
 
 def _checked_list(values: Any, name: str, what: str) -> Iterable[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"{name} must be a list of {what}, not {values!r}")
+        raise InvalidArgumentError(f"{name} must be a list of {what}, not {values!r}", argument=name)
     return values

@@ -111,7 +111,9 @@ class FixedDate:
 
 def _dates(of: Dates) -> Mapping[str | Key, date]:
     if not isinstance(of, Mapping):
-        raise InvalidArgumentError(f"of must map user ids, or (course id, user id), to dates, not {of!r}")
+        raise InvalidArgumentError(
+            f"of must map user ids, or (course id, user id), to dates, not {of!r}", argument="of"
+        )
     dates: dict[str | Key, date] = {}
     for person, when in of.items():
         dates[person] = when

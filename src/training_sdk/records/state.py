@@ -25,7 +25,7 @@ PERMANENT = Remedy(
     f"Or name a directory that stays, by state_dir=… or {VARIABLE}. Not below /tmp: other users share it, and it is "
     "cleared, with the journals of resets whose result is still open.",
 )
-NO_HOME = Remedy("state_dir", f"Name a directory that stays, by state_dir=… or {VARIABLE}.")
+NO_HOME = Remedy("no_home", f"Name a directory that stays, by state_dir=… or {VARIABLE}.")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

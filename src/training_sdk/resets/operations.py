@@ -29,7 +29,7 @@ from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.resets.report import ResetReport
-from training_sdk.resets.reset_request import CHUNK, EVERYONE_AT_ONCE, Order, Progress
+from training_sdk.resets.reset_request import CHUNK, UNDIVIDED, Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
 from training_sdk.resets.safeguards import check_confirmation, check_safeguards
@@ -310,11 +310,12 @@ class Resets(FormatProofs[D]):
         """
         if not isinstance(report, ResetReport | str):
             raise InvalidArgumentError(
-                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}"
+                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}",
+                argument="report",
             )
         first = checked_duration(every, "every")
         if not first:
-            raise InvalidArgumentError("every must be longer than 0")
+            raise InvalidArgumentError("every must be longer than 0", argument="every")
         watch = VerificationOptions(
             checked_duration(deadline, "deadline"),
             first,
@@ -330,8 +331,9 @@ def _per_request(number: object, *, server_side: bool = False) -> int | None:
         return None
     if type(number) is not int or not 1 <= number <= CHUNK:
         raise InvalidArgumentError(
-            f"per_request must be a number of people from 1 to {CHUNK}, not {number!r}"
+            f"per_request must be a number of people from 1 to {CHUNK}, not {number!r}",
+            argument="per_request",
         )
     if server_side:
-        raise InvalidArgumentError(EVERYONE_AT_ONCE)
+        raise InvalidArgumentError(UNDIVIDED)
     return number

@@ -16,6 +16,7 @@ from training_sdk.errors import (
     ConfirmationMismatchError,
     ConflictError,
     OutcomeUnknownError,
+    Remedy,
     ResetInterruptedError,
     StalePlanError,
     TrainingError,
@@ -42,15 +43,16 @@ from training_sdk.verification.reset_effect import resets_completed_only
 
 MISMATCH = (
     "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
-    "people only needs a plan with only='completed'. Plan again"
+    "people only needs a plan for completed people only. Plan again"
 )
 
 
-ONE_PER_REQUEST = (
+ONE_PER_REQUEST = Remedy(
+    "one_per_request",
     "Where a request names one person (per_request=1), a refusal is certain to have had no effect, and a 429 is waited "
-    "for"
+    "for.",
 )
-"""How to have refusals that are certain."""
+"""The way to refusals that are certain."""
 
 
 @frozen
@@ -74,8 +76,7 @@ class Fate:
 def fate_of(problem: BaseException) -> Fate:
     """Return the outcome of the people of a request, and the error to raise, for what stopped it."""
     if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
-        message = f"{sentence(problem.message)} {ONE_PER_REQUEST}."
-        said = OutcomeUnknownError(evolve(problem.info, message=message))
+        said = OutcomeUnknownError(evolve(problem.info, remedy=ONE_PER_REQUEST))
         said.__cause__ = problem.__cause__
         return Fate(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
     if isinstance(problem, OutcomeUnknownError):

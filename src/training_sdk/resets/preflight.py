@@ -149,7 +149,8 @@ def _check_reason(order: Order, here: CurrentOrigin) -> None:
     """Raise InvalidArgumentError for a reset without a reason on a live service: an auditor will ask for it."""
     if not here.reference_server and not order.reason:
         raise InvalidArgumentError(
-            "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent"
+            "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent",
+            argument="reason",
         )
 
 

@@ -32,7 +32,7 @@ from training_sdk.plans.changes import all_cleared, change_of, changed_people, c
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_origin, check_same_user, read_origin
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
-from training_sdk.plans.wording import LOOK_INTO_IT, number, some, who
+from training_sdk.plans.wording import LOOK_INTO_IT, RESUME, number, some, who
 from training_sdk.records.events import ReadBack, SkippedUsers
 from training_sdk.records.journal_state import APPLIED, UNDECIDED
 from training_sdk.resets.outcomes import OutcomeTracker
@@ -235,6 +235,7 @@ def read_without_waiting(
     raise APITimeoutError(
         f"this client had to wait {MOST_LOOKS} times in a row between WhoAmI, the last reading and the request, so the "
         "reading would not have been the last. Nothing was sent for these people. Try again when the service answers "
-        "without delay: client.resets.resume(plan, confirm=…)",
+        "without delay",
         reason="NO_QUIET_MOMENT",
+        remedy=RESUME,
     )

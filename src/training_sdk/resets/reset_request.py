@@ -14,7 +14,7 @@ from attrs import Attribute, field, frozen
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Request, Response
 from training_sdk.approval.approvals import Approval
-from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.errors import DecodingError, ErrorInfo, InvalidArgumentError, Remedy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
@@ -76,9 +76,10 @@ NOBODY_COMPLETED = (
     "None of them had completed the course: the service may reset only people who have completed the course. Prove the "
     "format with somebody who has"
 )
-EVERYONE_AT_ONCE = (
-    "server_side=True makes one call for everyone of a course, so per_request cannot divide it. Nothing was sent. "
-    "Leave one of the two out"
+UNDIVIDED = ErrorInfo(
+    "one call for everyone of a course cannot be divided into requests. Nothing was sent",
+    argument="per_request",
+    remedy=Remedy("undivided", "Leave out server_side or per_request."),
 )
 
 

@@ -28,7 +28,7 @@ from training_sdk.resets.recipients import without_not_applied
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.reset_request import (
-    EVERYONE_AT_ONCE,
+    UNDIVIDED,
     Order,
     ResetRequest,
     divide,
@@ -79,7 +79,7 @@ def as_begun(order: Order, state: JournalState) -> Order:
     if opened is None:
         raise TrainingError("the journal has no beginning")
     if opened.server_side and order.per_request is not None:
-        raise InvalidArgumentError(EVERYONE_AT_ONCE)
+        raise InvalidArgumentError(UNDIVIDED)
     waves = order.waves
     if waves is None and opened.waves is not None:
         waves = restored(opened.waves)

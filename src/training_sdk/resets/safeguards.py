@@ -12,7 +12,7 @@ from attrs import Attribute, field, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk._core.text import confirms, difference, widely
-from training_sdk.errors import ConfirmationError, InvalidArgumentError, StalePlanError
+from training_sdk.errors import ConfirmationError, InvalidArgumentError, Remedy, StalePlanError
 from training_sdk.plans.outline import check_whole
 from training_sdk.plans.plan import EveryonePlan, ResetPlan
 from training_sdk.records.in_flight import PROCESSING_TIME
@@ -32,19 +32,24 @@ def _optional_path(value: str | PathLike[str] | None) -> Path | None:
 
 def _positive(_: object, attribute: Attribute[int | None], value: object) -> None:
     if value is not None and (type(value) is not int or value < 1):
-        raise InvalidArgumentError(f"{attribute.name} must be a whole number from 1 up, not {value!r}")
+        raise InvalidArgumentError(
+            f"{attribute.name} must be a whole number from 1 up, not {value!r}", argument=attribute.name
+        )
 
 
 def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None:
     if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=366):
         raise InvalidArgumentError(
-            f"{attribute.name} must be a timedelta between 0 and a year, not {value!r}"
+            f"{attribute.name} must be a timedelta between 0 and a year, not {value!r}",
+            argument=attribute.name,
         )
 
 
 def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
-        raise InvalidArgumentError(f"{attribute.name} must be a function, not {type(value).__name__}")
+        raise InvalidArgumentError(
+            f"{attribute.name} must be a function, not {type(value).__name__}", argument=attribute.name
+        )
 
 
 def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
@@ -53,7 +58,9 @@ def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
 
 def _four_eyes(_: object, __: object, value: object) -> None:
     if value not in (None, "signed", "procedural"):
-        raise InvalidArgumentError(f"four_eyes {value!r} is none of None, 'signed', 'procedural'")
+        raise InvalidArgumentError(
+            f"four_eyes {value!r} is none of None, 'signed', 'procedural'", argument="four_eyes"
+        )
 
 
 @frozen(kw_only=True)
@@ -89,11 +96,11 @@ class Safeguards:
     def __attrs_post_init__(self) -> None:
         if self.signed_plans and self.allowed_signers is None:
             raise InvalidArgumentError(
-                "signed_plans=True needs allowed_signers: the file that lists whose SSH keys may sign plans"
+                "signed_plans needs allowed_signers: the file that lists whose SSH keys may sign plans"
             )
         if self.four_eyes == "signed" and self.allowed_signers is None:
             raise InvalidArgumentError(
-                "four_eyes='signed' needs allowed_signers: the file that lists whose SSH keys may approve"
+                "four_eyes 'signed' needs allowed_signers: the file that lists whose SSH keys may approve"
             )
 
     def check_course(self, course_id: str) -> None:
@@ -123,13 +130,18 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
     """Raise ConfirmationError unless ``confirm`` is the phrase of this plan."""
     if not isinstance(plan, ResetPlan):
         raise InvalidArgumentError(
-            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}"
+            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}", argument="plan"
         )
     check_whole(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
-            "server_side=True resets whoever the server takes for everyone, so it needs a plan from "
-            "plan_everyone(…) without 'only' or 'where'"
+            "the call for everyone resets whoever the server takes for everyone, and this plan is for people who were "
+            "chosen",
+            argument="server_side",
+            remedy=Remedy(
+                "plan_everyone",
+                "Leave out server_side, or use a plan from plan_everyone(…) without only and where.",
+            ),
         )
     check_phrase(confirm, plan.phrase, "plan")
 
@@ -141,7 +153,8 @@ def check_phrase(confirm: object, phrase: str, what: str) -> None:
     if isinstance(confirm, str) and looks_secret(confirm):
         raise ConfirmationError(
             f"confirm looks like a token, so it is not shown. The phrase of this {what} is {phrase!r}. "
-            "Nothing was sent"
+            "Nothing was sent",
+            argument="confirm",
         )
     typed = repr(confirm)
     cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 from attrs import field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Sleep
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.errors import InvalidArgumentError, Remedy
 from training_sdk.recertification.civil import zone_called
 from training_sdk.records.events import WavesKept
 
@@ -34,13 +34,17 @@ _LONGEST_PAUSE = timedelta(days=366)
 
 def _size(value: object) -> int:
     if type(value) is not int or value < 1:
-        raise InvalidArgumentError(f"size must be a whole number of people from 1 up, not {value!r}")
+        raise InvalidArgumentError(
+            f"size must be a whole number of people from 1 up, not {value!r}", argument="size"
+        )
     return value
 
 
 def _pause(value: object) -> timedelta:
     if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST_PAUSE:
-        raise InvalidArgumentError(f"every must be a timedelta of 0 to 366 days, not {value!r}")
+        raise InvalidArgumentError(
+            f"every must be a timedelta of 0 to 366 days, not {value!r}", argument="every"
+        )
     return value
 
 
@@ -48,19 +52,25 @@ def _hours(value: object) -> tuple[time, time] | None:
     if value is None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(type(one) is time for one in value):
-        raise InvalidArgumentError("between must be two times of day, such as (time(8), time(17))")
+        raise InvalidArgumentError(
+            "between must be two times of day, such as (time(8), time(17))", argument="between"
+        )
     begin, end = value
     if begin.tzinfo or end.tzinfo:
         raise InvalidArgumentError("the times of between name no zone; zone does")
     if begin == end:
-        raise InvalidArgumentError("between begins when it ends; leave it out for the whole day")
+        raise InvalidArgumentError(
+            "between begins when it ends; leave it out for the whole day", argument="between"
+        )
     return begin, end
 
 
 def _days(value: object) -> tuple[Weekday, ...]:
     named = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
     if not named or not set(named) <= set(EVERY_DAY):
-        raise InvalidArgumentError(f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}")
+        raise InvalidArgumentError(
+            f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}", argument="days"
+        )
     return tuple(day for day in EVERY_DAY if day in named)
 
 
@@ -89,7 +99,11 @@ class Waves:
 
     def __attrs_post_init__(self) -> None:
         if self.zone is None and (self.between is not None or self.days != EVERY_DAY):
-            raise InvalidArgumentError("between and days need a zone, such as zone='Europe/Zurich'")
+            raise InvalidArgumentError(
+                "the hours and days of waves need a time zone",
+                argument="zone",
+                remedy=Remedy("waves_zone", "Pass zone='Europe/Zurich' or your own."),
+            )
         object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
     def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:

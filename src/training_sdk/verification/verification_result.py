@@ -6,14 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
-from training_sdk.plans.wording import LOOK_INTO_IT, MOST_SHOWN, courses, number, others, shown, shown_of, who
+from training_sdk.plans.wording import (
+    COMMANDS,
+    LOOK_INTO_IT,
+    MOST_SHOWN,
+    ShellCommands,
+    courses,
+    number,
+    others,
+    shown,
+    shown_of,
+    who,
+)
 from training_sdk.resets.report import (
     LEFT_ALONE,
     PENDING_PROOF,
@@ -102,6 +113,8 @@ class Verification:
     is_finished: bool = True
     notes: tuple[str, ...] = ()
     """What was disregarded because the service keeps it after a reset, and whether it resets completed people only."""
+    commands: ShellCommands = field(default=COMMANDS, repr=False, eq=False)
+    """The commands that the text names."""
 
     @property
     def counts(self) -> Mapping[Seen, int]:
@@ -175,13 +188,11 @@ class Verification:
     def _not_reset(self) -> Iterator[str]:
         """One line for each reason why people of the plan are not known to have been reset, and what to do."""
         total = len(self.report.plan.targets)
-        again = "plan again for those who are left"
-        remedy = (
-            f"the plan is closed, so {again}" if self.is_finished else "client.resets.resume(plan, confirm=…)"
-        )
+        again, digest = "plan again for those who are left", self.report.plan.short_digest
+        remedy = f"the plan is closed, so {again}" if self.is_finished else self.commands.resume(digest)
         if not self.is_finished and not self.left_unknown:
             remedy += (
-                f". If they have moved since, close the plan (training-sdk plan close PLAN.json) and {again}"
+                f". If they have moved since, close the plan ({self.commands.close(digest)}) and {again}"
             )
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
@@ -191,7 +202,11 @@ class Verification:
         in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
         proofs = sum(user.detail == PENDING_PROOF for user in self._targets)
         for count, what, advice in (
-            (proofs, PENDING_PROOF, "go on with client.resets.prove_format, which sends nothing again"),
+            (
+                proofs,
+                PENDING_PROOF,
+                "prove the format again with the same course and person; nothing is sent again",
+            ),
             (self.never_sent - in_vain, "never sent", remedy),
             (in_vain, "sent without effect", remedy),
             (refused, "refused by the service", remedy),

@@ -145,7 +145,7 @@ def test_a_proxy_that_refuses_is_named(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with (
             TrainingClient(base_url=LIVE, max_retry_seconds=0) as client,
-            pytest.raises(APIConnectionError, match=r"407.*Is the proxy that HTTPS_PROXY names"),
+            pytest.raises(APIConnectionError, match=r"407.*the proxy that HTTPS_PROXY names is running"),
         ):
             client.users.me()
         url = proxy.url

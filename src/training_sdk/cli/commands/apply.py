@@ -17,7 +17,6 @@ from training_sdk.cli.commands.report import digest_typed
 from training_sdk.cli.exit_codes import ExitCode, code_for_report
 from training_sdk.cli.interaction import confirmed, stoppable, telling
 from training_sdk.cli.output import of_report
-from training_sdk.cli.remedies import apply_command, close_command, report_command, resume_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import (
     IncompleteResetError,
@@ -33,7 +32,7 @@ from training_sdk.local_plans.plan_records import refuse_lost
 from training_sdk.local_plans.unfinished import read_unfinished, report_in
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import short_digest
+from training_sdk.plans.wording import ShellCommands, short_digest
 from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
@@ -191,7 +190,7 @@ def _reset(
         if journal != before or report_of(error) is not None:
             name_report(session, loaded.digest)
             _attach_report(error, session, journal, loaded)
-            error.add_note(_how_to_go_on(error, journal, plan))
+            error.add_note(_how_to_go_on(error, journal, session.commands()))
         raise
     if report.not_reset:
         out.warn("Not everyone in the plan is known to have been reset; see above.")
@@ -218,8 +217,8 @@ def name_report(session: Session, digest: str) -> None:
     folder = None if state is None else state.path / "plans" / digest
     if folder is not None and folder.is_dir():
         saved = folder / report_file.REPORT
-        where, see = saved if saved.is_file() else folder, report_command(Path(short_digest(digest)))
-        session.named.recorded = f"What became of everyone is recorded in {where}: {see}"
+        where, see = saved if saved.is_file() else folder, session.commands().report(short_digest(digest))
+        session.invocation.recorded = f"What became of everyone is recorded in {where}: {see}"
 
 
 def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:
@@ -243,30 +242,30 @@ def _attach_report(error: BaseException, session: Session, journal: JournalState
         )
 
 
-def _how_to_go_on(error: BaseException, journal: JournalState, plan: Path) -> str:
+def _how_to_go_on(error: BaseException, journal: JournalState, commands: ShellCommands) -> str:
     """What to do after an error that came when the journal had begun."""
     if journal.reached_others:
-        return f"Nothing more is sent for this plan. What became of everyone:\n  {report_command(plan)}"
+        return f"Nothing more is sent for this plan. What became of everyone:\n  {commands.report()}"
     if not is_open(journal):
-        return f"The plan came to its end all the same. What became of everyone:\n  {report_command(plan)}"
+        return f"The plan came to its end all the same. What became of everyone:\n  {commands.report()}"
     if not journal.has_sent:
-        return _after_nothing_sent(error, plan)
+        return _after_nothing_sent(error, commands)
     if _has_had_its_day(error):
         return (
             f"It is known what became of everyone who was sent, and the rest cannot be sent with this plan. Close it, "
-            f"and plan again if anybody is left to be reset:\n  {close_command(plan)}"
+            f"and plan again if anybody is left to be reset:\n  {commands.close()}"
         )
     if isinstance(error, IncompleteResetError) and error.reason == NO_SECOND_CALL:
         return (
-            f"Nothing more is sent for this plan. Look again at the people who are unknown:\n  {resume_command(plan)}\n"
-            f"Or close it, and plan again for those who are left:\n  {close_command(plan)}"
+            f"Nothing more is sent for this plan. Look again at the people who are unknown:\n  {commands.resume()}\n"
+            f"Or close it, and plan again for those who are left:\n  {commands.close()}"
         )
     if isinstance(error, PermissionDeniedError):
-        return f"It stopped half-way. With another token:\n  {resume_command(plan)}"
-    where = "stands above" if report_of(error) is not None else f"is in {report_command(plan)}"
+        return f"It stopped half-way. With another token:\n  {commands.resume()}"
+    where = "stands above" if report_of(error) is not None else f"is in {commands.report()}"
     return (
         f"It stopped half-way. What became of everyone {where}. This reads back for you what is unknown, and then "
-        f"goes on; nobody is reset twice:\n  {resume_command(plan)}"
+        f"goes on; nobody is reset twice:\n  {commands.resume()}"
     )
 
 
@@ -277,18 +276,18 @@ def _has_had_its_day(error: BaseException) -> bool:
     return error.report is not None and not error.report.counts[Outcome.UNKNOWN]
 
 
-def _after_nothing_sent(error: BaseException, plan: Path) -> str:
+def _after_nothing_sent(error: BaseException, commands: ShellCommands) -> str:
     """What to do where the journal has begun and no request was sent: there is nothing to resume."""
     if not isinstance(error, StalePlanError):
-        return f"Nothing was sent. Apply it again when the cause is gone:\n  {apply_command(plan)}"
+        return f"Nothing was sent. Apply it again when the cause is gone:\n  {commands.apply()}"
     report = error.report
     changed = 0 if report is None else sum(one.code in LEFT_ALONE for one in report.users)
-    if not changed or "tolerance=" not in error.message:
-        return f"Nothing was sent. Plan again, and close this plan:\n  {close_command(plan)}"
-    skip = apply_command(plan, "--tolerance", str(changed))
+    if not changed or error.remedy is None or error.remedy.key != "skip_changed":
+        return f"Nothing was sent. Plan again, and close this plan:\n  {commands.close()}"
+    skip = commands.apply("--tolerance", str(changed))
     return (
         f"Nothing was sent. Skip the people who changed:\n  {skip}\n"
-        f"Or plan again, and close this plan:\n  {close_command(plan)}"
+        f"Or plan again, and close this plan:\n  {commands.close()}"
     )
 
 

@@ -201,7 +201,7 @@ def bundle(
         usual_signers=session.profile.allowed_signers,
         with_evidence=not without_evidence,
     )
-    session.named.recorded = f"The bundle is in {made.path}."
+    session.invocation.recorded = f"The bundle is in {made.path}."
     session.out.document(
         {
             "bundle": str(made.path),

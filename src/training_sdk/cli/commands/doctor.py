@@ -34,7 +34,6 @@ from training_sdk.cli.commands.doctor_checks import (
 )
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import plain
-from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import (
@@ -89,7 +88,9 @@ def _service(session: Session) -> Iterator[Check]:
     try:
         client = session.client(max_retry=PATIENCE)
     except InvalidArgumentError as problem:
-        yield error("settings", SUBJECTS.get(problem.reason or "", "settings"), in_commands(problem.message))
+        yield error(
+            "settings", SUBJECTS.get(problem.reason or "", "settings"), session.invocation.message_of(problem)
+        )
         return
     yield from check_address(client.base_url)
     yield from check_network(client.base_url)
@@ -97,7 +98,7 @@ def _service(session: Session) -> Iterator[Check]:
     try:
         seen = wire.identity()
     except TrainingError as problem:
-        yield error("service", "token", f"WhoAmI failed: {in_commands(str(problem))}")
+        yield error("service", "token", f"WhoAmI failed: {session.invocation.text_of(problem)}")
         return
     me = seen.me
     yield from check_identity(me, seen.response)

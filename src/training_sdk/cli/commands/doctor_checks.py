@@ -18,12 +18,13 @@ from attrs import frozen
 from training_sdk._core import flow, network, urls
 from training_sdk._core.flow import Response
 from training_sdk.api.users import Me
+from training_sdk.cli.error_messages import REMEDIES
 from training_sdk.errors import RecordsError, TrainingError
 from training_sdk.plans.wording import number, short_digest
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal
-from training_sdk.records.state import PERMANENT, StateDirectory
+from training_sdk.records.state import StateDirectory
 
 
 class Standing(StrEnum):
@@ -98,7 +99,7 @@ def _none_yet(obstacle: Path | None) -> Check:
         MACHINE,
         "state directory",
         f"there is none, and none can be made below {obstacle}, so nothing can be reset. Make {obstacle} a directory "
-        f"that you can write. {PERMANENT.text}",
+        f"that you can write. {REMEDIES['state_dir']}",
     )
 
 
@@ -108,7 +109,7 @@ def _writable(state: StateDirectory) -> Check:
     return error(
         MACHINE,
         "state directory",
-        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {PERMANENT.text}",
+        f"{state.path} cannot be written, so nothing can be reset: chmod 700 '{state.path}'. {REMEDIES['state_dir']}",
     )
 
 

@@ -20,7 +20,6 @@ from training_sdk.cli.commands.due_inputs import Past, past_of, read_lines, time
 from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed, write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_plan, plain, refuse_existing
-from training_sdk.cli.remedies import apply_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
@@ -123,7 +122,7 @@ def due(
     if save is not None and found.due:
         made = signed(client.resets.plan_due(found), key)
         made.save(save)
-        session.named.recorded = f"The plan is in {save}."
+        session.invocation.recorded = f"The plan is in {save}."
         write_card(card, made, client=client)
     _tell(session, found, (*about_view, *past.warnings), today, made, save)
     if made is not None:
@@ -170,7 +169,7 @@ def _tell(
                 "The exit code is 0 all the same, for a plan was saved; without --save it is 12."
             )
         session.out.say(made)
-        session.out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")
+        session.out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
     elif save is not None:
         session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
 

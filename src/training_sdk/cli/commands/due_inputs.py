@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
@@ -68,7 +67,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
         try:
             completions += _completions(folder, origin, session.profile.unseal)
         except EvidenceError as error:
-            unread.append(in_commands(error.message))
+            unread.append(session.invocation.message_of(error))
     return Past(
         tuple((*key, when) for key, when in resets.items()),
         tuple((*key, when) for key, when in in_doubt.items()),

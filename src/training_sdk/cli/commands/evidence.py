@@ -172,7 +172,7 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
     (original,) = chosen([pack], _packs(session), most=1)
     made = without_names(original, new, _key(key_file), log=log, unseal=session.profile.unseal)
-    session.named.recorded = f"The pack without names is in {made.folder}."
+    session.invocation.recorded = f"The pack without names is in {made.folder}."
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
     session.out.say(
         f"{made.folder}: without names. Keep the key elsewhere; the original is still in {original}"
@@ -213,7 +213,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
         found = run(only=identities)
         going = sum(one.purged and not one.is_copy for one in found)
         copies = sum(one.purged and one.is_copy for one in found)
-        session.named.recorded = f"What was purged is in the audit log, {state.audit}."
+        session.invocation.recorded = f"What was purged is in the audit log, {state.audit}."
     session.out.document(
         {
             "dry_run": dry_run,

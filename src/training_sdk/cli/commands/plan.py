@@ -23,7 +23,6 @@ from training_sdk.cli.arguments import (
 )
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing, write_new
-from training_sdk.cli.remedies import apply_command, in_commands, report_command
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
@@ -162,47 +161,47 @@ def _refuse_options_of_plan(context: click.Context, command: str, given: Collect
 
 
 @plan.command()
-@click.argument("named", metavar="PLAN.json|DIGEST")
+@click.argument("plan", metavar="PLAN.json|DIGEST")
 @options(WHY, ALL)
 @with_session
-def close(session: Session, named: str, reason: str, ticket: str | None) -> None:
+def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
     """Close a plan whose reset never happened or cannot go on. Its evidence can be purged then. Needs no server.
 
     It cannot be applied or resumed any more. A plan that may have reset somebody is refused: resume it first. DIGEST
     is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     state = session.state()
-    beginning = None if Path(named).exists() else typed_digest(named)
-    digest = ResetPlan.load(named).digest if beginning is None else find_digest(state, beginning)
+    beginning = None if Path(plan).exists() else typed_digest(plan)
+    digest = ResetPlan.load(plan).digest if beginning is None else find_digest(state, beginning)
     wait = session.profile.processing_time
     closed = close_plan(state, digest, reason=reason, ticket=ticket, processing_time=wait)
-    session.named.recorded = (
-        f"The plan is closed. What became of everyone: {report_command(Path(short_digest(digest)))}"
+    session.invocation.recorded = (
+        f"The plan is closed. What became of everyone: {session.commands().report(short_digest(digest))}"
     )
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
     session.out.say(f"Plan #{short_digest(digest)} is closed: {how or 'nothing was sent'}.")
     if closed.standings:
-        session.out.say(_left_by(session, state, digest, named if beginning is None else None))
+        session.out.say(_left_by(session, state, digest, plan if beginning is None else None))
     session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged once old enough.")
 
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
     """What became of everyone in a plan that was closed, and where to read it again."""
-    see = f"To see it again: {report_command(Path(short_digest(digest)))}"
+    see = f"To see it again: {session.commands().report(short_digest(digest))}"
     try:
         plan = None if file is None else ResetPlan.load(file)
         folder = state.path / "plans" / digest
         found, _ = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
     except TrainingError as error:  # closing has succeeded all the same
-        return f"The report cannot be shown: {sentence(in_commands(error.message))} {see}"
+        return f"The report cannot be shown: {sentence(session.invocation.message_of(error))} {see}"
     return f"{session.out.listed(found)}\n{see}"
 
 
 def _check(out: Output, file: Path, columns: Mapping[str, str]) -> ExitCode:
     """Print what a file of people holds. Without a server, an e-mail and an id of one person count as two people."""
     found = check_csv(file, columns)
-    problems = [in_commands(problem) for problem in found.problems]
+    problems = list(found.problems)
     entries, duplicates = merge(found.entries)
     people = len({one.key[:2] for one in entries})
     courses = {one.course_id for one in entries} - {None}
@@ -285,7 +284,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     out = session.out
     if save is not None:
         made.save(save)
-        session.named.recorded = f"The plan is in {save}."
+        session.invocation.recorded = f"The plan is in {save}."
     if card is not None:
         write_card(card, made, client=session.client())
     out.document(of_plan(made, str(save) if save else None))
@@ -297,7 +296,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     elif save is None:
         out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
     else:
-        out.note(f"The plan is in {save}. To carry it out:\n  {apply_command(save)}")
+        out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
 
 
 def write_card(

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 
 from training_sdk.cli.commands.plan import FILE, write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_report, plain, refuse_existing
-from training_sdk.cli.remedies import as_given, in_commands
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.local_plans.plan_records import PlanRecords, entries_by_plan
@@ -76,9 +76,8 @@ def report(
             f"plans/{found.plan.digest}"
         )
     session.out.document({**_document(found, unfinished), "closed": plain(closed)})
-    file = None if digest_typed(plan) else Path(plan)
     if unfinished is not None:
-        session.out.say(in_commands(str(unfinished), file))
+        session.out.say(unfinished)
     if closed is not None:
         session.out.say(f"Closed by hand at {closed.at:%Y-%m-%d %H:%M:%S} UTC. Reason: {closed.reason}")
     session.out.say(found.listing(sys.maxsize) if everyone else found)
@@ -118,7 +117,9 @@ def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None
     given = ResetPlan.load(named) if digest is None else None
     folder = _folder(state, given.digest if given is not None else str(digest))
     plan = read_plan_copy(folder, unseal=session.profile.unseal) if given is None else given
-    return report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
+    found, unfinished = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
+    commands = session.commands(named if digest is None else "PLAN.json")
+    return found, unfinished and evolve(unfinished, commands=commands)
 
 
 def _document(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
@@ -168,7 +169,8 @@ def _list(session: Session) -> None:
     unread: list[str] = []
     for folder in _folders(state):
         try:
-            found.append(report_in(state, folder, datetime.now(UTC)))
+            one, unfinished = report_in(state, folder, datetime.now(UTC))
+            found.append((one, unfinished and evolve(unfinished, commands=session.commands())))
         except TrainingError as error:  # one damaged plan must not hide the others
             unread.append(f"plan #{short_digest(folder.name)} cannot be read: {error.message}")
     unread += _lost(state, {folder.name for folder in _folders(state)})
@@ -201,7 +203,7 @@ def _list(session: Session) -> None:
     )
     for one, unfinished in found:
         if unfinished is not None:
-            session.out.say(f"\nPlan #{one.plan.short_digest}: {as_given(str(unfinished))}")
+            session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
         elif one.reached_others:
             session.out.say(f"\nPlan #{one.plan.short_digest}: {others(one.reached_others)}. {LOOK_INTO_IT}.")
     for why in unread:
@@ -224,5 +226,5 @@ def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:
         "unknown": found.unknown,
         "left": found.left,
         "under_way": found.under_way,
-        "advice": as_given(found.advice),
+        "advice": found.advice,
     }

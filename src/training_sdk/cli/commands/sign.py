@@ -52,7 +52,7 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     )
     _warn_of_signers(session, approval)
     approval.save(target)
-    session.named.recorded = saved = f"The approval is in {target}."
+    session.invocation.recorded = saved = f"The approval is in {target}."
     session.out.document({"approval": approval.document(), "saved": str(target)})
     session.out.say(approval)
     session.out.note(saved)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from attrs import evolve
 
 from training_sdk.approval.approvals import Approval
 from training_sdk.cli.arguments import a_duration, course_ids
@@ -17,7 +18,6 @@ from training_sdk.cli.commands.report import find_report
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.interaction import confirmed, telling
 from training_sdk.cli.output import plain
-from training_sdk.cli.remedies import in_commands
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ProofFailedError
 from training_sdk.format_proof.proof_plan import ProofPlan
@@ -32,7 +32,9 @@ def _naming_the_way_on(session: Session, planned: ProofPlan) -> Iterator[None]:
     except ProofFailedError as error:
         if error.reason == "NOT_SEEN_YET":
             everyone, refused = planned.way == "everyone", planned.refused_with
-            command = prove_command(planned.reset, server_side=everyone, refused_with=refused)
+            command = prove_command(
+                planned.reset, server_side=everyone, refused_with=refused, commands=session.commands()
+            )
             error.add_note(f"To look again:\n  {command}")
         raise
     finally:
@@ -84,7 +86,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
             "people": plain(seen.people),
         }
     )
-    session.out.say(in_commands(session.out.listed(seen), Path(plan)))
+    session.out.say(session.out.listed(evolve(seen, commands=session.commands())))
     if seen.report.reached_others:
         return ExitCode.OTHERS_REACHED
     return ExitCode.DONE if seen.is_verified else ExitCode.INCOMPLETE

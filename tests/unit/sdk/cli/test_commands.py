@@ -362,7 +362,7 @@ def test_a_plan_that_was_not_finished_is_not_verified(
         capsys.readouterr()
         assert main(["verify", named]) == ExitCode.INCOMPLETE
         said = capsys.readouterr().out
-        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {named}"
+        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {plan.short_digest}"
         assert f"{total - sent} of {total} were never sent: {advice}" in said
         assert "client." not in said
     events = [entry["event"] for entry in run("audit", "show", "--plan", digest)[1]["entries"]]
@@ -412,7 +412,7 @@ def test_a_file_with_other_headers_is_counted_checked_and_planned(
     (tmp_path / "people.csv").write_text(rows)
     code, checked, _ = run("plan", "--check-people", "people.csv")
     assert code == ExitCode.USAGE
-    assert "--column email='E-Mail'" in checked["problems"][0]
+    assert "Map other headers to these names" in checked["problems"][0]
     named = ("--column", "email=E-Mail", "--column", "note=Ort")
     course = ("--column", "course_id=Kurs")
     code, checked, _ = run("plan", "--check-people", "people.csv", *named, *course)

@@ -235,7 +235,7 @@ def test_a_place_where_no_records_can_be_made_is_found_before_a_reset(
     for needed in (
         str(home),
         "nothing can be reset",
-        "state_dir=… or TRAINING_SDK_STATE_DIR",
+        "--state-dir or TRAINING_SDK_STATE_DIR",
         "Not below /tmp",
     ):
         assert needed in check.detail

@@ -68,13 +68,13 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
     (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
     assert "no column 'e-mail', 'standort'" in told
-    assert "columns={header: name}" in told
+    assert "Map other headers to these names" in told
 
 
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        ({"Mail": "email"}, "there is no column 'mail', which columns="),
+        ({"Mail": "email"}, "there is no column 'mail', although a mapping"),
         ({"E-Mail": "email", "note": "email"}, "the column 'email' occurs twice"),
     ],
 )

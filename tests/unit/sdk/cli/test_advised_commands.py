@@ -1,4 +1,4 @@
-"""What a person is told to do next, in the words and with the files that they have typed."""
+"""Commands that messages advise, with the files and options that were typed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 
 from mock_server import MockTraining
@@ -23,11 +22,10 @@ from training_sdk import (
 )
 from training_sdk.cli import main
 from training_sdk.cli.commands.apply import _how_to_go_on
+from training_sdk.cli.error_messages import carried_options
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.program import program
-from training_sdk.cli.remedies import carry, close_command, in_commands
-from training_sdk.cli.session import options_of
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import RESUME, ShellCommands
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import NO_SECOND_CALL
@@ -124,14 +122,23 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
         assert code == ExitCode.DONE
     code, said = run("report", plan.short_digest, "--state-dir", "other records")
     assert code == ExitCode.DONE
-    assert close_command(Path("plan.json")) == "training-sdk plan close plan.json --reason TEXT"
     assert run("apply", "my plan.json", "--reason", "test")[1].count("other records") == 0
 
 
-@pytest.mark.parametrize("place", ["http://me:geheim@127.0.0.1:9", None])
-def test_advised_commands_repeat_no_password(place: str | None) -> None:
-    carry({"base_url": place})
-    assert close_command(Path("plan.json")) == "training-sdk plan close plan.json --reason TEXT"
+@pytest.mark.parametrize(
+    ("common", "carried"),
+    [
+        (
+            {"base_url": "http://me:geheim@127.0.0.1:9", "state_dir": Path("my records")},
+            "--state-dir 'my records'",
+        ),
+        ({"base_url": None, "max_retry": 3.0, "as_json": True}, ""),
+    ],
+)
+def test_advised_commands_repeat_what_names_the_records_and_no_password(
+    common: dict[str, object], carried: str
+) -> None:
+    assert carried_options(common) == carried
 
 
 @pytest.mark.parametrize(
@@ -156,8 +163,8 @@ def test_advised_commands_repeat_no_password(place: str | None) -> None:
         (("courses", "--base-url", "nowhere"), "--base-url", "base_url"),
         (
             ("courses", "--base-url", "http://127.0.0.1:9", "--max-retry", "0"),
-            "and --base-url or",
-            "base_url",
+            "Raise --max-retry",
+            "max_retry",
         ),
     ],
 )
@@ -176,35 +183,21 @@ def test_doctor_and_log_lines_name_options(
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "http://127.0.0.1:9")
     code, said = run("doctor", "--max-retry", "0")
     assert code == ExitCode.FAILED
-    assert "--base-url or" in said
-    assert "exceed --max-retry=0" in " ".join(said.split())
+    assert "Check that the server is running" in " ".join(said.split())
+    assert "Raise --max-retry to wait longer." in " ".join(said.split())
     assert run("courses", "--max-retry", "1")[0] == ExitCode.CONNECTION
     last_resort = logging.lastResort
     assert last_resort is not None
     lines = [last_resort.format(record) for record in caplog.records if "trying again" in record.getMessage()]
     assert lines
-    assert all("base_url" not in line and "--base-url or" in line for line in lines)
+    assert all("_url" not in line and "the base URL is right" in line for line in lines)
 
 
 def test_https_where_nobody_speaks_tls_is_named(run: Run) -> None:
     address = os.environ["SAFETYCULTURE_BASE_URL"].replace("http://", "https://")
     code, said = run("whoami", "--base-url", address)
     assert code == ExitCode.CONNECTION
-    assert "The server there does not speak TLS. Is it http:// there" in said
-    assert "Look at --base-url or SAFETYCULTURE_BASE_URL" in said
-
-
-def test_names_without_an_underscore_are_options_where_a_message_begins_with_them() -> None:
-    context = click.Context(program)
-    found = {name: program.get_command(context, name) for name in ("apply", "verify")}
-    commands = {name: options_of(command) for name, command in found.items() if command is not None}
-    assert in_commands("every must be longer than 0", options=commands["verify"]).startswith("--every must")
-    assert in_commands("every must be longer", options=commands["apply"]).startswith("--waves-every must")
-    assert (
-        in_commands("reason is missing: say every one", options=commands["apply"])
-        == "--reason is missing: say every one"
-    )
-    assert in_commands("the reason is missing", options=commands["apply"]) == "the reason is missing"
+    assert "The server there does not speak TLS. Check the base URL" in said
 
 
 def test_a_learning_path_is_named_by_its_title(run: Run, mock: MockTraining) -> None:
@@ -255,7 +248,7 @@ def test_where_another_plan_has_done_the_rest_the_way_out_is_to_close_this_one(r
 
 def test_closing_names_the_plan_as_it_was_typed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
-        raise InvalidArgumentError("it is open. Go on with client.resets.resume(plan, confirm=…)")
+        raise InvalidArgumentError("it is open", remedy=RESUME)
 
     monkeypatch.setattr("training_sdk.cli.commands.plan.close_plan", refused)
     run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "my plan.json")
@@ -365,6 +358,8 @@ def test_where_no_second_call_for_everyone_may_be_made_closing_is_named(
     order = ("--confirm", plan.phrase, "--max-retry", "1")
     run("apply", "all.json", "--reason", "test", "--server-side", *order)
     journal = JournalCopy.of_plan(StateDirectory.open(tmp_path / "state"), plan.digest).state()
-    said = _how_to_go_on(IncompleteResetError("no", reason=NO_SECOND_CALL), journal, Path("all.json"))
+    said = _how_to_go_on(
+        IncompleteResetError("no", reason=NO_SECOND_CALL), journal, ShellCommands(plan="all.json")
+    )
     assert "Nothing more is sent for this plan" in said
     assert "training-sdk plan close all.json --reason TEXT" in said

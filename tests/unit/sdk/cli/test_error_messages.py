@@ -1,27 +1,38 @@
-"""What the command line says where the SDK speaks Python, and what it refuses before anybody types a phrase."""
+"""Messages of errors on the command line, and refusals before the phrase is typed."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 from attrs import evolve
 
+import training_sdk
 from mock_server import MockTraining
+from training_sdk import APIConnectionError, InvalidArgumentError, Remedy, TrainingError
+from training_sdk._core import argument_checks
 from training_sdk.cli import main
+from training_sdk.cli.error_messages import REMEDIES, message_of, notes_of, option_of, options_of
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import LONGEST_RULE, Output
-from training_sdk.cli.remedies import in_commands, notes_of
+from training_sdk.cli.program import COMMANDS, program
 from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import RESUME as RESUME_REMEDY
+from training_sdk.plans.wording import ShellCommands
 from training_sdk.resets.report import STOPPED
 
+SDK = Path(training_sdk.__file__).parent
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
-PYTHON = re.compile(r"client\.|\(…\)|\w+=[\w'…]|\.strip\(\)")
+PYTHON = re.compile(r"client\.[a-z]|\(…\)|\w+=[\w'…]|\.strip\(\)")
 
 
 @pytest.fixture
@@ -34,40 +45,148 @@ def mock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MockTraining:
     return made
 
 
+def calls_of_the_sdk() -> Iterator[ast.Call]:
+    """Every call in the SDK outside of its command line."""
+    for path in SDK.rglob("*.py"):
+        if path.relative_to(SDK).parts[0] not in ("cli", "testing"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def texts(nodes: Iterable[ast.expr]) -> set[str]:
+    return {one.value for one in nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def arguments_of_errors() -> set[str]:
+    """The parameters that errors name, and those that calls of the argument checks name for them."""
+    checks = {name for name, one in vars(argument_checks).items() if inspect.isfunction(one)}
+    named = (word.value for call in calls_of_the_sdk() for word in call.keywords if word.arg == "argument")
+    checked = (
+        one
+        for call in calls_of_the_sdk()
+        if isinstance(call.func, ast.Attribute) and call.func.attr in checks
+        for one in call.args[1:2]
+    )
+    return texts([*named, *checked])
+
+
+def every_option() -> dict[str, str]:
+    context = click.Context(program)
+    commands = [program.get_command(context, name) for name in COMMANDS]
+    groups = [
+        each for one in commands for each in (one.commands.values() if isinstance(one, click.Group) else [])
+    ]
+    return {
+        name: option
+        for one in (*commands, *groups)
+        if one is not None
+        for name, option in options_of(one).items()
+    }
+
+
+PYTHON_ONLY = frozenset(
+    {
+        *("begun_at", "clear_all_groups", "clear_all_sites", "clear_all_users"),
+        *("date_triggered", "event", "events", "format", "interactive", "method"),
+        *("modified_after", "now", "at", "of", "pace", "path", "plan"),
+        *("read_only", "report", "reset_format", "rows", "rule", "safeguards"),
+        *("timeout", "universal_access", "url", "usernames", "allow_insecure_http"),
+        *("collection_id", "course_id", "group_ids", "ids", "leaderboard_id"),
+        *("lesson_id", "path_id", "rapid_refresh_id", "site_ids", "user_id", "webhook_id"),
+        "targets",
+        "a course in targets",
+    }
+)
+"""Parameters whose values the command line makes itself or never gives; ids are read from listings and files there."""
+
+PROFILE = frozenset(
+    {
+        "allowed_signers",
+        "four_eyes",
+        "max_users",
+        "plan_lifetime",
+        "processing_time",
+        "signed_plans",
+        "protected_courses",
+    }
+)
+"""Parameters that a profile has by the same name."""
+
+
+def test_every_argument_of_an_error_has_an_option() -> None:
+    found, options = arguments_of_errors(), every_option()
+    assert {"score_below", "per_request", "every", "zone"} <= found
+    assert {name for name in found if option_of(name, options) is None} - PROFILE == PYTHON_ONLY
+
+
+def test_every_remedy_has_a_sentence_for_the_command_line() -> None:
+    made = [call for call in calls_of_the_sdk() if getattr(call.func, "id", "") == "Remedy"]
+    assert {ast.literal_eval(one.args[0]) for one in made} == REMEDIES.keys()
+    for said in REMEDIES.values():
+        assert not PYTHON.search(said), said
+        assert said.endswith(".")
+
+
+def test_no_message_names_python() -> None:
+    """Only a remedy may: the command line has a sentence of its own for each."""
+    found = set[str]()
+    for path in SDK.rglob("*.py"):
+        if path.relative_to(SDK).parts[0] not in ("cli", "testing"):
+            found |= {
+                one for one in messages_in(ast.parse(path.read_text(encoding="utf-8"))) if PYTHON.search(one)
+            }
+    assert {one for one in found if not any(part in one for part in FOR_PROGRAMS)} == set()
+
+
+def messages_in(tree: ast.AST) -> Iterator[str]:
+    """The texts in the code, without docstrings and remedies."""
+    for node in ast.iter_child_nodes(tree):
+        is_remedy = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Remedy"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.value
+        elif not is_remedy and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            yield from messages_in(node)
+
+
+FOR_PROGRAMS = (
+    *("must be a ", "is the path of a course reset", "FromCompletion needs", "rows must be", "dtype=str"),
+    *("with the async client", STOPPED),
+)
+"""Messages about values that the command line never gives."""
+
+
 @pytest.mark.parametrize(
-    ("python", "command"),
+    ("error", "command"),
     [
         (
-            "Go on with client.resets.resume(plan, confirm=…), which",
-            "training-sdk resume 'my plan.json', which",
+            InvalidArgumentError("x", remedy=RESUME_REMEDY),
+            "Go on with training-sdk resume --profile a 'my plan.json', which",
         ),
-        ("client.resets.resume settles it", "training-sdk resume 'my plan.json' settles it"),
-        ("on the course (client.resets.prove_format), or", "(training-sdk prove)"),
-        ("say zone='UTC' or your own", "--zone UTC"),
-        ("between and days need a zone, such as zone='Europe/Zurich'", "--waves-zone"),
-        ("use https, or say allow_insecure_http=True", "allow_insecure_http = true in the profile"),
-        ("was a trailing newline read from a file? Use .strip()", "Set it again"),
-        ("not a plan that plan.save(…) wrote", "training-sdk plan --save"),
         (
-            "Nothing was sent. Have the planner sign it: plan.sign(key)",
-            "Nothing was sent. Have the planner make it signed: training-sdk plan … --save … --key …",
+            InvalidArgumentError("score_below must be more", argument="score_below"),
+            "--score-below must be more",
         ),
-        ("needs a signed one. To sign, approve with key=….", "approve with training-sdk sign … --key …"),
-        ("none is named (allowed_signers=…)", "(allowed_signers)"),
-        ("it is not what approval.save(…) wrote", "it is not what training-sdk sign wrote"),
-        ("its time is not spelt as approval.save(…) does", "as training-sdk sign does"),
-        ("search it for a user, pass key=, or leave it out", "--key-file"),
-        ("is sealed. Pass unseal=, the hook that opens what the seal hook closed", "(unseal_command)"),
-        (STOPPED.format(counts="1 unknown"), "What became of everyone is shown above"),
-        (GO_ON, "run training-sdk prove again with the same course"),
+        (
+            InvalidArgumentError("an id in users is empty", argument="an id in users"),
+            "an id in --user is empty",
+        ),
+        (InvalidArgumentError("every must be longer", argument="every"), "--waves-every must be longer"),
+        (InvalidArgumentError("rows must be some", argument="rows"), "rows must be some"),
+        (InvalidArgumentError("key must be random", argument="key"), "--key-file must be random"),
+        (APIConnectionError("x", remedy=Remedy("retry_longer", "")), "x. Raise --max-retry to wait longer."),
     ],
 )
-def test_advice_in_python_becomes_a_command(python: str, command: str) -> None:
-    said = in_commands(f"x: {python}", Path("my plan.json"))
-    assert command in said
-    assert not PYTHON.search(said)
+def test_an_error_names_options_and_commands(error: TrainingError, command: str) -> None:
+    options = {"score_below": "--score-below", "users": "--user", "every": "--waves-every"}
+    assert command in message_of(error, options, COMMAND)
 
 
+COMMAND = ShellCommands("--profile a", "'my plan.json'")
+
+
+PROOF = (
+    "This was a proof. Go on with training-sdk prove and the same course and person. Nothing is sent again."
+)
 RESUME = "It stopped half-way:\n  training-sdk resume 'my plan.json'"
 
 
@@ -75,12 +194,16 @@ RESUME = "It stopped half-way:\n  training-sdk resume 'my plan.json'"
     ("notes", "told"),
     [
         ([STOPPED.format(counts="2 unknown"), STOPPED.format(counts="1 unknown"), RESUME], [RESUME]),
-        ([STOPPED.format(counts="1 unknown"), GO_ON], [in_commands(GO_ON)]),
+        ([STOPPED.format(counts="1 unknown"), GO_ON], [PROOF]),
         (["the report says this", "it does not say this", RESUME], ["it does not say this", RESUME]),
-        ([GO_ON, GO_ON], [in_commands(GO_ON)]),
+        ([GO_ON, GO_ON], [PROOF]),
         (
             [STOPPED.format(counts="2 unknown"), STOPPED.format(counts="1 unknown")],
-            [in_commands(STOPPED.format(counts="1 unknown"), Path("my plan.json"))],
+            [
+                "A reset was stopped by this: 1 unknown. What became of everyone is shown above. Go on with "
+                "training-sdk resume --profile a 'my plan.json', which first reads back what may have arrived; nobody "
+                "is reset twice."
+            ],
         ),
         ([], []),
     ],
@@ -89,7 +212,7 @@ def test_what_to_do_is_said_once(notes: list[str], told: list[str]) -> None:
     stop = KeyboardInterrupt()
     for note in notes:
         stop.add_note(note)
-    assert notes_of(stop, Path("my plan.json"), "… the report says this …") == told
+    assert notes_of(stop, COMMAND, "… the report says this …") == told
 
 
 def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
@@ -119,7 +242,7 @@ def test_real_errors_speak_of_options(
     with mock.serve(port=0) as server:
         url = ("--base-url", server.url)
         for arguments, remedy in (
-            (("show", "no.json"), "training-sdk plan --save"),
+            (("show", "no.json"), "is not a saved plan"),
             ((*plan, "--completed-before", "2026-01-01", *url), "--zone UTC"),
             (("courses", "--base-url", "http://training.example.org"), "allow_insecure_http = true"),
         ):
@@ -130,7 +253,7 @@ def test_real_errors_speak_of_options(
             assert not PYTHON.search(said), said
         monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "mock token")
         assert main(["courses", *url]) == ExitCode.USAGE
-        assert "Set it again" in capsys.readouterr().err
+        assert "set it again" in capsys.readouterr().err
 
 
 def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
