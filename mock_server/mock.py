@@ -57,7 +57,7 @@ class MockTraining:
         self._is_open = False
         self._servers: list[Server] = []
         self.worlds = Worlds(self)
-        """Further worlds behind this one's doors, made over ``/_mock/worlds``; a request's token selects one."""
+        """Further worlds of this one's servers, made over ``/_mock/worlds``; a request's token selects one."""
         self.among = self.worlds
         """All the worlds that this one shares a server with: its own further ones, or those it is one of."""
         self.marks: dict[str, dict[str, Any]] = {}
@@ -96,9 +96,9 @@ class MockTraining:
     def from_exporter_csv(
         cls, path: str | PathLike[str], *, policy: Policy | None = None, now: datetime | None = None
     ) -> MockTraining:
-        """The world that a ``training_course_progresses.csv`` of the vendor's exporter describes.
+        """Return the world that a ``training_course_progresses.csv`` of the vendor's exporter describes.
 
-        ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if everybody in
+        ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if all of
         it is completed, as in every file that the vendor's exporter writes: then it is not the whole organisation.
         """
         check_path("path", path)
@@ -114,7 +114,7 @@ class MockTraining:
         policy: Policy | None = None,
         now: datetime | None = None,
     ) -> MockTraining:
-        """The world that an evidence pack describes: those about to be reset, as they stood, lessons and attempts too.
+        """Return the world that an evidence pack describes: people to be reset, progress, lessons, attempts.
 
         ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
         ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
@@ -125,7 +125,7 @@ class MockTraining:
 
     @classmethod
     def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
-        """The world of a state document, or of the file that holds one; it goes on as the saved one would have.
+        """Return the world of a state document, or of a file with one; it continues as the saved world would have.
 
         Feed and analytics that lag show its state at once, for a document holds nothing that was cleared (R15).
         StateError, naming the place, if it does not describe a whole world.
@@ -138,7 +138,7 @@ class MockTraining:
         return cls(state.load(read, LiveWorld), read.token_names)
 
     def state(self) -> dict[str, Any]:
-        """The whole state as one JSON document, for `load`, `diff` and `rollback`. It holds the tokens."""
+        """Return the whole state as one JSON document, for `load`, `diff` and `rollback`. It holds the tokens."""
         with self.world.up_to_date():
             return state.document(self.world, self._tokens)
 
@@ -152,15 +152,15 @@ class MockTraining:
         file.write_text(text, encoding="utf-8")
 
     def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
-        """What has changed since ``before = mock.state()``, record by record; time and new ids do not count."""
+        """Return the changes since ``before = mock.state()``, record by record, without time and new ids."""
         return differences(state.outlined("before", before), self.state())
 
     def rollback(self, before: Mapping[str, Any]) -> None:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
 
-        Clock, lag and policy are those of then, and the script of faults is empty, so that nothing strikes the next
-        test; journal and marks stay. Feed and analytics that lag show the state of then at once, for a document holds
-        nothing that was cleared. The product has nothing of the kind (R15), so no vendor operation leads here.
+        Clock, lag and policy are those of then, and the script of faults is empty, so that the next test
+        has none; journal and marks stay. Feed and analytics that lag show the state of then at once, for a document
+        holds nothing that was cleared. The product has nothing of the kind (R15), so no vendor operation leads here.
 
         StateError, and nothing has changed, if the document does not describe a whole world, is of another
         organisation (`load` makes a world of it), or has a token that opens another world of the same server
@@ -175,7 +175,7 @@ class MockTraining:
         self._take(found)
 
     def become(self, document: Mapping[str, Any]) -> None:
-        """Become the world of a state document, of whatever organisation, with the same StateErrors else."""
+        """Become the world of a state document, of any organisation, with the same StateErrors."""
         self._take(state.read(state.outlined("document", document)))
 
     def _take(self, read: State) -> None:
@@ -202,11 +202,11 @@ class MockTraining:
             person = self.world.user(fault.user) if fault.user else None
             if course and person and not self.world.main.progress[course.id].has(person.id):
                 raise LookupError(
-                    f"{course.title!r} is not assigned to {person.email or person.id}: name somebody who is in it"
+                    f"{course.title!r} is not assigned to {person.email or person.id}: name a user who is assigned"
                 )
 
     def token(self, name: TokenName) -> str:
-        """A token by its name; LookupError lists the names there are."""
+        """Return a token by its name; LookupError lists the known names."""
         check_argument("name", name, str, 'the name of a token, such as "admin"')
         if name not in self._tokens:
             raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
@@ -224,7 +224,7 @@ class MockTraining:
             self._names = {token: name for name, token in drawn.items()}
 
     def tokens(self) -> list[dict[str, Any]]:
-        """Every token with its owner and permissions, as ``GET /_mock/tokens`` lists them."""
+        """Return every token with its owner and permissions, as ``GET /_mock/tokens`` lists them."""
         with self.world.lock:
             return [self._described(name, token) for name, token in self._tokens.items()]
 
@@ -261,7 +261,7 @@ class MockTraining:
 
     @property
     def lag(self) -> timedelta:
-        """How old feed and analytics are: 0 to 2 h, by default 0. Everything else shows the present.
+        """The age of feed and analytics: 0 to 2 h, by default 0. Everything else shows the present.
 
         ``mock.lag = timedelta(hours=1)`` sets it; what is there at that moment is what the warehouse knows, until
         the clock has moved on. ValueError out of range, or for fractions of a second.
@@ -297,7 +297,7 @@ class MockTraining:
             return tuple(self.world.audit)
 
     def transport(self) -> MockTransport:
-        """A transport for ``httpx.Client`` and ``httpx.AsyncClient`` that answers from this world."""
+        """Return a transport for ``httpx.Client`` and ``httpx.AsyncClient`` that answers from this world."""
         from mock_server.transports.httpx import MockTransport
 
         return MockTransport(self)

@@ -14,7 +14,7 @@ from attrs import Attribute, evolve, field, fields, frozen
 
 
 class _Named(StrEnum):
-    """A name, and what it stands for."""
+    """A name with its description."""
 
     description: str
 
@@ -26,7 +26,7 @@ class _Named(StrEnum):
 
 
 class Behaviour(_Named):
-    """How a service carries out resets and divides its listings."""
+    """Behaviours of a service in resets and listings."""
 
     REFUSES_PARTWAY_404 = (
         "refuses_partway_404",
@@ -100,7 +100,7 @@ class Behaviour(_Named):
 
 
 class AnswerForm(_Named):
-    """How an answer may legally be written."""
+    """Legal forms of an answer."""
 
     PROTO3 = (
         "proto3",
@@ -145,7 +145,7 @@ _N = TypeVar("_N", bound=_Named)
 
 
 def read_names(policy: str, kind: type[_N], given: object) -> tuple[_N, ...]:
-    """The names in a text with commas, or in a list, in the order of their definition.
+    """Return the names in a text with commas, or in a list, in the order of their definition.
 
     ValueError, listing those there are, for any other name, and for two that contradict each other.
     """
@@ -218,7 +218,7 @@ def _answer_forms(given: str | Iterable[str]) -> tuple[AnswerForm, ...]:
 
 @frozen
 class Policy:
-    """How this world decides where the sources are silent or disagree. ValueError for a value not listed."""
+    """The decisions of a world where the sources are silent or disagree. ValueError for a value not listed."""
 
     everyone_permission: Literal["Platform management: Users", "Training: Administration", "both"] = field(
         default="Platform management: Users", validator=_one_of_its_choices
@@ -235,9 +235,9 @@ class Policy:
     max_users_per_reset: int = field(default=1000, validator=_whole(1, _LARGEST_RESET))
     """R08: ids accepted in one reset, counted as sent."""
     lag_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
-    """How old feed and analytics are at least, 0 to 7200 s; everything else shows the present."""
+    """The least age of feed and analytics, 0 to 7200 s; everything else shows the present."""
     refresh_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
-    """How often feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
+    """The interval at which feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
     rate_limits: Literal["off", "published", "silent"] = field(default="off", validator=_one_of_its_choices)
     """Requests per user and minute: no limit; 200 or 800 by operation, with headers; or, as seen live, without."""
     plays: Literal["reference", "live", "treacherous"] = field(
@@ -276,7 +276,7 @@ class Policy:
 
     @property
     def is_lenient(self) -> bool:
-        """Whether what a request has too much, or lacks in its headers, is passed over."""
+        """Whether additional fields and missing headers of a request are ignored."""
         return self.requests == "lenient"
 
     @property
@@ -286,7 +286,7 @@ class Policy:
 
     @classmethod
     def choices(cls) -> str:
-        """Every policy with its values, the default first, as a command line tells of them."""
+        """Return every policy with its values, the default first, for the help of the command line."""
         return "; ".join(f"{each.name}={_values(each)}" for each in fields(cls))
 
     @classmethod
@@ -305,7 +305,7 @@ class Policy:
         return cls().changed(values)
 
     def changed(self, switches: Mapping[str, Any]) -> Policy:
-        """The same policy with other switches. ValueError also where they contradict what ``emulates`` implies."""
+        """Return the policy with other switches. ValueError also where they contradict what ``emulates`` implies."""
         made = evolve(self, **switches)
         for name in ("plays", "eligibility"):
             wanted, implied = switches.get(name), getattr(made, name)

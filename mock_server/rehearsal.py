@@ -33,7 +33,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 @frozen
 class Ending:
-    """How a script ended."""
+    """The end of a script."""
 
     code: int
     """Its exit code; 128 and the signal's number where a signal ended it, as shells have it."""
@@ -43,7 +43,7 @@ class Ending:
 
 @contextmanager
 def listening() -> Iterator[list[int]]:
-    """The signals that come from now on and mean our end, instead of what else they would do."""
+    """Collect the signals that would end this process, instead of their usual effect."""
     received: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():

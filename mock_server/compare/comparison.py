@@ -37,13 +37,13 @@ _TAKEN_FROM = {
     "courseCollectionId": ("ListCollections", "items", "id"),
     "rapidRefreshId": ("ListRapidRefreshes", "items", "id"),
 }
-"""Where a path's parameter comes from: an operation, its list and the field."""
+"""The source of a path's parameter: an operation, its list and the field."""
 _ASKED_WITH = {"leaderboardId": ("ListLeaderboards", "items", "id")}
 """The same for what a query cannot go without."""
 
 
 class Grade(StrEnum):
-    """How much a difference matters to who reads the wire."""
+    """The severity of a difference for a program that reads the answers."""
 
     NOTE = "note"
     WARNING = "warning"
@@ -51,8 +51,8 @@ class Grade(StrEnum):
 
 
 @frozen
-class Finding:
-    """One difference; made of names and types, never of values."""
+class Difference:
+    """One difference; it consists of names and types, never of values."""
 
     grade: Grade
     operation: str
@@ -62,10 +62,10 @@ class Finding:
 
 @frozen
 class Comparison:
-    """What was asked and what differed."""
+    """The operations that were compared, and their differences."""
 
     asked: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Difference, ...]
 
     @property
     def is_alarming(self) -> bool:
@@ -77,7 +77,7 @@ def compare(reader: Reader) -> Comparison:
     """Read every operation that only reads. LiveError when the tenant cannot be reached, read or takes no token."""
     live, own = _Side(reader.get), _Side(_own_answers(MockTraining.demo()))
     asked: list[str] = []
-    findings: list[Finding] = []
+    findings: list[Difference] = []
     unanswered = 0
     for operation in _readable():
         try:
@@ -88,7 +88,7 @@ def compare(reader: Reader) -> Comparison:
             unanswered += 1
             if not live.said or unanswered == _UNANSWERED:
                 raise
-            findings.append(Finding(Grade.WARNING, operation.name, "", f"has no answer: {fault}"))
+            findings.append(Difference(Grade.WARNING, operation.name, "", f"has no answer: {fault}"))
     if asked and not any(value is not None for value in live.said.values()):
         raise LiveError(f"nothing could be compared: {findings[0].operation} {findings[0].said}, and so on")
     return Comparison(tuple(asked), tuple(findings))
@@ -115,13 +115,13 @@ def _own_answers(mock: MockTraining) -> Get:
 
 @frozen
 class _Side:
-    """One of the two, and what it has said so far."""
+    """One of the two services, and its answers so far."""
 
     get: Get
     said: dict[str, Any] = field(factory=dict)
 
     def ask(self, operation: Operation) -> Answer | None:
-        """The answer; None where there is nothing to ask about."""
+        """Return the answer; None where the operation needs an id and there is none."""
         path = operation.template
         for name, (source, rows, key) in _TAKEN_FROM.items():
             if f"{{{name}}}" in path:
@@ -148,24 +148,24 @@ def _first(answer: object, rows: str, key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -> Iterator[Finding]:
+def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -> Iterator[Difference]:
     theirs, ours = live.ask(operation), own.ask(operation)
     if theirs is None or ours is None:
-        yield Finding(Grade.NOTE, operation.name, "", "was not asked: the tenant has nothing to ask about")
+        yield Difference(Grade.NOTE, operation.name, "", "was not asked: the tenant has nothing to ask about")
         return
     asked.append(operation.name)
     if theirs.status == 401:
         raise LiveError("the tenant takes this token for none: set another one")
     if theirs.trouble:
         grade = Grade.WARNING if theirs.status >= 400 else Grade.ERROR
-        yield Finding(grade, operation.name, "", theirs.trouble)
+        yield Difference(grade, operation.name, "", theirs.trouble)
         return
     yield from differences(operation.name, structure(theirs.value), _own_structure(operation, ours.value))
     yield from _next_page(operation, theirs.value)
 
 
 def _own_structure(operation: Operation, value: object) -> Structure:
-    """Our answer, each place with every type that it may have: this one answer shows null or text, not both."""
+    """Return the places of our answer, with every type that the schema allows beside the one that it has."""
     found = structure(value)
     for place, types in declared(schema_of(operation.answer)).items():
         if place in found:
@@ -173,25 +173,27 @@ def _own_structure(operation: Operation, value: object) -> Structure:
     return found
 
 
-def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[Finding]:
-    """Every place that differs, below the topmost one only where both have an object or a list above it."""
+def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[Difference]:
+    """Yield every place that differs; below the top only where both sides have an object or a list above it."""
     for place in sorted(theirs.keys() | ours.keys()):
         above = parent(place)
         if place and not (_has_parts(theirs, above) and _has_parts(ours, above)):
             continue
         if place not in ours:
             if not place.endswith("[]"):
-                yield Finding(Grade.NOTE, operation, place, f"is new: {_types(theirs, place)}")
+                yield Difference(Grade.NOTE, operation, place, f"is new: {_types(theirs, place)}")
         elif place not in theirs:
             if not place.endswith("[]"):
-                yield Finding(Grade.WARNING, operation, place, f"is missing; ours is {_types(ours, place)}")
+                yield Difference(
+                    Grade.WARNING, operation, place, f"is missing; ours is {_types(ours, place)}"
+                )
             else:
-                yield Finding(Grade.NOTE, operation, above, "is empty, so nothing in it could be compared")
+                yield Difference(Grade.NOTE, operation, above, "is empty, so nothing in it could be compared")
         elif not theirs[place].types <= ours[place].types:
             said = f"is {_types(theirs, place)}, ours is {_types(ours, place)}"
-            yield Finding(Grade.ERROR, operation, place, said)
+            yield Difference(Grade.ERROR, operation, place, said)
         elif place and not place.endswith("[]") and is_certain(ours, place) and not is_certain(theirs, place):
-            yield Finding(Grade.WARNING, operation, place, "is missing in some; ours always has it")
+            yield Difference(Grade.WARNING, operation, place, "is missing in some; ours always has it")
 
 
 def _has_parts(found: Structure, place: str) -> bool:
@@ -202,22 +204,22 @@ def _types(found: Structure, place: str) -> str:
     return " or ".join(sorted(found[place].types))
 
 
-def _next_page(operation: Operation, value: object) -> Iterator[Finding]:
-    """Feeds go on where they say; it is looked at and, should it lead elsewhere, said, but never followed there."""
+def _next_page(operation: Operation, value: object) -> Iterator[Difference]:
+    """Report a next page that leads to another host; it is never followed there."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     more = metadata.get("next_page") if isinstance(metadata, dict) else None
     if not isinstance(more, str) or not more:
         return
     if not more.startswith("/") or more.startswith("//"):
         said = "is not a path of this host; it was not followed"
-        yield Finding(Grade.ERROR, operation.name, "metadata.next_page", said)
+        yield Difference(Grade.ERROR, operation.name, "metadata.next_page", said)
 
 
 _WORST_FIRST = (Grade.ERROR, Grade.WARNING, Grade.NOTE)
 
 
 def as_table(comparison: Comparison) -> str:
-    """One line for each difference, the worst first, and a line that counts them."""
+    """Return one line for each difference, the worst first, and a line that counts them."""
     found = sorted(comparison.findings, key=lambda each: _WORST_FIRST.index(each.grade))
     lines = [
         tuple(map(inline, (each.grade.value, each.operation, each.place or "(whole answer)", each.said)))

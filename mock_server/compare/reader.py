@@ -1,4 +1,4 @@
-"""Reading a live tenant: GET and nothing else, of one host and no other, with a token that nobody prints."""
+"""Read a live service: only GET, only one host, with a token that is never printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoAnswerError(LiveError):
 
 @frozen
 class Answer:
-    """What came back, as far as anybody looks at it."""
+    """The part of an answer that is compared."""
 
     status: int
     value: object = field(default=None, repr=False)
@@ -75,7 +75,7 @@ class Reader:
         return cls(parts.scheme, host, port, token)
 
     def get(self, path: str) -> Answer:
-        """Read one path of the host, once more after the pause that a 429 asks for. NoAnswerError without an answer."""
+        """Read one path of the host, and again after the pause that a 429 asks for. NoAnswerError without an answer."""
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError("only a path of the host itself is read")
         answer = self._ask(path)
@@ -118,7 +118,7 @@ class Reader:
 
 
 def _why(error: OSError | HTTPException) -> str:
-    """What went wrong in words; nothing of what was answered."""
+    """Return the cause of an error in words, without any part of an answer."""
     match error:
         case ConnectionRefusedError():
             return "nothing listens there"
@@ -138,7 +138,7 @@ def _why(error: OSError | HTTPException) -> str:
 
 
 def _pause(response: HTTPResponse) -> float:
-    """What a 429 asks for, in whole seconds; a minute where it does not say, for that is the vendor's window."""
+    """Return the pause that a 429 asks for, in whole seconds; by default a minute, which is the vendor's window."""
     said = response.headers.get("retry-after") or response.headers.get("x-ratelimit-reset") or ""
     return min(float(said), _WINDOW) if said.isascii() and said.isdigit() else _WINDOW
 

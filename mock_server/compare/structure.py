@@ -1,6 +1,6 @@
-"""What an answer is made of: the names of its fields and their types, and not one of its values.
+"""The structure of an answer: names and types of its fields, without values.
 
-This is the scrubbing, too: whatever is printed or written comes from here, so no value of a person can be in it.
+All output of a comparison is made from this, so it cannot contain a value of a person.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mock_server.openapi import SCHEMAS, document
 from mock_server.wire.schema import Schema
 
 OTHER_NAME = "{key}"
-"""Stands for a key of which no word is known: it may be an id, an address or somebody's name."""
+"""Replaces a key without a known word: it may be an id, an address or a person's name."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _FIELD = re.compile(r"@?[A-Za-z0-9_]{1,60}")
 _UNKNOWN = "*"
 _ALSO_NAMES = frozenset({"hand", "marks", "page", "parent", "posts", "rank", "sign"})
-"""Words of our own fields by which somebody may be called."""
+"""Words of our own fields that can also be names of people."""
 _USUAL = (
     "account address archived attachment attachments author avatar category categories color comment comments"
     " company config content country currency custom default department device disabled duration editor enabled"
@@ -31,11 +31,11 @@ _USUAL = (
     " reference required result results revision role roles settings size source state tags team teams tenant text"
     " updated value values version video visible"
 )
-"""Words of which fields are usually made, and by which nobody is called."""
+"""Words that are usual in names of fields and are not names of people."""
 
 
 def shown(key: str) -> str:
-    """A key as it may be printed: a field of ours as it is, of any other one the known words, ``*`` for the rest."""
+    """Return a key for printing: fields of ours unchanged, of other keys the known words, and ``*`` for the rest."""
     if key in _fields():
         return key
     words = _WORD.findall(key)
@@ -75,26 +75,26 @@ def _properties(schema: object) -> Iterator[str]:
 
 
 @define
-class Place:
-    """One place in an answer, such as ``data[].user_id``."""
+class FieldTypes:
+    """The types at one place in an answer, such as ``data[].user_id``."""
 
     types: set[str] = field(factory=set)
     times: int = 0
-    """How often it was seen."""
+    """The number of times it was seen."""
 
 
-Structure = dict[str, Place]
+Structure = dict[str, FieldTypes]
 
 
 def structure(value: object) -> Structure:
-    """The places of a decoded JSON value; "" is the value itself."""
+    """Return the places of a decoded JSON value; "" is the value itself."""
     found: Structure = {}
     _walk(value, "", found)
     return found
 
 
 def _walk(value: object, where: str, found: Structure) -> None:
-    place = found.setdefault(where, Place())
+    place = found.setdefault(where, FieldTypes())
     place.types.add(_type(value))
     place.times += 1
     if isinstance(value, Mapping):
@@ -126,7 +126,7 @@ _REFERENCE = "#/components/schemas/"
 
 
 def declared(schema: Schema, where: str = "") -> dict[str, set[str]]:
-    """The types that a schema of the OpenAPI document allows, by place."""
+    """Return the types that a schema of the OpenAPI document allows, by place."""
     found: dict[str, set[str]] = {}
     if "$ref" in schema:
         return declared(SCHEMAS[schema["$ref"].removeprefix(_REFERENCE)], where)
@@ -145,10 +145,10 @@ def declared(schema: Schema, where: str = "") -> dict[str, set[str]]:
 
 
 def parent(place: str) -> str:
-    """The place that a place stands in."""
+    """Return the place that contains a place."""
     return place.removesuffix("[]") if place.endswith("[]") else place.rpartition(".")[0]
 
 
 def is_certain(found: Structure, place: str) -> bool:
-    """Whether a field stood in every object that could have had it."""
+    """Return whether a field was in every object that could have it."""
     return found[place].times >= found[parent(place)].times

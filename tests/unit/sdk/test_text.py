@@ -23,7 +23,7 @@ import mock_server.terminal_text
 import training_sdk._core.text
 from growth import assert_proportionate
 from mock_server import MockTraining
-from mock_server.compare.comparison import Comparison, Finding, Grade
+from mock_server.compare.comparison import Comparison, Difference, Grade
 from mock_server.compare.comparison import as_table as compared
 from mock_server.rehearsal import Ending, story
 from training_sdk import BadRequestError, DecodingError, EvidenceError, TrainingError
@@ -247,7 +247,7 @@ def test_the_kit_shows_what_came_without_escapes() -> None:
 
 def test_a_comparison_and_a_rehearsal_show_what_came_without_escapes() -> None:
     found = Comparison(
-        asked=("op",), findings=(Finding(Grade.ERROR, HOSTILE, HOSTILE + BREAK, HOSTILE + BREAK),)
+        asked=("op",), findings=(Difference(Grade.ERROR, HOSTILE, HOSTILE + BREAK, HOSTILE + BREAK),)
     )
     assert hidden(compared(found)) == []
     assert len(compared(found).splitlines()) == 2

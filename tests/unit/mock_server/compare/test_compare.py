@@ -24,42 +24,42 @@ from mock_server.world.people import Person
 from unit.mock_server.core.speaker import Speaker
 
 COURSES, FEED = "/training/courses/v1", "/training/v1/feed/training-course-progress"
-Meddle = Callable[[Response], Response]
+Change = Callable[[Response], Response]
 
 
 @frozen
 class Tenant:
-    """A reference server whose answers pass through somebody's hands."""
+    """A reference server some of whose answers are changed."""
 
     mock: MockTraining
-    meddle: dict[str, Meddle]
+    changes: dict[str, Change]
     seen: list[Request] = field(factory=list)
 
     def handle(self, request: Request) -> Response:
         self.seen.append(request)
         response = self.mock.handle(request)
-        own = self.meddle.get(request.path)
+        own = self.changes.get(request.path)
         return response if own is None else own(response)
 
 
-def changed(change: Callable[[Any], None]) -> Meddle:
-    def meddle(response: Response) -> Response:
+def changed(change: Callable[[Any], None]) -> Change:
+    def changes(response: Response) -> Response:
         value = json.loads(response.body)
         change(value)
         return evolve(response, body=json.dumps(value).encode())
 
-    return meddle
+    return changes
 
 
 @contextmanager
-def tenant(**meddle: Meddle) -> Iterator[tuple[Tenant, str]]:
+def tenant(**changes: Change) -> Iterator[tuple[Tenant, str]]:
     paths = {
         "courses": COURSES,
         "feed": FEED,
         "groups": "/feed/groups",
         "who": "/accounts/user/v1/user:WhoAmI",
     }
-    made = Tenant(MockTraining.demo(), {paths[name]: each for name, each in meddle.items()})
+    made = Tenant(MockTraining.demo(), {paths[name]: each for name, each in changes.items()})
     with serve(made) as server:
         yield made, server.url
 
@@ -93,12 +93,12 @@ def retype(value: Any) -> None:
 
 
 def test_what_is_renamed_missing_retyped_or_new_is_graded() -> None:
-    meddle = {
+    changes = {
         "courses": changed(rename),
         "feed": changed(retype),
         "who": changed(lambda value: value.update(nickname="Anna", lastname=None)),
     }
-    with tenant(**meddle) as (made, url):
+    with tenant(**changes) as (made, url):
         comparison = compared(made, url)
     assert said(comparison) - {each for each in said(comparison) if not each[2]} == {
         ("note", "ListCourses", "items[].lessonCount"),

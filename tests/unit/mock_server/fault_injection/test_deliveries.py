@@ -1,11 +1,11 @@
-"""Every door carries out what the script of faults says of an answer's way."""
+"""Every transport drops, cuts, delays and divides answers as the script of faults says."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from mock_server.transports.serving import serve
 
 URL = "https://api.safetyculture.io/accounts/user/v1/user:WhoAmI"
 Get = Callable[[str, float], httpx.Response]
+Transport = Callable[[MockTraining], AbstractContextManager[Get]]
 
 
 @contextmanager
@@ -48,17 +49,17 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.fixture(params=[in_process, in_process_async, stdlib], ids=lambda door: door.__name__)
-def door(request: pytest.FixtureRequest) -> Callable[[MockTraining], object]:
-    chosen: Callable[[MockTraining], object] = request.param
+@pytest.fixture(params=[in_process, in_process_async, stdlib], ids=lambda each: each.__name__)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    chosen: Transport = request.param
     return chosen
 
 
 def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_request_is_served(
-    door: Callable[[MockTraining], object], caplog: pytest.LogCaptureFixture
+    transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     mock = MockTraining.demo()
-    with door(mock) as get:  # type: ignore[attr-defined]  # a context manager
+    with transport(mock) as get:
         kinds: tuple[Kind, ...] = ("drop", "cut")
         for kind in kinds:
             mock.faults.add(kind)
@@ -71,10 +72,10 @@ def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_re
 
 
 def test_slow_and_dripping_answers_take_their_time_and_are_whole(
-    door: Callable[[MockTraining], object],
+    transport: Transport,
 ) -> None:
     mock = MockTraining.demo()
-    with door(mock) as get:  # type: ignore[attr-defined]  # a context manager
+    with transport(mock) as get:
         true = get(mock.token("admin"), 30).content
         for kind, seconds, least in (("slow", 0.1, 0.1), ("drip", 0.02, 0.1)):
             mock.faults.add(kind, seconds=seconds)  # type: ignore[arg-type]  # each is a kind
@@ -84,10 +85,10 @@ def test_slow_and_dripping_answers_take_their_time_and_are_whole(
 
 
 def test_an_answer_slower_than_the_client_waits_is_a_read_timeout(
-    door: Callable[[MockTraining], object],
+    transport: Transport,
 ) -> None:
     mock = MockTraining.demo()
-    with door(mock) as get:  # type: ignore[attr-defined]  # a context manager
+    with transport(mock) as get:
         for kind in ("slow", "drip"):
             mock.faults.add(kind, seconds=1)
             with pytest.raises(httpx.ReadTimeout):

@@ -366,7 +366,7 @@ def test_a_learner_writes_only_in_a_course_that_is_assigned_to_them(mock: MockTr
     stranger = user_of(mock, "resetter")
     assert not mock.world.main.progress[course_id(mock)].has(stranger)
     with pytest.raises(
-        ValueError, match=r"'Forklift basics' is not assigned to .*: name somebody who is in it"
+        ValueError, match=r"'Forklift basics' is not assigned to .*: name a user who is assigned"
     ):
         mock.faults.add("learner_writes", course=FORKLIFT, user=stranger)
     assert mock.faults.script == ()

@@ -1,4 +1,4 @@
-"""The ASGI application beside plain requests, which every door's suite covers."""
+"""The ASGI application beside plain requests, which the suite of every transport covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One suite through every door: the same answers, byte for byte, to the same requests in the same order."""
+"""One suite through every transport: the same answers, byte for byte, to the same requests in the same order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rawhttp import request as raw_request
 
 Headers = tuple[tuple[str, str], ...]
 Send = Callable[[str, str, Headers, bytes], Answer]
-Door = Callable[[MockTraining], Any]
+Transport = Callable[[MockTraining], Any]
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 RESET = "/training/courseprogress/v1/reset"
@@ -155,12 +155,12 @@ def responses(mock: MockTraining) -> Iterator[Send]:
         yield send
 
 
-DOORS = [httpx_sync, httpx_async, respx_sync, respx_async, responses, asgi, stdlib, uvicorn]
+TRANSPORTS = [httpx_sync, httpx_async, respx_sync, respx_async, responses, asgi, stdlib, uvicorn]
 
 
-@pytest.fixture(params=DOORS, ids=lambda door: door.__name__)
-def door(request: pytest.FixtureRequest) -> Door:
-    chosen: Door = request.param
+@pytest.fixture(params=TRANSPORTS, ids=lambda transport: transport.__name__)
+def transport(request: pytest.FixtureRequest) -> Transport:
+    chosen: Transport = request.param
     return chosen
 
 
@@ -206,9 +206,9 @@ def direct(mock: MockTraining, method: str, target: str, headers: Headers, body:
     return Answer(response.status, framed_headers, framed_body)
 
 
-def test_every_door_gives_the_answers_of_handle_byte_for_byte(door: Door) -> None:
-    reference, behind_the_door = new_world(), new_world()
-    with door(behind_the_door) as send:
+def test_every_transport_gives_the_answers_of_handle_byte_for_byte(transport: Transport) -> None:
+    reference, behind_the_transport = new_world(), new_world()
+    with transport(behind_the_transport) as send:
         for parts in conversation(reference):
             expected = direct(reference, *parts)
             assert send(*parts) == expected, parts[:2]
@@ -222,7 +222,7 @@ def test_the_conversation_reaches_successes_and_refusals_alike() -> None:
     assert seen.count(200) >= 8
 
 
-def test_r06_a_reset_without_confirmation_changes_nothing_through_any_door(door: Door) -> None:
+def test_r06_a_reset_without_confirmation_changes_nothing_through_any_transport(transport: Transport) -> None:
     mock = new_world()
     headers = (
         ("user-agent", "tests/1"),
@@ -231,36 +231,36 @@ def test_r06_a_reset_without_confirmation_changes_nothing_through_any_door(door:
     )
     course = mock.world.course("Forklift basics").id
     before = mock.world.main.progress[course].records.copy()
-    with door(mock) as send:
+    with transport(mock) as send:
         answer = send("POST", RESET, headers, json.dumps({"courseId": course, "allUsers": True}).encode())
     assert answer.status == 428
     assert mock.world.main.progress[course].records == before != {}
 
 
-def test_an_answer_is_dated_by_the_clock_of_its_world(door: Door) -> None:
+def test_an_answer_is_dated_by_the_clock_of_its_world(transport: Transport) -> None:
     mock = new_world()
-    with door(mock) as send:
+    with transport(mock) as send:
         for expected in ("Mon, 02 Nov 2026 09:00:00 GMT", "Tue, 02 Nov 2027 09:00:00 GMT"):
             answer = send("GET", "/accounts/user/v1/user:WhoAmI", (), b"")
             assert [value for name, value in answer.headers if name == "date"] == [expected]
             mock.clock.advance(timedelta(days=365))
 
 
-def test_a_body_of_fifty_megabytes_is_answered_413(door: Door) -> None:
+def test_a_body_of_fifty_megabytes_is_answered_413(transport: Transport) -> None:
     mock = new_world()
     headers = (
         ("user-agent", "tests/1"),
         ("authorization", f"Bearer {mock.token('admin')}"),
         ("content-type", "application/json"),
     )
-    with door(mock) as send:
+    with transport(mock) as send:
         assert send("POST", RESET, headers, b"x" * 50_000_000).status == 413
         # The connection is in order afterwards.
         assert send("GET", "/_mock/health", (), b"").status == 200
 
 
-def test_headers_beyond_ascii_arrive_as_latin_1(door: Door) -> None:
+def test_headers_beyond_ascii_arrive_as_latin_1(transport: Transport) -> None:
     mock = new_world()
-    with door(mock) as send:
+    with transport(mock) as send:
         answer = send("GET", "/accounts/user/v1/user:WhoAmI", (("authorization", "Bearer schlüssel"),), b"")
     assert answer.status == 401

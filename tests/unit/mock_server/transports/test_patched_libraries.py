@@ -1,4 +1,4 @@
-"""The doors that patch an HTTP library: the vendor's host is answered for, others are refused or let through."""
+"""Transports that patch an HTTP library: the vendor's host is answered for, others are refused or let through."""
 
 from __future__ import annotations
 
