@@ -93,6 +93,9 @@ class Exchange:
     request: Request
     request_id: str
     lenient: bool = field(init=False)
+    authorization: list[str] = field(init=False)
+    route: tuple[Operation, dict[str, str]] | RefusedError = field(init=False)
+    """The operation and the parameters in the path, or why there is none."""
     is_repeat: bool = False
     """R11: a request with the same Idempotency-Key was still running when this one arrived."""
     token: Token = field(init=False)
@@ -103,14 +106,10 @@ class Exchange:
     reach: Reach = field(init=False)
     params: Params = field(init=False)
 
-    @lenient.default
-    def _is_lenient(self) -> bool:
-        return self.world.policy.is_lenient
-
-    @cached_property
-    def route(self) -> tuple[Operation, dict[str, str]] | RefusedError:
-        """The operation and the parameters in the path, or why there is none."""
-        return _read(lambda: _ROUTER.find(self.request.method, reading.segments(self.request.path)))
+    def __attrs_post_init__(self) -> None:
+        self.lenient = self.world.policy.is_lenient
+        self.authorization = self.request.all_headers("authorization")
+        self.route = _read(lambda: _ROUTER.find(self.request.method, reading.segments(self.request.path)))
 
     @property
     def asked_for(self) -> Operation | None:
@@ -146,7 +145,7 @@ def _value(found: _T | RefusedError) -> _T:
 def _locked(exchange: Exchange) -> Response:
     """Take the steps with the world's lock held; a reset counts as running from its arrival on, and is audited."""
     world, operation = exchange.world, exchange.asked_for
-    token = find_token(world, exchange.request.all_headers("authorization"))
+    token = find_token(world, exchange.authorization)
     if token is not None:
         _ = exchange.body, exchange.query  # read now, so that no other request waits for it at the lock
     audited = token if operation is not None and operation.audited else None
@@ -184,8 +183,7 @@ def _take_steps(exchange: Exchange) -> Response:
 
 def check_token(exchange: Exchange) -> None:
     """401 without a token, or with one that is unknown, expired or revoked."""
-    authorization = exchange.request.all_headers("authorization")
-    exchange.token, exchange.actor = authenticate(exchange.world, authorization)
+    exchange.token, exchange.actor = authenticate(exchange.world, exchange.authorization)
 
 
 def find_operation(exchange: Exchange) -> None:

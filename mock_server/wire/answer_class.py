@@ -78,7 +78,8 @@ def answer(mark: Mark, *, is_component: bool = True) -> Callable[[type[_T]], typ
     """
 
     def decorate(cls: type[_T]) -> type[_T]:
-        made: type[_T] = attrs.frozen(eq=False)(cls)
+        # mypy takes it for frozen; a check at run time would make each answer slower than the writing of it.
+        made: type[_T] = attrs.define(eq=False)(cls)
         _KNOWN[made] = _Known(mark, is_component)
         return made
 

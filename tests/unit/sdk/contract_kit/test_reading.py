@@ -86,7 +86,7 @@ def figures_are_off(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
 
 def faults_come_first(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
     def check_query(exchange: Any) -> None:
-        if exchange.request.query == "limit=none" and not exchange.request.all_headers("authorization"):
+        if exchange.request.query == "limit=none" and not exchange.authorization:
             raise RefusedError(Reason.INVALID_ARGUMENT, "limit must be a number.")
 
     patch.setattr(app, "STEPS", (check_query, *app.STEPS))
