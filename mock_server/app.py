@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, evolve, field
 
-from mock_server.api.call import Call, Operation
 from mock_server.api.listing import empty_feed
+from mock_server.api.operation import Call, Operation
 from mock_server.api.routes import OPERATIONS, Router, unknown_path
 from mock_server.control.fault_injection import with_faults
 from mock_server.control.routes import handle_control

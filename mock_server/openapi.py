@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from mock_server._version import __version__
-from mock_server.api.call import Link, Operation
+from mock_server.api.operation import Link, Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason
 from mock_server.wire.answer_class import components

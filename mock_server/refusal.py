@@ -96,3 +96,8 @@ class RefusedError(Exception):
 def invalid(message: str, field: str = "") -> RefusedError:
     """400 INVALID_ARGUMENT, naming the field where there is one."""
     return RefusedError(Reason.INVALID_ARGUMENT, message, {"field": field} if field else None)
+
+
+def not_found(reason: Reason, what: str, wanted: str) -> RefusedError:
+    """Return a refusal with 404; ``what`` is the noun of the message."""
+    return RefusedError(reason, f"There is no {what} {wanted}.", {"ids": wanted})

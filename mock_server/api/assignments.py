@@ -7,8 +7,8 @@ from datetime import datetime
 
 from attrs import frozen
 
-from mock_server.api.call import Call, Operation
-from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.api.operation import Call, Operation
+from mock_server.refusal import Reason, RefusedError, invalid, not_found
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer
@@ -89,7 +89,7 @@ def update_assignments(call: Call) -> Response:
     flags = {name: fields.flag(name) for name in _FIELDS[2:]}
     universal = fields.flag("universalAccess") if fields.has("universalAccess") else None
     if course_id not in call.organisation.courses:
-        raise RefusedError(Reason.COURSE_NOT_FOUND, f"There is no course {course_id}.", {"ids": course_id})
+        raise not_found(Reason.COURSE_NOT_FOUND, "course", course_id)
     _all_exist(call.organisation, changes)
     before = call.organisation.assigned[course_id]
     now = call.world.clock.now()

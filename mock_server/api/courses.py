@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.refusal import Reason, RefusedError
+from mock_server.api.operation import Call, Link, Operation, Parameter
+from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -173,7 +173,7 @@ def list_lessons(call: Call) -> Response:
     for course in visibility.courses(call.actor, call.reach):
         if course.id == course_id:
             return answers.ok(LessonsOfCourse([_lesson_of_course(lesson) for lesson in course.lessons]))
-    raise RefusedError(Reason.COURSE_NOT_FOUND, f"There is no course {course_id}.", {"ids": course_id})
+    raise not_found(Reason.COURSE_NOT_FOUND, "course", course_id)
 
 
 def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
@@ -202,7 +202,7 @@ def get_lesson(call: Call) -> Response:
         for lesson in course.lessons:
             if lesson.id == lesson_id:
                 return answers.ok(_lesson(lesson))
-    raise RefusedError(Reason.LESSON_NOT_FOUND, f"There is no lesson {lesson_id}.", {"ids": lesson_id})
+    raise not_found(Reason.LESSON_NOT_FOUND, "lesson", lesson_id)
 
 
 def _lesson(lesson: world.Lesson) -> Lesson:

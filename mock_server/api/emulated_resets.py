@@ -13,7 +13,7 @@ from mock_server.rules.eligibility import absent, eligible
 from mock_server.wire.message import Response
 
 if TYPE_CHECKING:
-    from mock_server.api.call import Call
+    from mock_server.api.operation import Call
     from mock_server.policy import Policy
     from mock_server.rules.scope import Scope
     from mock_server.world.courses import Course

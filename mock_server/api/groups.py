@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FEED, FeedMetadata, feed, window
-from mock_server.refusal import Reason, RefusedError
+from mock_server.api.operation import Call, Link, Operation, Parameter
+from mock_server.refusal import Reason, not_found
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import Format, answer, field
@@ -126,7 +126,7 @@ def list_users(call: Call) -> Response:
     statuses = list(_STATUSES.values())
     wanted = [call.query.choice("status", statuses)] if "status" in call.query.values else statuses
     if group_id not in call.organisation.groups:
-        raise RefusedError(Reason.GROUP_NOT_FOUND, f"There is no group {group_id}.", {"ids": group_id})
+        raise not_found(Reason.GROUP_NOT_FOUND, "group", group_id)
     members = [
         people[each] for each in call.organisation.people_in_order() if group_id in people[each].groups
     ]

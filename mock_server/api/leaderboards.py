@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Link, Operation, Parameter
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.api.operation import Call, Link, Operation, Parameter
+from mock_server.refusal import Reason, invalid, not_found
 from mock_server.rules import leaderboards
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -96,7 +96,7 @@ def get_rankings(call: Call) -> Response:
     for each in leaderboards.visible(call.actor, call.reach):
         if each.id == wanted:
             return answers.ok(Rankings(each.id, each.name, _rankings(call, each)))
-    raise RefusedError(Reason.LEADERBOARD_NOT_FOUND, f"There is no leaderboard {wanted}.", {"ids": wanted})
+    raise not_found(Reason.LEADERBOARD_NOT_FOUND, "leaderboard", wanted)
 
 
 def _rankings(call: Call, board: world.Leaderboard) -> list[Ranking]:

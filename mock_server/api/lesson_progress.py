@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Annotated, Literal
 from uuid import UUID
 
-from mock_server.api.call import COURSE, USER, Call, Operation
 from mock_server.api.listing import (
     PAGE,
     NumberedPage,
@@ -20,6 +19,7 @@ from mock_server.api.listing import (
     total,
     users_asked,
 )
+from mock_server.api.operation import COURSE, USER, Call, Operation
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
-from mock_server.api.call import Call, Parameter
+from mock_server.api.operation import Call, Parameter
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import visibility

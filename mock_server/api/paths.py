@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Link, Operation
 from mock_server.api.courses import Course, Courses, course_answer
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.refusal import Reason, RefusedError
+from mock_server.api.operation import Call, Link, Operation
+from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -85,7 +85,7 @@ def get_path(call: Call) -> Response:
     path_id = call.path_id("pathId")
     path = _find(call, call.organisation.paths, path_id)
     if path is None:
-        raise RefusedError(Reason.PATH_NOT_FOUND, f"There is no learning path {path_id}.", {"ids": path_id})
+        raise not_found(Reason.PATH_NOT_FOUND, "learning path", path_id)
     courses = visibility.courses_of(call.actor, call.reach, path)
     return answers.ok(Path(path.id, path.title, path.is_published, list(map(course_answer, courses))))
 
@@ -126,9 +126,7 @@ def list_courses(call: Call) -> Response:
     collection_id = call.path_id("courseCollectionId")
     collection = _find(call, call.organisation.collections, collection_id)
     if collection is None:
-        raise RefusedError(
-            Reason.COLLECTION_NOT_FOUND, f"There is no collection {collection_id}.", {"ids": collection_id}
-        )
+        raise not_found(Reason.COLLECTION_NOT_FOUND, "collection", collection_id)
     return numbered(call, Courses, visibility.courses_of(call.actor, call.reach, collection), course_answer)
 
 

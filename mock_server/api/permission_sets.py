@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation
+from mock_server.api.operation import Call, Operation
 from mock_server.refusal import Reason
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers

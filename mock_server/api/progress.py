@@ -8,8 +8,8 @@ from itertools import islice
 
 from attrs import evolve
 
-from mock_server.api.call import COURSE, USER, Call, Link, Operation, Parameter
 from mock_server.api.listing import FEED, NextPage, next_page, users_asked, window
+from mock_server.api.operation import COURSE, USER, Call, Link, Operation, Parameter
 from mock_server.policy import Behaviour
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers

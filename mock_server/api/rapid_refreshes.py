@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import USER, Call, Link, Operation
 from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered, users_asked
-from mock_server.refusal import Reason, RefusedError
+from mock_server.api.operation import USER, Call, Link, Operation
+from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
@@ -110,9 +110,7 @@ def get_refresh(call: Call) -> Response:
         if refresh.id == wanted:
             questions = [Question(each.id, each.question, list(each.options)) for each in refresh.questions]
             return answers.ok(RapidRefresh(*_shown(refresh), questions))
-    raise RefusedError(
-        Reason.RAPID_REFRESH_NOT_FOUND, f"There is no rapid refresh {wanted}.", {"ids": wanted}
-    )
+    raise not_found(Reason.RAPID_REFRESH_NOT_FOUND, "rapid refresh", wanted)
 
 
 @Operation(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from mock_server.api.call import Call, Link, Operation
 from mock_server.api.emulated_resets import emulate, emulated_answer
+from mock_server.api.operation import Call, Link, Operation
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope

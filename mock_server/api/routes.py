@@ -24,8 +24,8 @@ from mock_server.api import (
     users,
     webhooks,
 )
-from mock_server.api.call import Operation
 from mock_server.api.listing import OtherFeed
+from mock_server.api.operation import Operation
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.permissions import Family
 

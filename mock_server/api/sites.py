@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Operation, Parameter
 from mock_server.api.listing import FEED, FeedMetadata, feed
+from mock_server.api.operation import Call, Operation, Parameter
 from mock_server.refusal import Reason
 from mock_server.rules.permissions import Family
 from mock_server.wire.answer_class import answer, field

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from mock_server.api.call import COURSE, USER, Call, Link, Operation
 from mock_server.api.listing import (
     PAGE,
     NumberedPage,
@@ -20,6 +19,7 @@ from mock_server.api.listing import (
     total,
     users_asked,
 )
+from mock_server.api.operation import COURSE, USER, Call, Link, Operation
 from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of
 from mock_server.rules.permissions import Family

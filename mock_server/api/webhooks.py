@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_server.api.call import Call, Link, Operation
-from mock_server.refusal import Reason, RefusedError, invalid
+from mock_server.api.operation import Call, Link, Operation
+from mock_server.refusal import Reason, invalid, not_found
 from mock_server.rules import webhooks
 from mock_server.wire import answers
 from mock_server.wire.answer_class import Date, answer, field
@@ -180,7 +180,7 @@ def _find(call: Call) -> world.Webhook:
     for each in _of(call):
         if each.id == wanted:
             return each
-    raise RefusedError(Reason.WEBHOOK_NOT_FOUND, f"There is no webhook {wanted}.", {"ids": wanted})
+    raise not_found(Reason.WEBHOOK_NOT_FOUND, "webhook", wanted)
 
 
 def _webhook(webhook: world.Webhook) -> Webhook:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import attrs
 from attrs import field, frozen
 
-from mock_server.api.call import Operation
+from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, declared, is_certain, parent, structure

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from attrs import Factory, asdict, define, field, fields_dict, frozen
 
-from mock_server.api.call import Operation
+from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.argument_checks import check_argument
 from mock_server.control.naming import close, known_operation, listed

@@ -14,7 +14,6 @@ PROVENANCE = {"P": "published", "O": "observed", "T": "third-party", "A": "assum
 
 MAX_TEXT = 1000
 _NO_CONTROL = "[^\\x00-\\x1f\\x7f-\\x9f]"
-_LAST = 10**9
 
 
 def text(description: str = "") -> Schema:
@@ -99,47 +98,14 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def answer(mark: str, fields: dict[str, Schema], **marks: str) -> Schema:
-    """An object the server sends: every field always, unknown ones to be borne by who reads it.
-
-    ``marks`` names the fields that are better or worse known than the rest.
-    """
-    return {
-        "type": "object",
-        "required": list(fields),
-        "properties": _marked(mark, fields, marks),
-    }
-
-
-def numbered(item: str, mark: str) -> Schema:
-    """A numbered page of a list."""
-    return answer(mark, {"totalCount": whole("On all pages."), "items": many(reference(item))})
-
-
-def sent_object(mark: str, fields: dict[str, Schema], required: Iterable[str] = (), **marks: str) -> Schema:
+def sent_object(mark: Mark, fields: dict[str, Schema], required: Iterable[str] = ()) -> Schema:
     """An object that somebody sends; an unknown field is refused."""
     return {
         "type": "object",
         "required": list(required),
-        "properties": _marked(mark, fields, marks),
+        "properties": {name: {**each, MARK: PROVENANCE[mark]} for name, each in fields.items()},
         "additionalProperties": False,
     }
-
-
-def page_number(name: str) -> Schema:
-    """A parameter that leafs through a list."""
-    bounds = {
-        "page": (1, _LAST, "Page, counted from 1; one past the end is empty."),
-        "pageSize": (1, 1000, "Items on a page; 25 unless given."),
-        "limit": (1, 1000, "Rows on a page; that 1000 is the default is assumed."),
-        "offset": (0, _LAST, "Rows to skip."),
-    }
-    low, high, said = bounds[name]
-    return whole(said, low, high)
-
-
-def _marked(mark: str, fields: dict[str, Schema], marks: dict[str, str]) -> dict[str, Schema]:
-    return {name: {**schema, MARK: PROVENANCE[marks.get(name, mark)]} for name, schema in fields.items()}
 
 
 def _said(schema: Schema, description: str) -> Schema:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mock_server import MockTraining
-from mock_server.api.call import Operation
+from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.wire.message import Request
 from mock_server.world.people import Status

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import app
-from mock_server.api.call import Handler
+from mock_server.api.operation import Handler
 from mock_server.api.routes import OPERATIONS, Router
 from mock_server.rules import reset
 from mock_server.world.organisation import Organisation
