@@ -74,16 +74,6 @@ def test_another_content_type_is_refused_or_passed_over(
     assert lenient.send("POST", USERS, raw=b"list_all=true", headers=kind).status == 400
 
 
-@pytest.mark.parametrize("agent", [(), (("user-agent", ""),), (("user-agent", "  "),)])
-def test_a_missing_user_agent_is_refused_or_passed_over(
-    strict: Speaker, lenient: Speaker, agent: tuple[tuple[str, str], ...]
-) -> None:
-    refused = strict.send("GET", WHO, agent=agent)
-    assert (refused.status, refused.metadata) == (400, {"field": "User-Agent"})
-    assert "name your program" in refused.message
-    assert lenient.send("GET", WHO, agent=agent).status == 200
-
-
 def test_R29_the_token_is_looked_at_before_the_user_agent(strict: Speaker) -> None:
     assert Speaker(strict.mock, None).send("GET", WHO, agent=()).status == 401
     assert strict.send("POST", RESET, raw=b"{}", agent=()).status == 415

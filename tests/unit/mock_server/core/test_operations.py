@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from uuid import UUID
 
 import pytest
 from attrs import evolve
@@ -14,12 +13,10 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.world.courses import Lesson
 from unit.mock_server.core.speaker import (
     ANNA,
-    ATTEMPTS,
     COURSES,
     FEED,
     FORKLIFT,
     STATISTICS,
-    WHO,
     Speaker,
     changed,
     course_id,
@@ -27,39 +24,6 @@ from unit.mock_server.core.speaker import (
 )
 
 LIST = "/users/v1/users/list"
-
-
-def test_who_am_i(mock: MockTraining) -> None:
-    assert Speaker(mock, "learner").get(WHO).json == {
-        "user_id": user_of(mock, "learner"),
-        "organisation_id": mock.world.main.id,
-        "firstname": "Anna",
-        "lastname": "Özdemir",
-    }
-
-
-def test_courses_come_as_the_live_wire_has_them(mock: MockTraining, admin: Speaker) -> None:
-    (item,) = admin.get(COURSES, f"courseIds={course_id(mock)}").json["items"]
-    assert item == {
-        "id": course_id(mock),
-        "externalId": "NW-FL-1",
-        "title": FORKLIFT,
-        "description": "Driving, stacking and parking counterbalance trucks safely.",
-        "status": "Published",
-        "locale": "en-GB",
-        "isMandatory": True,
-        "dueBy": "relative",
-        "duration": 5400,
-        "thumbnailUrl": "",
-        "createdDatetime": "2025-11-03T08:00:00.000Z",
-        "modifiedDatetime": "2026-02-02T07:30:00.000Z",
-        "TranslationOriginalCourse": None,
-        "logoUrl": "",
-        "brandingImageUrl": "",
-        "isPublished": True,
-        "LessonCount": 6,
-        "publishedVersionNumber": 3,
-    }
 
 
 def test_courses_are_searched_and_listed_by_id(mock: MockTraining, admin: Speaker) -> None:
@@ -79,34 +43,6 @@ def test_pages_of_courses_add_up(admin: Speaker, size: int) -> None:
         items += found
         page += 1
     assert items == admin.get(COURSES, "pageSize=1000").json["items"]
-
-
-def test_lessons(mock: MockTraining, admin: Speaker) -> None:
-    lessons = admin.get(f"{COURSES}/{course_id(mock)}/lessons").json["lessons"]
-    assert [lesson["title"] for lesson in lessons] == [
-        lesson.title for lesson in mock.world.course(FORKLIFT).lessons
-    ]
-    assert lessons[2]["minimumScore"] == 80
-    one = admin.get(f"/training/lessons/v1/{lessons[2]['id']}").json
-    assert one["title"] == lessons[2]["title"]
-    assert set(one) == {"id", "title", "description", "created_datetime", "modified_datetime", "external_id"}
-    assert admin.get("/training/lessons/v1/unknown").reason == "LESSON_NOT_FOUND"
-    assert admin.get(f"{COURSES}/unknown/lessons").reason == "COURSE_NOT_FOUND"
-
-
-def test_the_feed_has_a_row_for_everybody_assigned_in_order(mock: MockTraining, admin: Speaker) -> None:
-    rows = admin.rows()
-    keys = [(row["course_id"], row["user_id"]) for row in rows]
-    assert keys == sorted(set(keys))
-    assert len(keys) == sum(len(mock.world.main.progress[course.id].roster) for course in mock.world.courses)
-    assert set(rows[0]) == {
-        *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id"),
-        *("course_external_id", "course_title", "user_email", "user_first_name", "user_last_name"),
-        *("user_id", "user_external_id", "progress_percent", "score", "due_at"),
-        *("time_spent_seconds", "completion_expiry_date"),
-    }
-    anna = next(row for row in rows if (row["user_email"], row["course_title"]) == (ANNA, FORKLIFT))
-    assert (anna["user_external_id"], anna["total_lessons"], anna["completed_lessons"]) == ("NW-1001", 6, 6)
 
 
 @pytest.mark.parametrize("token", ["admin", "teamlead", "learner"])
@@ -219,24 +155,6 @@ def test_a_row_follows_what_it_shows(mock: MockTraining, admin: Speaker) -> None
     assert admin.rows(query)[0]["opened_at"] != ""
 
 
-def test_statistics_agree_with_the_feed(mock: MockTraining, admin: Speaker) -> None:
-    items = admin.get(STATISTICS, "pageSize=1000").json["items"]
-    assert [item["courseId"] for item in items] == [course.id for course in mock.world.courses]
-    for item in items:
-        rows = admin.rows(f"course_id={item['courseId']}")
-        done = sum(row["completed_at"] != "" for row in rows)
-        scores = [row["score"] for row in rows if row["opened_at"]]
-        assert item == {
-            "courseId": item["courseId"],
-            "courseTitle": rows[0]["course_title"],
-            "totalUsers": len(rows),
-            "openedCount": len(scores),
-            "completedCount": done,
-            "completionPercent": round(100 * done / len(rows), 2),
-            "averageScore": round(sum(scores) / len(scores), 2) if scores else 0.0,
-        }
-
-
 def test_lesson_progress_agrees_with_the_feed(mock: MockTraining, admin: Speaker) -> None:
     for row in admin.rows(f"course_id={course_id(mock)}"):
         path = f"/training/analytics/v1/users/{row['user_id']}/lessons/progress"
@@ -245,13 +163,6 @@ def test_lesson_progress_agrees_with_the_feed(mock: MockTraining, admin: Speaker
         assert sum(item["completed"] for item in items) == row["completed_lessons"]
     everything = admin.get(path).json
     assert everything["totalCount"] == len(everything["items"]) > len(items)
-
-
-def test_attempts_have_ids_of_their_own() -> None:
-    mock = MockTraining.generate(users=40, courses=3, seed=7)
-    items = Speaker(mock).get(ATTEMPTS, "pageSize=1000").json["items"]
-    assert len({item["id"] for item in items}) == len(items) > 40
-    assert Speaker(mock).get(ATTEMPTS, "pageSize=1000").json["items"] == items
 
 
 def test_users_are_listed_in_pages(mock: MockTraining, admin: Speaker) -> None:
@@ -439,18 +350,6 @@ def test_a_flag_in_a_query_is_true_or_false(admin: Speaker, value: str) -> None:
     assert answer.message == "include_deleted must be true or false."
 
 
-def test_rows_of_sites_and_users_have_every_published_column(mock: MockTraining, admin: Speaker) -> None:
-    site = admin.get("/feed/sites").json["data"][0]
-    assert set(site) == {
-        *("id", "name", "creator_id", "organisation_id", "deleted", "site_uuid", "meta_label", "parent_id")
-    }
-    assert site["creator_id"] in mock.world.main.people
-    assert str(UUID(site["site_uuid"])) == site["site_uuid"]
-    seen = [row["last_seen_at"] for row in admin.get("/feed/users").json["data"]]
-    assert "" in seen
-    assert len(set(seen)) > 2
-
-
 def test_permission_sets(admin: Speaker) -> None:
     path = "/permissions/v1/permission_sets"
     sets = [each["permission_set"] for each in admin.post(path, {}).json["permission_sets"]]
@@ -506,11 +405,6 @@ def test_a_duplicate_among_assignments_is_named(mock: MockTraining, admin: Speak
     assert (answer.status, answer.metadata["field"]) == (400, "assignments[2].id")
     assert anna in answer.message
     assert other not in answer.message
-
-
-def test_an_empty_change_of_assignments_says_what_is_missing(admin: Speaker) -> None:
-    answer = admin.send("PUT", f"{COURSES}/{course_id(admin.mock)}/assignments", body={})
-    assert (answer.status, "assignments" in answer.message) == (400, True)
 
 
 def test_progress_stays_while_somebody_is_away(mock: MockTraining, admin: Speaker) -> None:

@@ -200,40 +200,6 @@ def test_every_operation_is_there_once() -> None:
     assert len({each.name for each in OPERATIONS}) == len(OPERATIONS)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "",
-        "text/json",
-        "application/jsonp",
-        "application/json; charset=latin-1",
-        "application/x-www-form-urlencoded",
-    ],
-)
-def test_bodies_are_sent_as_json(admin: Speaker, kind: str) -> None:
-    answer = admin.send("POST", LIST, raw=b'{"list_all": true}', headers=(("content-type", kind),))
-    assert (answer.status, answer.reason) == (415, "UNSUPPORTED_MEDIA_TYPE")
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "application/json",
-        "Application/JSON",
-        "application/json; charset=utf-8",
-        'application/json;charset="UTF-8"',
-    ],
-)
-def test_json_may_be_said_in_several_ways(admin: Speaker, kind: str) -> None:
-    answer = admin.send("POST", LIST, raw=b'{"list_all": true}', headers=(("content-type", kind),))
-    assert answer.status == 200
-
-
-def test_a_body_without_or_with_two_types_is_415(admin: Speaker) -> None:
-    assert admin.send("POST", LIST, raw=b'{"list_all": true}').status == 415
-    assert admin.send("POST", LIST, raw=b"{}", headers=(JSON_TYPE, JSON_TYPE)).status == 415
-
-
 def test_a_large_body_is_413_everywhere(admin: Speaker) -> None:
     for method, path in (("POST", LIST), ("GET", WHO), ("POST", RESET)):
         answer = admin.send(method, path, too_large=True)

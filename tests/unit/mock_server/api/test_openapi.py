@@ -17,7 +17,6 @@ from conformity import Conformity, conformity
 from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
-from mock_server.api.routes import OPERATIONS
 from mock_server.openapi import LINK_BODY, SCHEMAS, document, document_bytes, served_document
 from mock_server.refusal import Reason
 from mock_server.transports.common import Limits
@@ -48,27 +47,6 @@ def test_it_is_an_openapi_3_1_document_of_this_version() -> None:
     OpenAPIV31SpecValidator(document()).validate()
     assert document()["openapi"].startswith("3.1.")
     assert document()["info"]["version"] == __version__
-
-
-def test_it_has_the_operations_of_the_table_and_no_others() -> None:
-    described = {(method.upper(), template): each for template, method, each in operations()}
-    assert list(described) == [
-        key for template in document()["paths"] for key in described if key[1] == template
-    ]
-    assert described.keys() == {(each.method, each.template) for each in OPERATIONS}
-    for each in OPERATIONS:
-        found = described[each.method, each.template]
-        assert found["operationId"] == each.name
-        assert found[MARK] == PROVENANCE[each.provenance]
-        assert found["x-served"] is (each.handler is not None)
-        assert ("requestBody" in found) is each.takes_body
-        asked = [one["name"] for one in found["parameters"] if one["in"] == "query"]
-        assert asked == list(each.query)
-        assert [one["name"] for one in found["parameters"] if one["in"] == "path"] == re.findall(
-            r"{(\w+)}", each.template
-        )
-    assert len({each["operationId"] for each in described.values()}) == len(described)
-    assert all(each["operationId"].isalpha() for each in described.values())
 
 
 def unmarked(value: object, where: str = "") -> Iterator[str]:
@@ -152,16 +130,6 @@ def refused_as_documented(asked: Request, sock: socket.socket) -> int:
     answer = read_answer(sock)
     conformity().check_answer(asked, Response(answer.status, answer.headers, answer.body))
     return answer.status
-
-
-def test_every_operation_has_what_a_socket_itself_answers() -> None:
-    for _, _, each in operations():
-        assert {str(status) for status in (*UNREAD, 503)} <= each["responses"].keys()
-
-
-def test_every_operation_has_an_answer_of_success() -> None:
-    lacking = [each["operationId"] for _, _, each in operations() if "200" not in each["responses"]]
-    assert lacking == []
 
 
 @pytest.mark.parametrize("other_feeds", ["refused", "empty"])
