@@ -1,4 +1,4 @@
-"""Every way in which the reference server says no: one enum of reasons, one exception that carries them."""
+"""Refusals of the reference server: one enum of reasons, and the exception that carries one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Reason(Enum):
 
 
 class RefusedError(Exception):
-    """A rule says no: nothing has been changed, and the answer is an error with this reason."""
+    """A rule refuses the request: nothing has been changed, and the answer is an error with this reason."""
 
     def __init__(self, reason: Reason, message: str, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -77,11 +77,11 @@ class RefusedError(Exception):
         self.metadata = dict(metadata or {})
         self.headers: tuple[tuple[str, str], ...] = ()
         self.hint = ""
-        """What helps to mend it and only the reference server would say."""
+        """Help that only the reference server gives, not a live service."""
         self.is_brief = False
 
     def brief(self) -> RefusedError:
-        """The same as a service says it that names no permission, and of a bad request the first field only."""
+        """Return the refusal of a service that names no permission, and of a bad request only the first field."""
         message = {
             Reason.PERMISSION_DENIED: "Permission Denied",
             Reason.INVALID_ARGUMENT: f"`{self.metadata.get('field', 'request')}`: invalid value",
@@ -94,7 +94,7 @@ class RefusedError(Exception):
 
 
 def invalid(message: str, field: str = "") -> RefusedError:
-    """400 INVALID_ARGUMENT, naming the field where there is one."""
+    """Return a refusal with 400 INVALID_ARGUMENT, which names the field if there is one."""
     return RefusedError(Reason.INVALID_ARGUMENT, message, {"field": field} if field else None)
 
 

@@ -95,7 +95,7 @@ def numbered_part(
     total: int,
     rows_after: Callable[[int], Iterable[_Row]],
 ) -> Response:
-    """Answer a numbered page of ``total`` rows; ``rows_after`` returns those behind as many as it leaves out."""
+    """Answer a numbered page of ``total`` rows; ``rows_after`` returns the rows from a position on."""
     number = call.query.number("page", 1, 1, _LAST)
     size = call.query.number("pageSize", default_size(call, _DEFAULT_SIZE), 1, _LARGEST)
     start = (number - 1) * size
@@ -106,12 +106,12 @@ def numbered_part(
 
 
 def default_size(call: Call, most: int) -> int:
-    """How many rows a page has if the request does not say."""
+    """Return the number of rows on a page if the request does not state it, at most ``most``."""
     return min(most, call.world.policy.default_page_size)
 
 
 def window(call: Call) -> tuple[int, int]:
-    """Offset and limit of a feed's page."""
+    """Return offset and limit of a feed's page."""
     limit = call.query.number("limit", default_size(call, _LARGEST), 1, _LARGEST)
     return call.query.number("offset", 0, 0, _LAST), limit
 
@@ -148,7 +148,7 @@ def feed(
 
 
 def users_asked(call: Call, name: str = "userId") -> list[str] | None:
-    """The users whose rows are seen and asked for, in order; None for everyone."""
+    """Return the users that the request names and its owner may see, in order; None for everyone."""
     seen = visibility.users(call.actor, call.reach)
     user_id = call.query.id(name)
     if user_id is not None:
@@ -157,11 +157,11 @@ def users_asked(call: Call, name: str = "userId") -> list[str] | None:
 
 
 def user_in_path(call: Call) -> str:
-    """The user in the path. RefusedError if there is none such, or none whose rows are seen."""
+    """Return the user in the path. RefusedError for an unknown user, and for one whose rows the owner may not see."""
     user_id = call.path_id("userId")
     seen = visibility.users(call.actor, call.reach)
     if user_id not in call.organisation.people or (seen is not None and user_id not in seen):
-        # The same answer for somebody hidden and somebody unknown, or it would tell the two apart (R04).
+        # The same answer for a hidden and for an unknown user, or it would show which of the two it is (R04).
         raise RefusedError(
             Reason.USER_NOT_FOUND,
             f"There is no user {user_id}, or this token does not see them; "
@@ -172,7 +172,7 @@ def user_in_path(call: Call) -> str:
 
 
 def courses_asked(call: Call) -> list[Course]:
-    """Every course, or the one asked for; none where there is none such."""
+    """Return every course, or the one that the request names; none if it is unknown."""
     course_id, courses = call.query.id("courseId"), call.organisation.courses
     if course_id is None:
         return list(courses.values())
@@ -180,13 +180,13 @@ def courses_asked(call: Call) -> list[Course]:
 
 
 def courses_of_user(call: Call) -> tuple[str, list[Course]]:
-    """The user in the path, and which of the courses asked for are assigned to them."""
+    """Return the user in the path, and those of the requested courses that are assigned to the user."""
     user_id, table = user_in_path(call), call.organisation.progress
     return user_id, [course for course in courses_asked(call) if table[course.id].has(user_id)]
 
 
 def members(call: Call) -> tuple[str, ...] | None:
-    """Those whose figures are seen, in order; None for everyone."""
+    """Return the users whose figures the owner may see, in order; None for everyone."""
     seen = visibility.users(call.actor, call.reach)
     return None if seen is None else tuple(sorted(seen))
 
@@ -198,7 +198,7 @@ def figures(
     users: Sequence[str] | None,
     count: Callable[[Course, CourseProgress, Iterable[str]], _T],
 ) -> _T:
-    """What ``count`` finds in a course over these users, kept under the name ``what`` until something there changes."""
+    """Return the result of ``count`` for these users of a course, cached under ``what`` until the course changes."""
     table = call.organisation.progress
     progress = table[course.id]
     return table.stats_cache.figures(
@@ -207,7 +207,7 @@ def figures(
 
 
 def _on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterable[str]:
-    """Those of these users (None: everyone) to whom the course is assigned."""
+    """Return those of these users (None: everyone) to whom the course is assigned."""
     return progress.roster if users is None else (each for each in users if progress.has(each))
 
 
@@ -218,7 +218,7 @@ def parts(
     courses: Iterable[Course],
     weigh: Callable[[Course], Weigh],
 ) -> list[tuple[str, MatchingRows]]:
-    """The rows of these courses that are asked for, by course; ``question`` stands for ``weigh``."""
+    """Return the requested rows of these courses, by course; ``question`` is the cache key of ``weigh``."""
     table = call.organisation.progress
     asked: Hashable = (question, None if users is None else tuple(users))
     return [
@@ -228,5 +228,5 @@ def parts(
 
 
 def total(found: Iterable[tuple[str, MatchingRows]]) -> int:
-    """Items of all these rows."""
+    """Return the number of items in all these rows."""
     return sum(places.total for _, places in found)

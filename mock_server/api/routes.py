@@ -1,4 +1,4 @@
-"""Every operation of Training, the preview that only the reference server has, and feeds that are not served here."""
+"""All operations, and the router that finds the one of a request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _not_served(template: str, name: str = "") -> Operation:
     )
 
 
-# Feeds of the vendor's that its bulk exporter reads (P): known, so that a script finds out what is missing here.
+# Feeds that the vendor's bulk exporter reads (P): known, so that a script finds out what is missing here.
 _ELSEWHERE = (
     *("inspections", "inspection_items", "templates", "template_permissions"),
     *("schedules", "schedule_assignees", "schedule_occurrences"),
@@ -63,7 +63,7 @@ OPERATIONS = (
 
 
 _LIKENESS = 0.6
-# Looking for what was meant takes time that grows with the square of the length.
+# The time of the comparison grows with the square of the length.
 _LONGEST = 300
 _TYPO = 0.8
 """Likeness of a service's name that was mistyped."""
@@ -89,7 +89,7 @@ class Router:
         return (entry for entries in self._by_length.values() for entry in entries)
 
     def _service_meant(self, segments: Sequence[str]) -> str:
-        """The service that a path belongs to, mistyped or left out as it may be; "" for one not served here."""
+        """Return the service of a path, even if it is mistyped or missing; "" if it is not served here."""
         named = _service(segments)[:_LONGEST]
         if named in self._services:
             return named
@@ -98,14 +98,14 @@ class Router:
         return _TRAINING if {*map(str.lower, segments[:1])} & self._words_of_training else ""
 
     def _hint(self, segments: Sequence[str]) -> str:
-        """What was probably meant, within the service that the path belongs to."""
+        """Return a hint at the probable path, within the service of the given one."""
         service = self._service_meant(segments)
         if not service:
             return f" It is not part of Training; served here are {', '.join(self._services)}."
         return self._nearest(service, segments)
 
     def _nearest(self, service: str, segments: Sequence[str]) -> str:
-        """The operation that was most likely meant, and where the path leaves it; "" if none is near."""
+        """Return the most similar operation, and the first difference from it; "" if none is similar."""
         if len("/".join(segments)) > _LONGEST:
             return ""
         filled: dict[str, list[Operation]] = {}
@@ -121,7 +121,7 @@ class Router:
         return f" The nearest is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
 
     def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
-        """The operation and its path parameters; 404 for an unknown path, 405 for another method."""
+        """Return the operation and its path parameters; 404 for an unknown path, 405 for another method."""
         found = [
             (operation, dict(zip(parts, segments, strict=True)))
             for parts, operation in self._by_length.get(len(segments), ())
@@ -145,7 +145,7 @@ class Router:
 
 
 def unknown_path() -> RefusedError:
-    """404 for a path that no operation has."""
+    """Return a refusal with 404 for a path that no operation has."""
     return RefusedError(Reason.UNKNOWN_PATH, "No operation has this path.")
 
 
@@ -153,13 +153,13 @@ _TRAINING = "training"
 
 
 def _service(segments: Sequence[str]) -> str:
-    """The service of the vendor's that a path belongs to: ``training``, ``feed``, ``accounts/user``."""
+    """Return the service of a path: ``training``, ``feed``, ``accounts/user``."""
     parts = 2 if segments[:1] == ["accounts"] else 1
     return "/".join(segments[:parts]).lower()
 
 
 def _sharing(service: str, segments: Sequence[str], paths: Iterable[str]) -> list[str]:
-    """The shortest path that has one of these segments, the longer ones first: ``/courses`` lacks its beginning."""
+    """Return the shortest path with one of these segments, the longest segment first; ``/courses`` has no beginning."""
     for segment in sorted(
         {each.lower() for each in segments if len(each) > len("v1") and each.lower() != service},
         key=len,
@@ -172,7 +172,7 @@ def _sharing(service: str, segments: Sequence[str], paths: Iterable[str]) -> lis
 
 
 def _filled(parts: Sequence[str], segments: Sequence[str]) -> list[str]:
-    """A template with what was sent in the places of its parameters."""
+    """Return a template whose parameters are replaced by the segments that were sent."""
     sent = [*segments, *parts[len(segments) :]]
     return [segment if part.startswith("{") else part for part, segment in zip(parts, sent, strict=False)]
 

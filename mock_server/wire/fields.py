@@ -1,7 +1,7 @@
-"""Typed reading of fields and query parameters, accepted in snake_case and in lowerCamelCase alike.
+"""Read fields and query parameters with their types, in snake_case or in lowerCamelCase.
 
-Everything is refused with 400 that is unknown, repeated, spelled both ways at once, or of another type; a lenient
-reading passes over the unknown, and over nothing else.
+A name that is unknown, repeated or in both spellings, and a value of another type, are refused with 400. Lenient
+reading ignores unknown names and nothing else.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _T = TypeVar("_T")
 
 
 def snake(name: str) -> str:
-    """``pageSize`` as ``page_size``."""
+    """Return ``page_size`` for ``pageSize``."""
     return _HUMP.sub(lambda hump: f"_{hump[0].lower()}", name)
 
 
 def camel(name: str) -> str:
-    """``page_size`` as ``pageSize``."""
+    """Return ``pageSize`` for ``page_size``."""
     return _GAP.sub(lambda gap: gap[1].upper(), name)
 
 
@@ -46,7 +46,7 @@ def _spellings(allowed: tuple[str, ...]) -> dict[str, str]:
 def _canonical(
     given: Iterable[tuple[str, _T]], allowed: tuple[str, ...], kind: str, *, lenient: bool
 ) -> dict[str, list[_T]]:
-    """Values by the name in ``allowed``; refuses unknown names, unless lenient, and both spellings of one."""
+    """Return the values by their name in ``allowed``; refuse unknown names, unless lenient, and double spellings."""
     spellings, read, spelled = _spellings(allowed), dict[str, list[_T]](), dict[str, str]()
     for name, value in given:
         if name not in spellings:
@@ -62,7 +62,7 @@ def _canonical(
 
 
 def check_id(value: str, name: str) -> str:
-    """An id that can stand in a path: 1 to 128 characters, no slash or control character, no dot segment."""
+    """Return an id that a path can contain: 1 to 128 characters, no slash, no control character, no dot segment."""
     if not value:
         raise invalid(f"{name} is empty; an id is needed.", name)
     if len(value) > MAX_ID:
@@ -94,7 +94,7 @@ def _check_choice(value: object, name: str, allowed: Sequence[str]) -> str:
 
 @frozen
 class Params:
-    """The query of a request, read against the parameters that its operation knows."""
+    """The query parameters of a request, checked against those of its operation."""
 
     values: dict[str, list[str]]
 
@@ -102,7 +102,7 @@ class Params:
     def read(
         cls, given: Iterable[tuple[str, str]], allowed: tuple[str, ...], *, lenient: bool = False
     ) -> Params:
-        """Sort parameters by name; only lists (``…Ids``) may be repeated."""
+        """Group the values by name; only lists (``…Ids``) may be repeated."""
         values = _canonical(given, allowed, "query parameter", lenient=lenient)
         for name, found in values.items():
             if len(found) > 1 and not name.endswith("Ids"):
@@ -113,11 +113,11 @@ class Params:
         return self.values[name][0] if name in self.values else None
 
     def text(self, name: str) -> str:
-        """A text, "" where it is not given."""
+        """Return a text, "" if it is not given."""
         return _check_text(self._one(name) or "", name)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds."""
+        """Return a whole number within bounds."""
         given = self._one(name)
         if given is None:
             return default
@@ -126,12 +126,12 @@ class Params:
         return _check_number(int(given), name, low, high)
 
     def id(self, name: str) -> str | None:
-        """One id."""
+        """Return one id, None if it is not given."""
         given = self._one(name)
         return None if given is None else check_id(given, name)
 
     def ids(self, name: str) -> list[str] | None:
-        """Ids, the parameter repeated or comma-separated; an empty one is refused, never taken for "all"."""
+        """Return ids, repeated or separated by commas; an empty list is refused and never means all."""
         if name not in self.values:
             return None
         given = [each for value in self.values[name] for each in value.split(",")]
@@ -140,19 +140,19 @@ class Params:
         return [check_id(each, name) for each in given]
 
     def flag(self, name: str) -> bool:
-        """True or false, false where it is not given."""
+        """Return true or false; false if it is not given."""
         given = self._one(name)
         if given is not None and given.lower() not in ("true", "false"):
             raise invalid(f"{name} must be true or false.", name)
         return given is not None and given.lower() == "true"
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
-        """One of the values allowed, by default the first."""
+        """Return one of the allowed values, the first by default."""
         given = self._one(name)
         return allowed[0] if given is None else _check_choice(given, name, allowed)
 
     def moment(self, name: str) -> datetime | None:
-        """A date with time and zone."""
+        """Return a date with time and zone, None if it is not given."""
         given = self._one(name)
         if given is None:
             return None
@@ -164,7 +164,7 @@ class Params:
 
 @frozen
 class Fields:
-    """A JSON object, read against the fields that its operation knows."""
+    """The fields of a JSON object, checked against those of its operation."""
 
     values: dict[str, object]
     where: str = ""
@@ -173,28 +173,28 @@ class Fields:
     def read(
         cls, given: object, allowed: tuple[str, ...], where: str = "", *, lenient: bool = False
     ) -> Fields:
-        """Sort fields by name; ``where`` goes before the names in errors."""
+        """Return the fields by name; ``where`` precedes the names in errors."""
         if not isinstance(given, dict):
             raise invalid(f"{where.rstrip('.') or 'The body'} must be a JSON object.", where.rstrip("."))
         values = _canonical(given.items(), allowed, "field", lenient=lenient)
         return cls({name: value for name, (value,) in values.items()}, where)
 
     def has(self, name: str) -> bool:
-        """Whether the field stands there, be it as null."""
+        """Return True if the field is given, even as null."""
         return name in self.values
 
     def _refuse(self, name: str, what: str) -> Exception:
         return invalid(f"{self.where}{name} must be {what}.", f"{self.where}{name}")
 
     def id(self, name: str) -> str:
-        """An id; required."""
+        """Return an id; required."""
         value = self.values.get(name)
         if not isinstance(value, str):
             raise self._refuse(name, "given, as an id in quotes")
         return check_id(value, f"{self.where}{name}")
 
     def ids(self, name: str, most: int) -> list[str]:
-        """A list of ids, counted as sent, then each once, in order."""
+        """Return a list of ids: counted as sent, then each once, in order."""
         given = self.items(name, most)
         if not given:
             raise self._refuse(name, "a list of at least one id; an empty list never means everyone")
@@ -204,7 +204,7 @@ class Fields:
         return list(dict.fromkeys(ids))
 
     def texts(self, name: str, most: int) -> list[str]:
-        """A list of texts."""
+        """Return a list of texts."""
         given = self.items(name, most)
         texts = [value for value in given if isinstance(value, str)]
         if len(texts) != len(given):
@@ -212,7 +212,7 @@ class Fields:
         return [_check_text(value, f"{self.where}{name}") for value in texts]
 
     def items(self, name: str, most: int) -> list[object]:
-        """A list; required."""
+        """Return a list; required."""
         value = self.values.get(name)
         if not isinstance(value, list):
             raise self._refuse(name, "a list")
@@ -221,14 +221,14 @@ class Fields:
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """True or false."""
+        """Return true or false."""
         value = self.values.get(name, default)
         if not isinstance(value, bool):
             raise self._refuse(name, "true or false")
         return value
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds; 1.0 is one, as JSON has it, and "1" or true are none."""
+        """Return a whole number within bounds; 1.0 is accepted, as in JSON, but "1" and true are not."""
         value = self.values.get(name, default)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -237,17 +237,17 @@ class Fields:
         return _check_number(value, f"{self.where}{name}", low, high)
 
     def text(self, name: str, default: str = "") -> str:
-        """A text."""
+        """Return a text."""
         value = self.values.get(name, default)
         if not isinstance(value, str):
             raise self._refuse(name, "text")
         return _check_text(value, f"{self.where}{name}")
 
     def choice(self, name: str, allowed: Sequence[str]) -> str:
-        """One of the values allowed; required."""
+        """Return one of the allowed values; required."""
         return _check_choice(self.values.get(name), f"{self.where}{name}", allowed)
 
     def choices(self, name: str, allowed: Sequence[str]) -> list[str]:
-        """A list of values allowed."""
+        """Return a list of allowed values."""
         where = f"{self.where}{name}"
         return [_check_choice(value, where, allowed) for value in self.items(name, len(allowed))]

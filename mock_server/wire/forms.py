@@ -1,6 +1,6 @@
-"""Answers written in another legal form (``Policy.answers``), and feeds that divide or name their pages differently.
+"""Answers in another legal form (``Policy.answers``), and feeds that divide or name their pages differently.
 
-What a handler made is read, changed and written again, so that the usual form costs nothing and stays as it is.
+The answer of a handler is parsed, changed and written again, so the usual form costs nothing and does not change.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FEED_BEHAVIOURS = frozenset(
 
 
 def rewritten(policy: Policy, request: Request, response: Response) -> Response:
-    """The answer in the form that the policy asks for; the same answer where it asks for none."""
+    """Return the answer in the form that the policy names; the same answer if it names none."""
     of_feeds = _FEED_BEHAVIOURS & set(policy.emulates) if request.method == "GET" else set()
     if not (of_feeds or policy.answers) or response.status not in (200, 202) or not response.body:
         return response
@@ -82,7 +82,7 @@ def _change_page(
 
 
 def _repeat_border_row(metadata: dict[str, Any], rows: list[dict[str, Any]], request: Request) -> None:
-    """Let the next page begin one row earlier; on such a page that row differs in what does not matter."""
+    """Let the next page begin one row earlier; the repeated row differs in a field that does not matter."""
     query = _query(request)
     offset = int(query.get("offset", "0"))
     if metadata["next_page"] or len(rows) > _SHORT_PAGE:
@@ -202,4 +202,4 @@ _CHANGES: dict[AnswerForm, Change] = {
     AnswerForm.PROTO3: _proto3,
     AnswerForm.EMPTY_ORIGINAL: _original,
 }
-"""What each form makes of a field, in the order in which several apply."""
+"""The change that each form makes to a field, in the order in which several apply."""

@@ -1,4 +1,4 @@
-"""The two values that every door exchanges with ``handle()``: a request and a response, both plain data."""
+"""The request and the response that every transport exchanges with ``handle()``; both are plain data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def _without_secrets(headers: tuple[tuple[str, str], ...]) -> str:
-    """Headers in a representation, which a traceback shows: without tokens and the secret of the control plane."""
+    """Return the headers for a repr, which a traceback shows: without tokens and the secret of the control plane."""
     secret = ("authorization", "x-training-mock-secret")
     return repr(tuple((name, "***" if name in secret else value) for name, value in headers))
 
@@ -33,17 +33,17 @@ class Request:
     query: str = ""
     """The raw query, without the question mark."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=_without_secrets)
-    """Names in lower case, in the order sent; a repeated header stands repeatedly."""
+    """Names in lower case, in the order sent; a repeated header is listed repeatedly."""
     body: bytes = b""
     too_large: bool = False
     """The body exceeded MAX_BODY: the door drained it and ``body`` is empty."""
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, or None."""
+        """Return the first value of a header, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
     def all_headers(self, name: str) -> list[str]:
-        """Every value of a header, for those where a repetition is an error."""
+        """Return every value of a header, for headers that must not be repeated."""
         return [value for key, value in self.headers if key == name]
 
     @property
@@ -68,7 +68,7 @@ class Delivery:
     """The connection ends without any answer."""
 
     def parts(self, body: bytes) -> list[bytes]:
-        """The pieces of a body that are sent."""
+        """Return the pieces of a body that are sent."""
         kept = body[: self.keep]
         size = max(1, -(-len(kept) // self.pieces))
         return [kept[start : start + size] for start in range(0, len(kept), size)]
@@ -89,5 +89,5 @@ class Response:
     """The status of the true answer that a fault has taken the place of; 0 for none. Not sent either."""
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
-        """The same answer with further headers behind its own."""
+        """Return the same answer with further headers after its own."""
         return evolve(self, headers=(*self.headers, *headers))

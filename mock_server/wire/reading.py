@@ -1,4 +1,4 @@
-"""Strict reading of what stands in a request: path, query and JSON body; a fault is a 400 that names it."""
+"""Read path, query and JSON body of a request strictly; a mistake is refused with 400."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _VISIBLE = re.compile(r"[!-~]*")
 _JSON_TYPE = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
 MAX_DEPTH = 64
-"""Objects and lists inside one another in a JSON document."""
+"""The most objects and lists nested in a JSON document."""
 MAX_KEYS = 20_000
-"""Keys of one JSON object."""
+"""The most keys of one JSON object."""
 _MOST_SEGMENTS = 32
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(text: str, where: str) -> str:
-    """Undo percent-encoding, strictly: complete escapes, visible ASCII around them, UTF-8 underneath."""
+    """Undo percent-encoding strictly: complete escapes, visible ASCII otherwise, and UTF-8 as the result."""
     if _BAD_ESCAPE.search(text):
         raise invalid(f"The {where} holds a '%' that two hexadecimal digits do not follow; write %25.")
     if not _VISIBLE.fullmatch(text):
@@ -34,9 +34,9 @@ def decode(text: str, where: str) -> str:
 
 
 def segments(path: str) -> list[str]:
-    """A path's segments, each decoded by itself, so that an encoded slash never parts two.
+    """Return the segments of a path; each is decoded by itself, so an encoded slash never divides one.
 
-    A path of more segments than any operation has is not decoded, for it fits none in any case.
+    A path with more segments than any operation has is not decoded, because it cannot match.
     """
     if path.count("/") > _MOST_SEGMENTS:
         return path.split("/")[1:]
@@ -44,7 +44,7 @@ def segments(path: str) -> list[str]:
 
 
 def pairs(query: str) -> list[tuple[str, str]]:
-    """A query's names and values, in order."""
+    """Return the names and values of a query, in order."""
     read = []
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
@@ -55,14 +55,14 @@ def pairs(query: str) -> list[tuple[str, str]]:
 
 
 def no_body(request: Request) -> None:
-    """Refuse a body where none belongs: 413 if it is too large, else 400."""
+    """Refuse a body of an operation that takes none: 413 if it is too large, else 400."""
     _bounded(request)
     if request.body:
         raise invalid("This operation takes no body.")
 
 
 def agent(request: Request) -> None:
-    """Refuse a request that does not say which program sends it; that a live service asks for it is assumed."""
+    """Refuse a request without a User-Agent; that a live service requires it is assumed."""
     if not (request.header("user-agent") or "").strip():
         raise invalid(
             "The header User-Agent is missing; name your program and its version in it.", "User-Agent"
@@ -70,7 +70,7 @@ def agent(request: Request) -> None:
 
 
 def json_body(request: Request, *, lenient: bool = False) -> object:
-    """The JSON body: 413 if too large, 415 if sent as something else, 400 if it is not strict JSON."""
+    """Return the JSON body: 413 if it is too large, 415 for another content type, 400 if it is not strict JSON."""
     _bounded(request)
     kinds = request.all_headers("content-type")
     if not lenient and (len(kinds) != 1 or not _JSON_TYPE.fullmatch(kinds[0].strip())):
@@ -86,9 +86,9 @@ def _bounded(request: Request) -> None:
 
 
 def strict_json(data: bytes, where: str) -> object:
-    """Read JSON as RFC 8259 has it: UTF-8 without BOM, no repeated key, no NaN, nothing behind, not too deep.
+    """Read JSON by RFC 8259: UTF-8 without BOM, no repeated key, no NaN, nothing after it, not nested too deeply.
 
-    Takes time in proportion to the length, whatever the content.
+    The time is proportional to the length, for every content.
     """
     try:
         text = data.decode()
@@ -112,7 +112,7 @@ def strict_json(data: bytes, where: str) -> object:
 
 
 def _is_deep(value: object) -> bool:
-    """Whether there are more than MAX_DEPTH objects and lists inside one another."""
+    """Return True if more than MAX_DEPTH objects and lists are nested."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
@@ -152,7 +152,7 @@ def _first_repeated(items: list[tuple[str, object]]) -> str:
 
 
 def _unicode(value: object) -> None:
-    """Refuse half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    """Refuse an unpaired surrogate, which JSON can contain and UTF-8 cannot."""
     if isinstance(value, list):
         for each in value:
             _unicode(each)

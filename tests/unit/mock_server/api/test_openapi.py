@@ -49,6 +49,13 @@ def test_it_is_an_openapi_3_1_document_of_this_version() -> None:
     assert document()["info"]["version"] == __version__
 
 
+def test_it_says_of_every_operation_whether_it_is_served() -> None:
+    described = {
+        each["operationId"]: (each["x-served"], "requestBody" in each) for _, _, each in operations()
+    }
+    assert described == {each.name: (each.handler is not None, each.takes_body) for each in OPERATIONS}
+
+
 def unmarked(value: object, where: str = "") -> Iterator[str]:
     """Places of fields without a mark."""
     if isinstance(value, dict):
