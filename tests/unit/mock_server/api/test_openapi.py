@@ -17,6 +17,7 @@ from conformity import Conformity, conformity
 from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
+from mock_server.api.routes import OPERATIONS
 from mock_server.openapi import LINK_BODY, SCHEMAS, document, document_bytes, served_document
 from mock_server.refusal import Reason
 from mock_server.transports.common import Limits
