@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal, Self, TypeVar
+from functools import cache
+from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
 
 from attrs import Attribute, evolve, field, fields, frozen
 
@@ -169,20 +170,6 @@ def _known(policy: str, kind: type[_N], name: object) -> _N:
     return found
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "everyone_permission": ("Platform management: Users", "Training: Administration", "both"),
-    "eligibility": ("recorded", "completed"),
-    "old_certificate": ("hidden", "kept"),
-    "late_writes": ("refused", "accepted"),
-    "confirmation": ("required", "off"),
-    "rate_limits": ("off", "published", "silent"),
-    "plays": ("reference", "live", "treacherous"),
-    "requests": ("strict", "lenient"),
-    "absent": ("kept", "cleared"),
-    "unpublished_notifications": ("none", "sent"),
-    "other_feeds": ("refused", "empty"),
-    "errors": ("detailed", "brief"),
-}
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
 _LARGEST_PAGE = 1000
@@ -190,8 +177,15 @@ _NAMED: dict[str, type[Behaviour | AnswerForm]] = {"emulates": Behaviour, "answe
 _NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds", "default_page_size")
 
 
+@cache
+def _choices(policy: str) -> tuple[str, ...]:
+    """Return the values between which a policy chooses; none for a policy of another kind."""
+    values = get_args(get_type_hints(Policy)[policy])
+    return values if all(isinstance(each, str) for each in values) else ()
+
+
 def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
-    allowed = _CHOICES[attribute.name]
+    allowed = _choices(attribute.name)
     if value not in allowed:
         raise ValueError(f"policy {attribute.name}: {value!r} is not one of {', '.join(map(repr, allowed))}")
 
@@ -320,8 +314,8 @@ class Policy:
 def _values(policy: Attribute[Any]) -> str:
     if policy.name in _NAMED:
         return f"any of {', '.join(_NAMED[policy.name])}"
-    listed = _CHOICES.get(policy.name)
-    if listed is None:
+    listed = _choices(policy.name)
+    if not listed:
         return f"N (default {policy.default})"
     return "|".join(sorted(listed, key=lambda value: value != policy.default))
 
