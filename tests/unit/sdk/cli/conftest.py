@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from attrs import frozen
 
 from mock_server import MockTraining
 from training_sdk.cli import main
@@ -39,6 +41,63 @@ def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     with mock.serve(port=0) as server:
         monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
         yield
+
+
+@frozen
+class Done:
+    """The end of a command: its exit code and its output."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON document on standard output."""
+        return json.loads(self.out)
+
+
+@frozen
+class Desk:
+    """A folder, and commands that run in it."""
+
+    folder: Path
+    mock: MockTraining
+    patch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
+        """Run a command with this input and these variables."""
+        self.capsys.readouterr()
+        with self.patch.context() as patch:
+            patch.setattr("sys.stdin", io.StringIO(stdin))
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main(arguments)
+        told = self.capsys.readouterr()
+        return Done(code, told.out, told.err)
+
+    def plan(self, *arguments: str, **environment: str) -> str:
+        """Save a plan and return its phrase."""
+        done = self.run("plan", *arguments, "--save", "plan.json", "--json", **environment)
+        assert done.code == 0, done
+        return str(done.document["phrase"])
+
+    @property
+    def resets(self) -> list[Any]:
+        """The reset requests that have reached the server."""
+        return [*self.mock.calls.of("reset")]
+
+
+@pytest.fixture
+def desk(
+    at_a_desk: None,
+    tmp_path: Path,
+    mock: MockTraining,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Desk:
+    return Desk(tmp_path, mock, monkeypatch, capsys)
 
 
 @pytest.fixture
