@@ -187,7 +187,9 @@ class FormatProofs(Bound[D]):
             else argument_checks.some_ids(listed, "courses")
         )
         if where is not None and not isinstance(where, Where):
-            raise InvalidArgumentError(f"where must be a Where(…), not {type(where).__name__}")
+            raise InvalidArgumentError(
+                f"where must be a Where(…), not {type(where).__name__}", argument="where"
+            )
         return PlanOptions(
             ids,
             people,
@@ -263,4 +265,4 @@ def checked_number(number: object, name: str) -> int:
 def _checked_only(only: object) -> Only | None:
     if only is None or only == "completed":
         return "completed" if only else None
-    raise InvalidArgumentError(f"only {only!r} is not understood; it is None or 'completed'")
+    raise InvalidArgumentError(f"only {only!r} is not understood; it is None or 'completed'", argument="only")

@@ -116,7 +116,8 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
     if len(found) != 1:
         raise InvalidArgumentError(
             f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "
-            "id or an e-mail"
+            "id or an e-mail",
+            argument="person",
         )
     (user,) = found
     if not user.is_target:

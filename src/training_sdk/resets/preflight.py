@@ -168,5 +168,6 @@ def _check_schedule(order: Order, requests: Sequence[ResetRequest]) -> Flow[None
             raise InvalidArgumentError(
                 f"{waves} waves would take until after the plan has expired ({end:%Y-%m-%d %H:%M} "
                 f"UTC): wave {number} would go out at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves "
-                "larger or closer, or plan and apply with a plan_lifetime among the safeguards that is long enough"
+                "larger or closer, or plan and apply with a plan_lifetime among the safeguards that is long enough",
+                argument="waves",
             )

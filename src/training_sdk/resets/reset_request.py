@@ -29,7 +29,10 @@ def _name(_: object, attribute: Attribute[str], value: object) -> None:
 
 def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
     if value not in ("prefixed", "uuid"):
-        raise InvalidArgumentError(f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'")
+        raise InvalidArgumentError(
+            f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'",
+            argument=f"ResetFormat.{attribute.name}",
+        )
 
 
 @frozen
@@ -47,7 +50,8 @@ class ResetFormat:
     def __attrs_post_init__(self) -> None:
         if len({self.course, self.users, self.everyone}) < 3:
             raise InvalidArgumentError(
-                "ResetFormat names two fields alike; one would silently replace the other"
+                "ResetFormat names two fields alike; one would silently replace the other",
+                argument="reset_format",
             )
 
     def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:

@@ -110,6 +110,7 @@ class Safeguards:
                 f"course {course_id!r} is protected (protected_courses): nothing in it is reset with this client. "
                 "Nothing was sent",
                 reason="COURSE_PROTECTED",
+                argument="protected_courses",
             )
 
     def check_people(self, people: int) -> None:
@@ -119,6 +120,7 @@ class Safeguards:
                 f"the plan would reset {people} people, and max_users is {self.max_users}. Nothing was sent; plan "
                 "fewer, or have whoever set the limit raise it",
                 reason="TOO_MANY_USERS",
+                argument="max_users",
             )
 
 

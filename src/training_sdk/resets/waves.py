@@ -57,7 +57,7 @@ def _hours(value: object) -> tuple[time, time] | None:
         )
     begin, end = value
     if begin.tzinfo or end.tzinfo:
-        raise InvalidArgumentError("the times of between name no zone; zone does")
+        raise InvalidArgumentError("the times of between name no zone; zone does", argument="between")
     if begin == end:
         raise InvalidArgumentError(
             "between begins when it ends; leave it out for the whole day", argument="between"
