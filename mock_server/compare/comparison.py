@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -28,18 +30,6 @@ _UNANSWERED = 3
 _SIZES = ("limit", "pageSize")
 # Read in vain or with harm: the first holds a secret, the other nothing but other people's URLs.
 _LEFT_OUT = ("GetWebhookToken", "ListWebhooks", "GetWebhook")
-_TAKEN_FROM = {
-    "courseId": ("ListCourses", "items", "id"),
-    "id": ("ListLessonsOfCourse", "lessons", "id"),
-    "userId": ("WhoAmI", "", "user_id"),
-    "groupId": ("ListGroups", "groups", "id"),
-    "pathId": ("ListPaths", "items", "id"),
-    "courseCollectionId": ("ListCollections", "items", "id"),
-    "rapidRefreshId": ("ListRapidRefreshes", "items", "id"),
-}
-"""The source of a path's parameter: an operation, its list and the field."""
-_ASKED_WITH = {"leaderboardId": ("ListLeaderboards", "items", "id")}
-"""The same for what a query cannot go without."""
 
 
 class Grade(StrEnum):
@@ -121,31 +111,44 @@ class _Side:
     said: dict[str, Any] = field(factory=dict)
 
     def ask(self, operation: Operation) -> Answer | None:
-        """Return the answer; None where the operation needs an id and there is none."""
+        """Return the answer; None if the tenant has nothing that can be asked for."""
         path = operation.template
-        for name, (source, rows, key) in _TAKEN_FROM.items():
-            if f"{{{name}}}" in path:
-                known = _first(self.said.get(source), rows, key)
-                if not known:
-                    return None
-                path = path.replace(f"{{{name}}}", quote(known, safe=""))
+        for name in re.findall(r"{(\w+)}", path):
+            known = self._known(operation, name)
+            if not known:
+                return None
+            path = path.replace(f"{{{name}}}", quote(known, safe=""))
         query = [(each, _ROWS) for each in _SIZES if each in operation.query]
-        for name, (source, rows, key) in _ASKED_WITH.items():
-            if name in operation.query:
-                query.append((name, _first(self.said.get(source), rows, key)))
+        query += [
+            (each.name, self._known(operation, each.name)) for each in operation.parameters if each.required
+        ]
         if not all(value for _, value in query):
             return None
         answer = self.get(f"{path}?{urlencode(query)}" if query else path)
         self.said[operation.name] = answer.value
         return answer
 
+    def _known(self, operation: Operation, parameter: str) -> str:
+        """Return the value of a parameter from an earlier answer, by the links of the operations; "" without one."""
+        source, pointer = _sources().get((operation.name, parameter), ("", ""))
+        found = self.said.get(source)
+        for part in pointer.split("/")[1:]:
+            if isinstance(found, list) and part == "0":
+                found = found[0] if found else None
+            else:
+                found = found.get(part) if isinstance(found, dict) else None
+        return found if isinstance(found, str) else ""
 
-def _first(answer: object, rows: str, key: str) -> str:
-    if not isinstance(answer, dict):
-        return ""
-    listed = answer.get(rows, []) if rows else [answer]
-    found = listed[0].get(key) if isinstance(listed, list) and listed and isinstance(listed[0], dict) else ""
-    return found if isinstance(found, str) else ""
+
+@cache
+def _sources() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return where the parameters of operations come from: by operation and name, an operation and a JSON pointer."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for each in _readable():
+        for link in each.links:
+            for name, expression in link.parameters.items():
+                found.setdefault((link.operation, name), (each.name, expression.partition("#")[2]))
+    return found
 
 
 def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -> Iterator[Difference]:
