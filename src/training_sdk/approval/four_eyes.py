@@ -122,52 +122,28 @@ def _who(calls: Calls) -> Flow[tuple[CurrentOrigin, Approver]]:
 
 
 def require_approval(
-    calls: Calls,
-    plan: ResetPlan,
-    approval: object,
-    *,
-    rule: Kind,
-    allowed_signers: Path | None,
-    here: Origin | None = None,
-    max_age: timedelta = MAX_AGE,
+    calls: Calls, plan: ResetPlan, approval: object, safeguards: Safeguards, here: Origin
 ) -> Flow[Approved]:
     """Raise ApprovalError unless a second person approved this plan, and both are people of the organisation.
 
-    The second one is the owner of this client's token, read from WhoAmI unless ``here`` is given. Changes nothing.
+    The second one is ``here.user_id``, the owner of this client's token. Changes nothing.
     """
     if approval is None:
         raise ApprovalError(
-            f"this client resets only what a second user has approved ({rule})",
+            f"this client resets only what a second user has approved ({safeguards.four_eyes})",
             reason="NO_APPROVAL",
             argument="approval",
             remedy=APPROVE,
         )
-    if here is None:
-        here, _ = yield from _who(calls)
     check_same_origin(plan, here, done="approved")
     now: Moment = yield Now()
-    approved = yield from check_approval(
-        plan,
-        approval,
-        applied_by=here.user_id,
-        rule=rule,
-        allowed_signers=allowed_signers,
-        now=now.utc,
-        max_age=max_age,
-    )
+    approved = yield from check_approval(plan, approval, safeguards, applied_by=here.user_id, now=now.utc)
     yield from _check_people(calls, {approved.approver.user_id: "approved", here.user_id: "applies"})
     return approved
 
 
 def check_approval(
-    plan: ResetPlan,
-    approval: object,
-    *,
-    applied_by: str,
-    rule: Kind,
-    allowed_signers: Path | None,
-    now: datetime,
-    max_age: timedelta = MAX_AGE,
+    plan: ResetPlan, approval: object, safeguards: Safeguards, *, applied_by: str, now: datetime
 ) -> Flow[Approved]:
     """Raise ApprovalError unless the approval is for this plan, in time, by another user, and of the kind required.
 
@@ -177,10 +153,8 @@ def check_approval(
         raise InvalidArgumentError(
             f"approval must be an Approval, not {type(approval).__name__}", argument="approval"
         )
-    if rule not in ("signed", "procedural"):
-        raise InvalidArgumentError(f"rule must be 'signed' or 'procedural', not {rule!r}")
-    _check_terms(plan, approval, applied_by, now, max_age)
-    if approval.signature is None and rule == "signed":
+    _check_terms(plan, approval, applied_by, now)
+    if approval.signature is None and safeguards.four_eyes == "signed":
         raise ApprovalError(
             "the approval is procedural, and this client needs a signed one",
             reason="NOT_SIGNED",
@@ -189,31 +163,23 @@ def check_approval(
         )
     kind: Kind = "procedural"
     fingerprint: str | None = None
-    if approval.signature is not None and allowed_signers is not None:
+    if approval.signature is not None and safeguards.allowed_signers is not None:
         kind = "signed"
         check = partial(
             check_signature,
             approval.message,
             approval.signature,
-            allowed_signers,
+            safeguards.allowed_signers,
             user_id=approval.approver.user_id,
             role="approver",
             namespace=NAMESPACE,
             now=now,
         )
         fingerprint = yield RunLocally(check, "approval: verify")
-    elif rule == "signed":
-        raise ApprovalError(
-            "a signature is verified by the file of allowed signers, and none is named",
-            reason="SIGNERS_UNUSABLE",
-            argument="allowed_signers",
-        )
     return Approved(kind, approval.approver, approval.at, fingerprint, approval.compared)
 
 
-def _check_terms(
-    plan: ResetPlan, approval: Approval, applied_by: str, now: datetime, max_age: timedelta
-) -> None:
+def _check_terms(plan: ResetPlan, approval: Approval, applied_by: str, now: datetime) -> None:
     """Raise ApprovalError for terms of the approval that do not fit the plan, its user or the time."""
     approver = approval.approver
     if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
@@ -240,9 +206,9 @@ def _check_terms(
             "Set the clocks of both machines",
             reason="NOT_YET_VALID",
         )
-    if now - approval.at > max_age:
+    if now - approval.at > MAX_AGE:
         raise ApprovalError(
-            f"the approval of {approval.at:%Y-%m-%d %H:%M:%S} UTC is older than {max_age}. Approve again",
+            f"the approval of {approval.at:%Y-%m-%d %H:%M:%S} UTC is older than {MAX_AGE}. Approve again",
             reason="APPROVAL_EXPIRED",
         )
 

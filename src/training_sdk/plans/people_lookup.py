@@ -17,7 +17,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError, NotFoundError, Remedy
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Kind, Named
-from training_sdk.plans.wording import shown
+from training_sdk.plans.wording import few, shown
 
 Rows: TypeAlias = Mapping[str, Mapping[str, ProgressRow]]
 Members: TypeAlias = Mapping[str, frozenset[str]]
@@ -226,9 +226,7 @@ class _Search:
 
 
 def _listed(parts: Iterable[str]) -> str:
-    named = list(parts)
-    more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
-    return ", ".join(named[:MOST_LISTED]) + more
+    return few(parts, MOST_LISTED)
 
 
 # --- groups and sites ---------------------------------------------------------------------------------------------

@@ -40,13 +40,11 @@ Scope = Literal["users", "everyone"]
 Only = Literal["completed"]
 
 
-def since(form: int, default: Any) -> Any:
-    """A field that plans of earlier forms do not hold; it is not in their digest, nor in their file."""
-    return field(default=default, metadata={"since": form})
-
-
 def plain_of_form(value: Any, form: int) -> dict[str, Any]:
-    """Return a value as plain JSON data, with the fields that plans of this form have."""
+    """Return a value as plain JSON data, with the fields that plans of this form have.
+
+    The metadata ``since`` of a field is the first form that has it: it is not in digests and files of earlier forms.
+    """
 
     def is_held(attribute: Attribute[Any], held: Any) -> bool:
         said = attribute.metadata

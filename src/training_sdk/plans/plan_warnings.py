@@ -25,7 +25,7 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.wording import number, shown, some, who
+from training_sdk.plans.wording import few, number, shown, some, who
 
 ALIKE = 0.85
 """Titles with at least this similarity are easily confused, such as two that differ by "(2025)" at the end."""
@@ -65,12 +65,12 @@ class Fact:
         return self.beginning + ", ".join(unnamed) if len(unnamed) > counted else None
 
 
+def warnings_of(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """Return the warning about each fact."""
+    return tuple(fact.warning for fact in facts)
+
+
 _MORE = re.compile(r" and ([0-9]{1,6}) more: [^:]*$")
-
-
-def about_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> tuple[str, ...]:
-    """Return warnings about the courses of a plan, compared with all courses of the organisation."""
-    return tuple(fact.warning for fact in facts_of_courses(planned, catalogue))
 
 
 def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> list[Fact]:
@@ -97,15 +97,11 @@ def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> 
     return facts
 
 
-def about_due_dates(
-    planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime
-) -> tuple[str, ...]:
-    """Return warnings about people who would be overdue at once after a reset: only relative due dates start again."""
-    return tuple(fact.warning for fact in facts_of_due_dates(planned, users, now))
-
-
 def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset], now: datetime) -> list[Fact]:
-    """Return the courses whose due date has passed for targets, and does not start again."""
+    """Return the courses whose due date has passed for targets: they would be overdue at once after a reset.
+
+    Only a relative due date starts again.
+    """
     kinds = {course.id: course.due_by for course in planned}
     passed: dict[str, list[datetime]] = {course.id: [] for course in planned}
     for user in users:
@@ -205,7 +201,7 @@ def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
         if more > 0
         else ()
     )
-    return (*(fact.warning for fact in facts_of_paths(planned, paths)), *paths.unread[:MOST_NAMED], *rest)
+    return (*warnings_of(facts_of_paths(planned, paths)), *paths.unread[:MOST_NAMED], *rest)
 
 
 def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
@@ -215,11 +211,10 @@ def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
         holding = [path for path in paths.details if any(one.id == course.id for one in path.courses)]
         if holding:
             titles = [repr(shown(path.title)) for path in holding]
-            more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
             facts.append(
                 Fact(
                     f"{course.title!r} is part of the learning path ",
-                    f"{', '.join(titles[:MOST_NAMED])}{more}: progress there falls too",
+                    f"{few(titles)}: progress there falls too",
                     {title: title for title in titles},
                 )
             )
@@ -228,11 +223,7 @@ def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
 
 def named(courses: Sequence[Course]) -> str:
     """Return a few courses by title, id and status."""
-    said = [
-        f"{shown(one.title)!r} ({one.id}, {one.status or 'status unknown'})" for one in courses[:MOST_NAMED]
-    ]
-    more = len(courses) - len(said)
-    return ", ".join(said) + (f" and {more} more" if more else "")
+    return few(f"{shown(one.title)!r} ({one.id}, {one.status or 'status unknown'})" for one in courses)
 
 
 def _alike(course: Course, everything: Sequence[tuple[Course, str]]) -> list[Course]:

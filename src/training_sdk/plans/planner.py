@@ -26,11 +26,12 @@ from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.plan_warnings import (
     Paths,
     about_absent,
-    about_courses,
-    about_due_dates,
     about_paths,
     about_recent,
+    facts_of_courses,
+    facts_of_due_dates,
     read_paths,
+    warnings_of,
 )
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where
@@ -276,8 +277,8 @@ def _warnings(reading: _Reading, users: Sequence[PlannedReset], kind: type[Reset
             if is_everyone and not traces.row_vanishes
             else ()
         ),
-        *about_courses(courses, reading.catalogue),
-        *about_due_dates(courses, users, now),
+        *warnings_of(facts_of_courses(courses, reading.catalogue)),
+        *warnings_of(facts_of_due_dates(courses, users, now)),
         *about_paths(courses, reading.paths),
         *reading.last_resets.warnings,
     )

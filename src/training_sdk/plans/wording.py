@@ -147,12 +147,11 @@ def _named_in_vain(planned: ResetPlan, page: int) -> list[str]:
     if not others:
         return []
     titles = {course.id: f"{shown(course.title)!r}, " for course in planned.courses}
-    said = [
+    named = (
         f"{who(user)} ({titles[user.course_id] if len(titles) > 1 else ''}{_why_not(planned, user)})"
-        for user in others[: shown_of(len(others), page)]
-    ]
-    more = len(others) - len(said)
-    return [f"Named, and not to be reset: {', '.join(said)}{f' and {more} more' if more else ''}."]
+        for user in others
+    )
+    return [f"Named, and not to be reset: {few(named, shown_of(len(others), page))}."]
 
 
 def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
@@ -167,13 +166,14 @@ def _left_out_of_courses(planned: ResetPlan, page: int) -> list[str]:
         return []
     names = {user.user_id: who(user) for user in planned.users}
     titles = {course.id: shown(course.title) for course in planned.courses}
-    said = [
-        f"{names.get(user_id, inline(user_id))} ({titles[course_id]!r})"
-        for course_id, user_id in planned.unassigned[: shown_of(len(planned.unassigned), page)]
-    ]
-    more = len(planned.unassigned) - len(said)
-    rest = f" and {more} more" if more else ""
-    return [f"Left out, because they are unassigned or have nothing recorded there: {', '.join(said)}{rest}."]
+    left_out = few(
+        (
+            f"{names.get(user_id, inline(user_id))} ({titles[course_id]!r})"
+            for course_id, user_id in planned.unassigned
+        ),
+        shown_of(len(planned.unassigned), page),
+    )
+    return [f"Left out, because they are unassigned or have nothing recorded there: {left_out}."]
 
 
 def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
@@ -268,10 +268,16 @@ def without_maths(html: str) -> str:
     return f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>'
 
 
-def some(names: Sequence[str]) -> str:
-    """Return a few names, and how many more."""
-    listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
-    return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"
+def some(names: Iterable[str]) -> str:
+    """Return a few names, quoted, and how many more."""
+    return few(map(repr, names))
+
+
+def few(parts: Iterable[str], most: int = MOST_NAMED) -> str:
+    """Return the first parts, and how many more: ``a, b and 3 more``."""
+    every = list(parts)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 GROUP = 4

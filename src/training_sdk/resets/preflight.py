@@ -102,10 +102,7 @@ def run_preflight(
         here.check_clock()
     approved: Approved | None = None
     if guards.four_eyes is not None:
-        signers = guards.allowed_signers
-        approved = yield from require_approval(
-            calls, plan, order.approval, rule=guards.four_eyes, allowed_signers=signers, here=here
-        )
+        approved = yield from require_approval(calls, plan, order.approval, guards, here)
     wary = ProvenCalls.of(calls) if here.reference_server else calls
     known = _with_proven_processing_time(order, proof)
     return Preflight(known, wary, calls, here, proof, traces, approved, find_proof)

@@ -12,9 +12,12 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from training_sdk import Approval, Origin, PlannedCourse, PlannedReset, ProgressState, ResetPlan
-from training_sdk._core.flow import Request, Response
+from training_sdk._core.flow import Flow, Request, Response
+from training_sdk._core.listing import Calls
 from training_sdk.approval.approvals import Approved, Kind
 from training_sdk.approval.four_eyes import approve, check_approval, require_approval
+from training_sdk.plans.origin import read_origin
+from training_sdk.resets.safeguards import Safeguards
 from unit.sdk.fakes import CALLS, ORIGIN, START, FakeDriver, answer
 
 APPLIER, APPROVER, THIRD = (f"user_{letter * 32}" for letter in "abc")
@@ -99,16 +102,30 @@ def approved(plan: ResetPlan, key: Path | None, staff: Staff | None = None, **ot
 
 def checked(plan: ResetPlan, approval: object, signers: Path | None, **other: Any) -> Approved:
     """The check by itself, a few minutes later, by the applier, under the strict rule."""
-    known: dict[str, Any] = {"applied_by": APPLIER, "rule": "signed", "now": NOW, "allowed_signers": signers}
-    return FakeDriver(Staff()).run(check_approval(plan, approval, **{**known, **other}))
+    rule: Kind = other.pop("rule", "signed")
+    guards = Safeguards(four_eyes=rule, allowed_signers=signers)
+    return FakeDriver(Staff()).run(
+        check_approval(plan, approval, guards, **{"applied_by": APPLIER, "now": NOW, **other})
+    )
 
 
 def required(
-    plan: ResetPlan, approval: object, signers: Path | None, *, staff: Staff, rule: Kind = "signed"
+    plan: ResetPlan,
+    approval: object,
+    signers: Path | None,
+    *,
+    staff: Staff,
+    rule: Kind = "signed",
+    calls: Calls = CALLS,
 ) -> Approved:
     """What applying asks for, with the applier's own token."""
-    flow = require_approval(CALLS, plan, approval, rule=rule, allowed_signers=signers)
-    return FakeDriver(staff).run(flow)
+    guards = Safeguards(four_eyes=rule, allowed_signers=signers)
+
+    def flow() -> Flow[Approved]:
+        here = yield from read_origin(calls)
+        return (yield from require_approval(calls, plan, approval, guards, here))
+
+    return FakeDriver(staff).run(flow())
 
 
 @frozen

@@ -35,7 +35,7 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
 from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approver, approval_bytes, parse_approval
-from training_sdk.approval.four_eyes import NAMESPACE, SKEW, approve, require_approval
+from training_sdk.approval.four_eyes import MAX_AGE, NAMESPACE, SKEW, approve
 from training_sdk.records import storage
 from unit.sdk.approving import (
     ANN,
@@ -67,10 +67,9 @@ def signed(key: Path) -> Approval:
     return approved(PLAN, key)
 
 
-@pytest.fixture
-def refused() -> Callable[[str], Any]:
-    """A context in which an approval is refused for this very reason."""
-    return lambda reason: pytest.raises(ApprovalError, match=rf"\b{reason}\)$|\b{reason},")
+def refused(reason: str, said: str = "") -> Any:
+    """A context in which an approval is refused for this very reason, with these words in the message."""
+    return pytest.raises(ApprovalError, match=rf"(?s){said}.*\b{reason}[),]")
 
 
 # --- approving --------------------------------------------------------------------------------------------------------
@@ -112,9 +111,7 @@ NOT_SEEN: dict[str, Staff] = {
 
 
 @pytest.mark.parametrize("staff", NOT_SEEN.values(), ids=NOT_SEEN)
-def test_a_signed_approval_says_that_names_were_not_compared(
-    staff: Staff, key: Path, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_signed_approval_says_that_names_were_not_compared(staff: Staff, key: Path, signers: Path) -> None:
     approval = approved(PLAN, key, staff)
     assert approval.compared is False
     assert b'"compared":false' in approval.message
@@ -136,7 +133,7 @@ def test_somebody_who_has_left_the_course_is_no_obstacle() -> None:
 )
 @pytest.mark.parametrize("signs", [True, False], ids=["signed", "procedural"])
 def test_a_plan_that_shows_another_person_is_not_approved(
-    row: dict[str, Any], signs: bool, keys: Keys, refused: Callable[[str], Any]
+    row: dict[str, Any], signs: bool, keys: Keys
 ) -> None:
     staff = Staff(rows=[{**ANN, **row}])
     with refused("IDENTITY_CHANGED"):
@@ -172,7 +169,7 @@ def test_a_plan_is_approved_and_applied_where_it_was_made(
         FakeDriver(staff).run(approve(calls, PLAN, confirm=PLAN.phrase, key=None))
     staff.me = APPLIER
     with pytest.raises(PlanMismatchError):
-        FakeDriver(staff).run(require_approval(calls, PLAN, signed, rule="procedural", allowed_signers=None))
+        required(PLAN, signed, None, staff=staff, rule="procedural", calls=calls)
 
 
 def test_an_expired_plan_is_not_approved(key: Path) -> None:
@@ -205,7 +202,7 @@ def staff_with(user_id: str, facts: dict[str, Any] | None, me: str) -> Staff:
 @pytest.mark.parametrize(("facts", "reason"), NOBODY.values(), ids=NOBODY)
 @pytest.mark.parametrize("with_key", [True, False])
 def test_only_an_active_person_approves(
-    facts: dict[str, Any] | None, reason: str, with_key: bool, key: Path, refused: Callable[[str], Any]
+    facts: dict[str, Any] | None, reason: str, with_key: bool, key: Path
 ) -> None:
     with refused(reason):
         approved(PLAN, key if with_key else None, staff_with(APPROVER, facts, APPROVER))
@@ -214,12 +211,7 @@ def test_only_an_active_person_approves(
 @pytest.mark.parametrize(("facts", "reason"), NOBODY.values(), ids=NOBODY)
 @pytest.mark.parametrize("whom", [APPROVER, APPLIER], ids=["approver", "applier"])
 def test_applying_looks_at_both_again(
-    facts: dict[str, Any] | None,
-    reason: str,
-    whom: str,
-    signed: Approval,
-    signers: Path,
-    refused: Callable[[str], Any],
+    facts: dict[str, Any] | None, reason: str, whom: str, signed: Approval, signers: Path
 ) -> None:
     with refused(reason):
         required(PLAN, signed, signers, staff=staff_with(whom, facts, APPLIER))
@@ -238,9 +230,7 @@ def test_both_are_looked_up_in_one_request(signed: Approval, signers: Path) -> N
     assert [request.path.rpartition("/")[2] for request in staff.sent] == ["user:WhoAmI", "list"]
 
 
-def test_an_approver_who_may_not_list_users_signs_and_the_applier_looks(
-    key: Path, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_an_approver_who_may_not_list_users_signs_and_the_applier_looks(key: Path, signers: Path) -> None:
     with refused("SEAT_UNREADABLE"):
         approved(PLAN, None, Staff(listable=False))
     approval = approved(PLAN, key, Staff(listable=False))
@@ -249,7 +239,7 @@ def test_an_approver_who_may_not_list_users_signs_and_the_applier_looks(
         required(PLAN, approval, signers, staff=Staff(me=APPLIER, listable=False))
 
 
-def test_the_two_are_different_users(signed: Approval, signers: Path, refused: Callable[[str], Any]) -> None:
+def test_the_two_are_different_users(signed: Approval, signers: Path) -> None:
     with refused("SAME_USER"):
         required(PLAN, signed, signers, staff=Staff(me=APPROVER))
     with refused("SAME_USER"):
@@ -263,9 +253,7 @@ def test_whoever_planned_may_be_either_of_the_two(key: Path, signers: Path) -> N
 
 
 @pytest.mark.parametrize("hostile", ["user_*", "user_a,user_b", "!user_a", "-oProxy", "a b", "a\nb", "", "ü"])
-def test_a_user_id_that_means_something_to_ssh_is_no_principal(
-    hostile: str, key: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_user_id_that_means_something_to_ssh_is_no_principal(hostile: str, key: Path) -> None:
     with refused("NOT_A_PERSON"):
         approved(PLAN, key, Staff(me=hostile))
 
@@ -273,7 +261,7 @@ def test_a_user_id_that_means_something_to_ssh_is_no_principal(
 # --- what is approved -------------------------------------------------------------------------------------------------
 
 
-def test_without_an_approval_nothing_is_asked(signers: Path, refused: Callable[[str], Any]) -> None:
+def test_without_an_approval_nothing_is_asked(signers: Path) -> None:
     staff = Staff(me=APPLIER)
     with refused("NO_APPROVAL"):
         required(PLAN, None, signers, staff=staff)
@@ -286,20 +274,12 @@ def test_only_an_approval_is_one(nothing: object, signers: Path) -> None:
         checked(PLAN, nothing, signers)
 
 
-@pytest.mark.parametrize("rule", ["none", "", None, True])
-def test_only_two_rules_are_known(rule: Any, signed: Approval, signers: Path) -> None:
-    with pytest.raises(InvalidArgumentError):
-        checked(PLAN, signed, signers, rule=rule)
-
-
-def test_an_approval_of_another_plan_is_none(
-    signed: Approval, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_an_approval_of_another_plan_is_none(signed: Approval, signers: Path) -> None:
     with refused("OTHER_PLAN"):
         checked(some_plan(read_at=START + timedelta(seconds=1)), signed, signers)
 
 
-def test_digest_and_phrase_fit_to_the_last_letter(refused: Callable[[str], Any]) -> None:
+def test_digest_and_phrase_fit_to_the_last_letter() -> None:
     approval = approved(PLAN, None)
     last = "0" if PLAN.digest[-1] != "0" else "1"
     digest = evolve(approval, plan_digest=PLAN.digest[:-1] + last)
@@ -308,29 +288,22 @@ def test_digest_and_phrase_fit_to_the_last_letter(refused: Callable[[str], Any])
             checked(PLAN, other, None, rule="procedural")
 
 
-def test_an_approval_is_as_old_as_allowed(
-    signed: Approval, signers: Path, refused: Callable[[str], Any]
-) -> None:
-    limit = timedelta(hours=1)
-    assert checked(PLAN, signed, signers, now=START + limit, max_age=limit).at == START
+def test_an_approval_is_as_old_as_allowed(signed: Approval, signers: Path) -> None:
+    assert checked(PLAN, signed, signers, now=START + MAX_AGE).at == START
     with refused("APPROVAL_EXPIRED"):
-        checked(PLAN, signed, signers, now=START + limit + timedelta(seconds=1), max_age=limit)
+        checked(PLAN, signed, signers, now=START + MAX_AGE + timedelta(seconds=1))
     assert checked(PLAN, signed, signers, now=START - SKEW).at == START
     with refused("NOT_YET_VALID"):
         checked(PLAN, signed, signers, now=START - SKEW - timedelta(seconds=1))
 
 
-def test_the_approver_is_in_the_organisation_of_the_plan(
-    signed: Approval, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_the_approver_is_in_the_organisation_of_the_plan(signed: Approval, signers: Path) -> None:
     elsewhere = evolve(signed, approver=evolve(signed.approver, organisation_id="role_2"))
     with refused("OTHER_ORGANISATION"):
         checked(PLAN, elsewhere, signers)
 
 
-def test_procedure_is_not_enough_where_a_signature_is_demanded(
-    signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_procedure_is_not_enough_where_a_signature_is_demanded(signers: Path) -> None:
     with refused("NOT_SIGNED"):
         checked(PLAN, approved(PLAN, None), signers)
 
@@ -357,17 +330,13 @@ def test_an_approval_edited_by_hand_is_refused(
     assert caught.value.reason in ("SIGNATURE_INVALID", "SIGNER_NOT_ALLOWED")
 
 
-def test_the_signature_of_another_plan_is_refused(
-    key: Path, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_the_signature_of_another_plan_is_refused(key: Path, signers: Path) -> None:
     elsewhere = approved(some_plan("Another course"), key)
     with refused("SIGNATURE_INVALID"):
         checked(PLAN, evolve(elsewhere, plan_digest=PLAN.digest, phrase=PLAN.phrase), signers)
 
 
-def test_a_signature_made_for_something_else_is_refused(
-    signed: Approval, key: Path, signers: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_signature_made_for_something_else_is_refused(signed: Approval, key: Path, signers: Path) -> None:
     again = ssh.sign(signed.message, key, namespace=NAMESPACE, interactive=False)
     assert checked(PLAN, evolve(signed, signature=again), signers).kind == "signed"
     commit = ssh.sign(signed.message, key, namespace="git", interactive=False)
@@ -375,36 +344,29 @@ def test_a_signature_made_for_something_else_is_refused(
         checked(PLAN, evolve(signed, signature=commit), signers)
 
 
-def test_a_key_that_is_not_listed_is_refused(
-    signed: Approval, keys: Keys, other_key: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_key_that_is_not_listed_is_refused(signed: Approval, keys: Keys, other_key: Path) -> None:
     for lines in ((), ((APPROVER, other_key),)):
         with refused("SIGNER_NOT_ALLOWED"):
             checked(PLAN, signed, keys.signers(*lines, name="without"))
 
 
-def test_a_key_listed_for_somebody_else_is_refused(
-    signed: Approval, keys: Keys, key: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_key_listed_for_somebody_else_is_refused(signed: Approval, keys: Keys, key: Path) -> None:
     for who in (THIRD, "zoe@example.test", "*", "user_*", f"{THIRD},zoe@example.test"):
         with refused("SIGNER_NOT_ALLOWED"):
             checked(PLAN, signed, keys.signers((who, key), name="elsewhere"))
 
 
 @pytest.mark.parametrize("also", [THIRD, APPLIER, "*", "user_b*", f"!{THIRD}"])
-def test_a_key_that_two_share_is_refused(
-    also: str, signed: Approval, keys: Keys, key: Path, refused: Callable[[str], Any]
-) -> None:
-    with pytest.raises(ApprovalError) as caught:
+def test_a_key_that_two_share_is_refused(also: str, signed: Approval, keys: Keys, key: Path) -> None:
+    with refused("SIGNER_SHARED"):
         checked(PLAN, signed, keys.signers((f"{APPROVER},{also}", key), name="shared"))
-    assert caught.value.reason == "SIGNER_SHARED"
     with refused("SIGNER_NOT_ALLOWED"):  # on two lines, the first counts
         checked(PLAN, signed, keys.signers((also.strip("!"), key), (APPROVER, key), name="shared"))
 
 
 @pytest.mark.parametrize("hostile", ["*", "user_*", f"{APPROVER},x"])
 def test_an_approver_who_is_a_pattern_is_refused(
-    hostile: str, signed: Approval, keys: Keys, key: Path, refused: Callable[[str], Any]
+    hostile: str, signed: Approval, keys: Keys, key: Path
 ) -> None:
     """However well it is signed, and listed."""
     claimed = evolve(signed, approver=evolve(signed.approver, user_id=hostile))
@@ -418,9 +380,7 @@ def test_an_address_may_stand_beside_the_user_id(signed: Approval, keys: Keys, k
     assert checked(PLAN, signed, listed).kind == "signed"
 
 
-def test_a_key_counts_from_and_until_when_its_line_says(
-    signed: Approval, keys: Keys, key: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_key_counts_from_and_until_when_its_line_says(signed: Approval, keys: Keys, key: Path) -> None:
     soon, past = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
     for options in (f'valid-before="{soon}"', f'valid-after="{past}"'):
         assert (
@@ -431,9 +391,7 @@ def test_a_key_counts_from_and_until_when_its_line_says(
             checked(PLAN, signed, keys.signers((f"{APPROVER} {options}", key), name="dated"))
 
 
-def test_a_line_may_bind_its_key_to_approvals(
-    signed: Approval, keys: Keys, key: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_line_may_bind_its_key_to_approvals(signed: Approval, keys: Keys, key: Path) -> None:
     ours = keys.signers((f'{APPROVER} namespaces="{NAMESPACE}"', key), name="bound")
     assert checked(PLAN, signed, ours).kind == "signed"
     with refused("SIGNATURE_INVALID"):
@@ -471,14 +429,12 @@ NO_SIGNATURES = {
 
 
 @pytest.mark.parametrize("text", NO_SIGNATURES.values(), ids=NO_SIGNATURES)
-def test_what_is_no_signature_makes_no_approval(
-    text: str, signed: Approval, refused: Callable[[str], Any]
-) -> None:
+def test_what_is_no_signature_makes_no_approval(text: str, signed: Approval) -> None:
     with refused("SIGNATURE_INVALID"):
         evolve(signed, signature=text)
 
 
-def test_the_kind_fits_the_signature(signed: Approval, refused: Callable[[str], Any]) -> None:
+def test_the_kind_fits_the_signature(signed: Approval) -> None:
     with refused("APPROVAL_UNREADABLE"):
         evolve(signed, kind="procedural")
     with refused("APPROVAL_UNREADABLE"):
@@ -489,14 +445,14 @@ def test_the_kind_fits_the_signature(signed: Approval, refused: Callable[[str], 
 
 
 def test_a_file_of_signers_that_proves_nothing_is_refused(
-    signed: Approval, signers: Path, tmp_path: Path, refused: Callable[[str], Any]
+    signed: Approval, signers: Path, tmp_path: Path
 ) -> None:
     broad = written(tmp_path / "broad", [signers.read_text()])
     broad.chmod(0o666)
     large = written(tmp_path / "large", ["#" * (ssh.LARGEST_SIGNERS + 1)])
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for path in (broad, large, pipe, tmp_path, tmp_path / "missing", Path("nul\0l"), None):
+    for path in (broad, large, pipe, tmp_path, tmp_path / "missing", Path("nul\0l")):
         with refused("SIGNERS_UNUSABLE"):
             checked(PLAN, signed, path)
 
@@ -514,9 +470,8 @@ def test_signers_that_others_may_change_are_refused(
     assert checked(PLAN, signed, listed).kind == "signed"
     changeable = (listed, folder, tmp_path / "team")[above]
     changeable.chmod(mode | (0o100 if above else 0))
-    with pytest.raises(ApprovalError, match=f"{said} {re.escape(str(changeable))}") as caught:
+    with refused("SIGNERS_UNUSABLE", f"{said} {re.escape(str(changeable))}"):
         checked(PLAN, signed, listed)
-    assert caught.value.reason == "SIGNERS_UNUSABLE"
     changeable.chmod(0o700)
 
 
@@ -556,9 +511,8 @@ def test_signers_of_another_user_are_refused(
     folder.mkdir()
     listed = written(folder / "signers", signers.read_text().splitlines())
     os.chown(listed if what == "file" else folder, 12345, -1)
-    with pytest.raises(ApprovalError, match=r"another user \(uid 12345\)") as caught:
+    with refused("SIGNERS_UNUSABLE", r"another user \(uid 12345\)"):
         checked(PLAN, signed, listed)
-    assert caught.value.reason == "SIGNERS_UNUSABLE"
 
 
 @pytest.mark.parametrize("order", [(APPROVER, THIRD), (THIRD, APPROVER)], ids=["first", "second"])
@@ -582,9 +536,8 @@ def test_one_key_twice_for_one_person_and_her_address_is_fine(
 
 def test_a_damaged_line_is_told_with_its_file(signed: Approval, tmp_path: Path) -> None:
     damaged = written(tmp_path / "damaged", [f"{APPROVER} ssh-ed25519 AAAA"])
-    with pytest.raises(ApprovalError, match=re.escape(f"{damaged}:1")) as caught:
+    with refused("SIGNER_NOT_ALLOWED", re.escape(f"{damaged}:1")):
         checked(PLAN, signed, damaged)
-    assert caught.value.reason == "SIGNER_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("name", ["a file", "-f", "line\nbreak", "'; touch x #", "ümlaut", '"quoted"'])
@@ -609,13 +562,12 @@ def test_a_key_that_others_can_read_is_refused_with_the_words_of_ssh(key: Path, 
     loose = tmp_path / "loose"
     loose.write_bytes(key.read_bytes())
     loose.chmod(0o644)
-    with pytest.raises(ApprovalError, match=r"0644.*too open") as caught:
+    with refused("SIGNING_FAILED", r"0644.*too open"):
         approved(PLAN, loose)
-    assert caught.value.reason == "SIGNING_FAILED"
 
 
 @pytest.mark.parametrize("path", [Path("missing"), Path("/"), Path("nul\0l")])
-def test_a_key_that_cannot_be_read_is_named(path: Path, refused: Callable[[str], Any]) -> None:
+def test_a_key_that_cannot_be_read_is_named(path: Path) -> None:
     with refused("SIGNING_FAILED"):
         approved(PLAN, path)
 
@@ -630,9 +582,8 @@ def test_without_a_terminal_nobody_is_asked_for_a_passphrase(
     helper.chmod(0o700)
     for name, value in {"SSH_ASKPASS": str(helper), "DISPLAY": ":0", "SSH_ASKPASS_REQUIRE": "force"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ApprovalError, match="ssh-add") as caught:
+    with refused("SIGNING_FAILED", "ssh-add"):
         approved(PLAN, keys.make("locked", "-t", "ed25519", passphrase="hunter2"))
-    assert caught.value.reason == "SIGNING_FAILED"
     assert not asked.exists()
 
 
@@ -697,7 +648,7 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_one_that_hangs_is_stopped_with_all_it_started(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], Any]
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heart = tmp_path / "heart"
     os.mkfifo(heart)
@@ -712,18 +663,15 @@ def test_one_that_hangs_is_stopped_with_all_it_started(
     os.close(listening)
 
 
-def test_a_key_in_a_pipe_or_a_device_is_refused_at_once(
-    tmp_path: Path, refused: Callable[[str], Any]
-) -> None:
+def test_a_key_in_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "key", 0o600)
     for key in (tmp_path / "key", Path("/dev/null"), tmp_path):
-        with pytest.raises(ApprovalError, match="not a regular file") as caught:
+        with refused("SIGNING_FAILED", "not a regular file"):
             approved(PLAN, key)
-        assert caught.value.reason == "SIGNING_FAILED"
 
 
 def test_one_that_says_yes_without_a_signature_is_not_believed(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], Any]
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tmp_path, "exit 0", monkeypatch)
     with refused("SIGNING_FAILED"):
@@ -735,14 +683,13 @@ def test_without_ssh_keygen_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for use in (lambda: approved(PLAN, key), lambda: checked(PLAN, signed, signers)):
-        with pytest.raises(ApprovalError, match="openssh-client") as caught:
+        with refused("SSH_KEYGEN_MISSING", "openssh-client"):
             use()
-        assert caught.value.reason == "SSH_KEYGEN_MISSING"
     assert approved(PLAN, None).kind == "procedural"
 
 
 def test_one_that_is_found_where_we_stand_is_not_run(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[[str], Any]
+    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tmp_path, "exit 0", monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -830,7 +777,7 @@ BAD: dict[str, Callable[[dict[str, Any]], bytes]] = {
 
 @pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
 def test_what_is_no_approval_is_not_loaded(
-    spoil: Callable[[dict[str, Any]], bytes], signed: Approval, tmp_path: Path, refused: Callable[[str], Any]
+    spoil: Callable[[dict[str, Any]], bytes], signed: Approval, tmp_path: Path
 ) -> None:
     path = tmp_path / "approval.json"
     path.write_bytes(spoil(signed.document()))
@@ -846,9 +793,7 @@ def test_an_approval_in_a_pipe_is_read_once(signed: Approval, tmp_path: Path) ->
         assert Approval.load(path) == signed
 
 
-def test_what_is_no_file_is_not_loaded(
-    tmp_path: Path, refused: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_file_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "PATIENCE_FOR_WRITER", 0.1)
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "pipe", Path("nul\0l")):

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, ResetPlan
-from training_sdk.plans import plan as plans
 from training_sdk.plans.wording import short_digest, typed_digest
 from unit.sdk.approving import some_plan
 
@@ -61,7 +60,7 @@ def _with_the_same_beginning(most: int) -> tuple[ResetPlan, ResetPlan]:
 class LaterPlan(ResetPlan):
     """A plan of a later version, with a field that earlier forms do not hold."""
 
-    note: str = plans.since(4, default="")
+    note: str = attrs.field(default="", metadata={"since": 4})
 
 
 def test_a_later_field_changes_no_digest_of_an_earlier_form() -> None:

@@ -7,7 +7,6 @@ import json
 import pickle
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from html import escape
 from typing import Any
 from unicodedata import normalize
@@ -32,7 +31,7 @@ from training_sdk import (
 from training_sdk._core.flow import Request, Response
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
-from training_sdk.plans.plan_warnings import about_courses, about_recent
+from training_sdk.plans.plan_warnings import about_recent, facts_of_courses, warnings_of
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.plans.wording import who
 from training_sdk.resets.safeguards import check_confirmation
@@ -184,7 +183,9 @@ def test_a_plan_says_what_it_would_do() -> None:
 
 
 def test_an_invisible_character_in_a_title_is_warned_of_by_number_and_name() -> None:
-    about = partial(about_courses, catalogue=[])
+    def about(planned: list[Course]) -> tuple[str, ...]:
+        return warnings_of(facts_of_courses(planned, []))
+
     plain = Course(id="c", title="Gabelstapler f\u00fcr Anf\u00e4nger", status=CourseStatus.PUBLISHED)
     assert about([plain]) == ()
     for emoji in ("\u26a0\ufe0f", "\U0001f469\u200d\U0001f527"):
