@@ -1,6 +1,6 @@
-"""Approvals kept beside the journal of their plan, and the names in them, which no append-only record holds.
+"""Copies of approvals in the folder of their plan, with the approvers' names, which no append-only record has.
 
-Where evidence is sealed they are sealed too, with an outline in clear that holds no name.
+Where evidence is sealed they are sealed too, with an outline in clear that has no name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STEM, SEALED, OUTLINE = "approval", ".sealed", ".outline.json"
 FORM = 1
 """The form of an outline."""
 Seal: TypeAlias = Callable[[bytes, Path], bytes]
-"""Gives the sealed bytes of a file, whose path is for messages."""
+"""Returns the sealed bytes of a file, whose path is for messages."""
 Unseal: TypeAlias = Callable[[bytes], bytes]
 Named: TypeAlias = Mapping[tuple[str, str], str]
 """Names of approvers by user id and the time of the approval in ISO 8601."""
@@ -29,10 +29,10 @@ Named: TypeAlias = Mapping[tuple[str, str], str]
 def keep(
     folder: Path, content: bytes, seal: Seal | None = None, quoted: Mapping[str, str] | None = None
 ) -> None:
-    """Keep an approval, signature included, in the folder of its plan; an earlier one that differs stays.
+    """Store an approval, signature included, in the folder of its plan; an earlier one that differs stays.
 
-    ``quoted`` are the approvals of the plan that the log knows, the SHA-256 of each with that of its outline: by
-    these a sealed approval is found, which cannot be read.
+    ``quoted`` are the approvals of the plan in the audit log, the SHA-256 of each with that of its outline: they
+    identify a sealed approval, which cannot be read.
     """
     if _is_sealed_there(folder, content, quoted or {}):
         return
@@ -50,7 +50,7 @@ def keep(
 
 
 def _is_sealed_there(folder: Path, content: bytes, quoted: Mapping[str, str]) -> bool:
-    """Whether this approval, and each other one with the same outline, is in the folder, sealed."""
+    """Return whether this approval, and each other one with the same outline, is in the folder, sealed."""
     outline = hashlib.sha256(outline_of(content)).hexdigest()
     alike = {approval for approval, its_outline in quoted.items() if its_outline == outline}
     outlines = (path for path in folder.glob(f"{STEM}*{OUTLINE}") if _sealed_of(path).is_file())
@@ -59,14 +59,14 @@ def _is_sealed_there(folder: Path, content: bytes, quoted: Mapping[str, str]) ->
 
 
 def outline_of(content: bytes) -> bytes:
-    """The file that stays in clear of an approval that is sealed: without the name and the signature."""
+    """Return the outline of an approval, which stays in clear: without the name and the signature."""
     said = {name: value for name, value in json.loads(content).items() if name != "signature"}
     said["approver"] = {name: value for name, value in said["approver"].items() if name != "name"}
     return (json.dumps({"outline": FORM, **said}, indent=1) + "\n").encode("ascii")
 
 
 def seal_all(folder: Path, seal: Seal) -> None:
-    """Seal the approvals that were kept in clear. Raises RecordsUnwritableError."""
+    """Seal the approvals that were stored in clear. Raises RecordsUnwritableError."""
     for path in in_clear(folder):
         _write_sealed(path, path.read_bytes(), seal)
         with storage.writing(folder):
@@ -83,9 +83,9 @@ def forget(folder: Path) -> None:
 
 
 def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
-    """The names in the approvals that are kept in the folder of a plan; what cannot be read names nobody.
+    """Return the approvers' names in the folder of a plan; a file that cannot be read is skipped.
 
-    Sealed approvals name somebody only with ``unseal``, and only whom their outline names; those in clear count first.
+    Sealed approvals are read only with ``unseal``, and must match their outline; those in clear count first.
     """
     found: dict[tuple[str, str], str] = {}
     for identity, content in _contents(folder, unseal):
@@ -97,12 +97,12 @@ def names_in(folder: Path, unseal: Unseal | None = None) -> Named:
 
 
 def kept_in(folder: Path) -> set[tuple[str, str]]:
-    """The approvals that are kept in the folder of a plan, sealed or not: user id and time of each."""
+    """Return the approvals in the folder of a plan, sealed or not: user id and time of each."""
     return {identity for path, identity in files_in(folder).items() if _is_whole(path)}
 
 
 def files_in(folder: Path) -> dict[Path, tuple[str, str]]:
-    """The approvals in clear and the outlines of sealed ones in a folder: user id and time of each that can be read."""
+    """Return the approvals in clear and the outlines of sealed ones in a folder: user id and time of each."""
     found: dict[Path, tuple[str, str]] = {}
     for path in (*in_clear(folder), *sorted(folder.glob(f"{STEM}*{OUTLINE}"))):
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -111,7 +111,7 @@ def files_in(folder: Path) -> dict[Path, tuple[str, str]]:
 
 
 def sealed_in(folder: Path) -> dict[tuple[str, str], Path]:
-    """The sealed approvals in a folder, by user id and time as their outlines have them."""
+    """Return the sealed approvals in a folder, by user id and time in their outlines."""
     found: dict[tuple[str, str], Path] = {}
     for path, identity in sealed_files(folder).items():
         found.setdefault(identity, path)
@@ -119,7 +119,7 @@ def sealed_in(folder: Path) -> dict[tuple[str, str], Path]:
 
 
 def sealed_files(folder: Path) -> dict[Path, tuple[str, str]]:
-    """Every sealed approval in a folder that has an outline: user id and time as that has them."""
+    """Return every sealed approval in a folder that has an outline: user id and time in it."""
     outlines = (
         (path, identity) for path, identity in files_in(folder).items() if path.name.endswith(OUTLINE)
     )
@@ -127,16 +127,16 @@ def sealed_files(folder: Path) -> dict[Path, tuple[str, str]]:
 
 
 def sealed_alone(folder: Path) -> list[Path]:
-    """The sealed approvals in a folder that have no outline: nothing takes them for an approval."""
+    """Return the sealed approvals in a folder that have no outline: they are not read as approvals."""
     known = sealed_files(folder)
     return sorted(path for path in folder.glob(f"{STEM}*{SEALED}") if path not in known)
 
 
 def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
-    """A function that says who approved, by name and id, by an entry of the audit log and the plans' folders.
+    """Return a function from an entry of the audit log to the approver, by name and id.
 
-    None where the entry names no approval; the id alone where the approval was purged, is sealed, or is not on this
-    machine. The approvals of a plan are read once.
+    It returns None if the entry names no approval; the id alone if the approval was purged, is sealed, or is not on
+    this machine. The names are read from the plans' folders, once per plan.
     """
 
     @cache
@@ -155,7 +155,7 @@ def approvers(plans: Path, unseal: Unseal | None = None) -> Callable[[Mapping[st
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether this is an approval in clear, or the outline of one whose sealed file is there."""
+    """Return whether this is an approval in clear, or the outline of one whose sealed file exists."""
     return not path.name.endswith(OUTLINE) or _sealed_of(path).is_file()
 
 
@@ -178,19 +178,19 @@ def _sealed(path: Path) -> Path:
 
 
 def in_clear(folder: Path) -> list[Path]:
-    """The approvals in the folder of a plan that are not sealed."""
+    """Return the approvals in the folder of a plan that are not sealed."""
     return sorted(
         path for path in folder.glob(f"{STEM}*.json") if path.is_file() and not path.name.endswith(OUTLINE)
     )
 
 
 def _contents(folder: Path, unseal: Unseal | None) -> Iterator[tuple[tuple[str, str] | None, bytes]]:
-    """What approvals hold, each with the user id and time that its outline has, where it has one."""
+    """Yield the content of each approval, with user id and time in its outline, if it has one."""
     for path in in_clear(folder):
         with suppress(OSError):
             yield None, path.read_bytes()
     if unseal is None:
         return
     for path, identity in sealed_files(folder).items():
-        with suppress(Exception):  # whatever a hook of the user raises
+        with suppress(Exception):  # any error of a user's hook
             yield identity, unseal(path.read_bytes())
