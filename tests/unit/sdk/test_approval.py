@@ -261,11 +261,11 @@ def test_a_user_id_that_means_something_to_ssh_is_no_principal(hostile: str, key
 # --- what is approved -------------------------------------------------------------------------------------------------
 
 
-def test_without_an_approval_nothing_is_asked(signers: Path) -> None:
+def test_without_an_approval_no_user_is_looked_up(signers: Path) -> None:
     staff = Staff(me=APPLIER)
     with refused("NO_APPROVAL"):
         required(PLAN, None, signers, staff=staff)
-    assert staff.sent == []
+    assert [request.path.rpartition("/")[2] for request in staff.sent] == ["user:WhoAmI"]
 
 
 @pytest.mark.parametrize("nothing", [True, "approved", {"kind": "signed"}])

@@ -48,9 +48,8 @@ def test_a_signature_changes_neither_digest_nor_phrase_and_survives_the_file(
 
 def test_a_plan_without_a_signature_is_refused_where_one_is_demanded(signers: Path) -> None:
     check(PLAN, signers, demanded=False)
-    with pytest.raises(ApprovalError, match="plan is not signed") as caught:
+    with pytest.raises(ApprovalError, match=r"plan is not signed.*\bPLAN_NOT_SIGNED\b"):
         check(PLAN, signers)
-    assert caught.value.reason == "PLAN_NOT_SIGNED"
 
 
 FORGED: dict[str, Callable[[ResetPlan], ResetPlan]] = {

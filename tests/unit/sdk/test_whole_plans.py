@@ -123,9 +123,10 @@ def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> No
 
 def test_progress_that_lists_some_people_twice_in_place_of_others_is_an_error(ask: Asker) -> None:
     service = paged(turn=lambda page: True, announces=True)
-    with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
+    with pytest.raises(
+        DecodingError, match=r"some of them twice: the order of its pages changes.*\bLISTING_INCOMPLETE\b"
+    ):
         ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
-    assert caught.value.reason == "LISTING_INCOMPLETE"
 
 
 @pytest.mark.parametrize("overlap", [0, 2])
@@ -140,9 +141,10 @@ def test_progress_that_repeats_the_end_of_the_page_before_is_legal_beside_a_coun
 
 def test_a_narrow_view_is_still_named_as_that() -> None:
     for overlap in (0, 1):
-        with pytest.raises(PermissionDeniedError, match="this token sees the progress of 12") as caught:
+        with pytest.raises(
+            PermissionDeniedError, match=r"this token sees the progress of 12.*\bNARROW_VIEW\b"
+        ):
             plan_for(None, paged(overlap=overlap, counted=40))
-        assert caught.value.reason == "NARROW_VIEW"
 
 
 class Counting(Organisation):
@@ -182,9 +184,8 @@ def test_people_without_a_row_are_taken_for_unbegun_only_by_both_counts_of_the_s
             assert len(plan.targets) == 2
             assert any("by the statistics the others have nothing recorded" in one for one in plan.warnings)
             return
-        with pytest.raises(PermissionDeniedError) as caught:
+        with pytest.raises(PermissionDeniedError, match=r"\bNARROW_VIEW\b"):
             plan_for(None, service)
-    assert caught.value.reason == "NARROW_VIEW"
 
 
 def test_rows_repeated_at_page_borders_are_no_changing_order_where_empty_rows_are_left_out() -> None:
@@ -201,9 +202,8 @@ def test_without_the_right_to_statistics_repeated_rows_are_read_as_they_come() -
 @pytest.mark.parametrize("whom", ["a group", "a site"])
 def test_members_that_remain_after_the_last_page_are_an_error(ask: Asker, whom: str) -> None:
     service = paged(lost_members=3)
-    with pytest.raises(DecodingError, match="3 records remain") as caught:
+    with pytest.raises(DecodingError, match=r"3 records remain.*\bLISTING_INCOMPLETE\b"):
         ask(over_the_wire(service), lambda client: client.resets.plan(COURSE, WHOM[whom]))
-    assert caught.value.reason == "LISTING_INCOMPLETE"
 
 
 def test_statistics_that_lack_the_course_are_read_once_more() -> None:
