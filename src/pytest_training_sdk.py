@@ -1,8 +1,8 @@
-"""The pytest plugin: a world of its own for each test, clients, a server, and on failure what was asked and changed.
+"""The pytest plugin: a simulated organisation for each test, clients, a server, and a report of requests on failure.
 
-pytest finds it through its entry point, so there is nothing to import. It stands outside both packages and loads them
-when a fixture is asked for: whoever runs pytest pays nothing for a plugin that is merely installed, and coverage is
-measured from the first line on.
+pytest finds it through its entry point, so there is nothing to import. It is outside of both packages and imports them
+late, when a test uses a fixture: an installed plugin that is not used costs no time, and coverage is measured from the
+first line on.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MARKERS = (
 )
 
 _BASE_URL = os.environ.get("SAFETYCULTURE_ONLY_BASE_URL") or "https://api.safetyculture.io"
-"""Any will do, for no client of a fixture sends over a network."""
+"""Any address works, because no client of a fixture sends over a network."""
 _TOKEN = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable
 _RECORDS = "TRAINING_SDK_STATE_DIR"
 _OPTION = "--training-base-url"
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Register the markers."""
     for each in MARKERS:
         config.addinivalue_line("markers", each)
     if config.getoption(_OPTION) and not os.environ.get(_TOKEN):
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Hang up."""
+    """Close the connection to the service."""
     wire = config.stash.get(_WIRE, None)
     if wire is not None:
         wire.close()
@@ -109,14 +109,14 @@ def _named_world(config: pytest.Config, url: str) -> World:
 
 
 class _Service:
-    """The service to be checked; whether it can be read at all is asked once, and one that hangs is left alone."""
+    """The service to check. Its first failure to be read is the result of all later checks."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._fault: str | None = None
 
     def made(self, check: Check) -> Finding | str:
-        """What becomes of a check; for every check alike why nothing can be said, where nothing can be read."""
+        """Return the finding of a check, or the reason why the service cannot be read."""
         from training_sdk.testing.contract import CannotRunError
         from training_sdk.testing.contract.environment import looked_at
 
@@ -138,7 +138,7 @@ class TrainingContract(pytest.Collector):
         self._service = _Service(world)
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One test per check."""
+        """Yield one test per check."""
         from training_sdk.testing.contract import runner
 
         for each in runner.all_checks(read_only=True):
@@ -154,7 +154,7 @@ class TrainingRule(pytest.Item):
         self._service = service
 
     def runtest(self) -> None:
-        """Put the question to the service; skipped, with the reason, where it could not be put."""
+        """Run the check; skip it, with the reason, if it cannot be run."""
         found = self._service.made(self._check)
         if isinstance(found, str):
             pytest.fail(found, pytrace=False)
@@ -172,7 +172,7 @@ class TrainingRule(pytest.Item):
             pytest.fail(found.seen, pytrace=False)
 
     def reportinfo(self) -> tuple[str, None, str]:
-        """Where it stands: in the kit, not in a file of the user's."""
+        """Return the location: the contract kit, not a file of the user."""
         return "training-contract", None, f"training-contract::{self.name}"
 
 
@@ -182,8 +182,8 @@ def training_mock(
 ) -> Iterator[MockTraining]:
     """A reference server with a world of its own, shaped by the markers training_world, _policy, _lag and _faults.
 
-    Every client that the test makes keeps its records, plans, evidence and audit log, in a directory of the test
-    (TRAINING_SDK_STATE_DIR): not among those of whoever runs it, and not beside those of another test.
+    Every client of the test stores its records (plans, evidence, audit log) in a directory of the test
+    (TRAINING_SDK_STATE_DIR), apart from those of the user and of other tests.
     """
     mock = _new_world(request.node)
     request.node.stash[_WORLD] = mock
@@ -197,7 +197,7 @@ def training_mock(
 
 @pytest.fixture
 def training_client(training_mock: MockTraining) -> Iterator[TrainingClient]:
-    """A TrainingClient that speaks to ``training_mock`` as its administrator."""
+    """A TrainingClient of ``training_mock`` with the token of its administrator."""
     import httpx
 
     from training_sdk import TrainingClient
@@ -208,7 +208,7 @@ def training_client(training_mock: MockTraining) -> Iterator[TrainingClient]:
 
 @pytest.fixture
 def async_training_client(training_mock: MockTraining) -> AsyncTrainingClient:
-    """An AsyncTrainingClient that speaks to ``training_mock`` as its administrator; nothing has to be closed.
+    """An AsyncTrainingClient of ``training_mock`` with the token of its administrator; nothing has to be closed.
 
     A test that awaits it needs a plugin that runs it: ``@pytest.mark.anyio``, or pytest-asyncio's marker.
     """
@@ -229,7 +229,7 @@ def training_server(training_mock: MockTraining) -> Iterator[Server]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test whose own marker shapes a world that it never asked for: it would pass whatever the marker says."""
+    """Fail a test with a marker for ``training_mock`` that does not use it: the marker would have no effect."""
     done = yield
     idle = [each.name for each in item.own_markers if each.name in _SHAPING]
     if idle and _WORLD not in item.stash:
@@ -241,48 +241,48 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show of a test that failed what it asked, and what has changed in its world since it began."""
+    """Show the requests of a failed test, and the changes in its organisation since it began."""
     report = yield
     mock = item.stash.get(_WORLD, None)
     if mock is not None and report.failed:
-        for heading, told in (
+        for heading, make in (
             ("Requests to training_mock", lambda: _requests(mock)),
             ("Changes in training_mock since the test began", lambda: _changes(item, mock)),
         ):
-            report.sections.append((heading, _in_any_case(told)))
+            report.sections.append((heading, _in_any_case(make)))
         if item.stash[_KEPT].exists():
             report.sections.append(("Records kept by the SDK", str(item.stash[_KEPT])))
     return report
 
 
-def _in_any_case(told: Callable[[], str]) -> str:
-    """A section of the report, or why there is none: an error here would end the whole run."""
+def _in_any_case(make: Callable[[], str]) -> str:
+    """Return a section of the report, or the reason for its absence: an error here would end the whole run."""
     from mock_server.terminal_text import visible
 
     try:
-        return visible(told())
+        return visible(make())
     except (Exception, pytest.fail.Exception) as error:
-        return f"cannot be told: {error}"
+        return f"not available: {error}"
 
 
 def _new_world(node: pytest.Item) -> MockTraining:
-    """The world that the markers of a test ask for; the nearest policy wins, faults stand in the order written."""
+    """Return the server for the markers of a test; the nearest policy wins, faults keep their order."""
     from mock_server import MockTraining, Policy
     from mock_server.control.faults import Fault
 
     switches: dict[str, Any] = {}
     for marker in _outermost_first(node, "training_policy"):
-        switches |= _understood("training_policy", _switches, *marker.args, **marker.kwargs)
-    policy = _understood("training_policy", Policy, **switches)
+        switches |= _called("training_policy", _switches, *marker.args, **marker.kwargs)
+    policy = _called("training_policy", Policy, **switches)
     world, lag = node.get_closest_marker("training_world"), node.get_closest_marker("training_lag")
-    shape = _understood("training_world", _shape, *world.args, **world.kwargs) if world else {}
+    shape = _called("training_world", _shape, *world.args, **world.kwargs) if world else {}
     make = MockTraining.generate if "users" in shape else MockTraining.demo
-    mock = _understood("training_world", make, policy=policy, **shape)
+    mock = _called("training_world", make, policy=policy, **shape)
     if lag is not None:
-        _understood("training_lag", partial(_set_lag, mock), *lag.args, **lag.kwargs)
+        _called("training_lag", partial(_set_lag, mock), *lag.args, **lag.kwargs)
     for marker in _outermost_first(node, "training_faults"):
         _fits("training_faults", Fault, *marker.args, **marker.kwargs)
-        _understood("training_faults", mock.faults.add, *marker.args, **marker.kwargs)
+        _called("training_faults", mock.faults.add, *marker.args, **marker.kwargs)
     return mock
 
 
@@ -290,8 +290,8 @@ def _outermost_first(node: pytest.Item, name: str) -> list[pytest.Mark]:
     return list(node.iter_markers(name))[::-1]
 
 
-def _understood(marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
-    """What a call makes of a marker's arguments; the test fails with the reason alone if it cannot."""
+def _called(marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+    """Call a function with the arguments of a marker; fail the test with the reason alone if it refuses them."""
     _fits(marker, call, *args, **kwargs)
     try:
         return call(*args, **kwargs)
@@ -300,7 +300,7 @@ def _understood(marker: str, call: Callable[..., _T], *args: Any, **kwargs: Any)
 
 
 def _fits(marker: str, call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-    """Fail the test, with what may stand there, unless the arguments are those that the call takes."""
+    """Fail the test, with the accepted names, unless the call accepts the arguments."""
     takes = inspect.signature(call)
     try:
         takes.bind(*args, **kwargs)
@@ -356,14 +356,14 @@ def _requests(mock: MockTraining) -> str:
 
 
 def _changes(node: pytest.Item, mock: MockTraining) -> str:
-    """What differs from an untouched world like the test's, which is made only now, for a test that failed."""
+    """Return the differences from a new world with the same markers, made only for a test that failed."""
     from mock_server.world.differences import brief
 
     return "\n".join(map(_short, brief(mock.diff(_new_world(node).state()), _SHOWN))) or "none"
 
 
 def _details(exchange: Exchange) -> Iterator[str]:
-    """What was sent, and what a refusal says of it."""
+    """Yield the content of a request, and the answer of a refusal."""
     confirmation = exchange.header("reset-confirmation")
     if confirmation is not None:
         yield f"     confirmed {confirmation[:_LONGEST]}"

@@ -15,7 +15,7 @@ broken JSON, wrong content type, 50 MB body           test_bodies_that_are_none;
 page 0, -1, 10**9, non-numbers                        test_pages_that_are_none
 a confirmation missing, not JSON, wrong               test_confirmation (R06)
 titles with quotes, umlauts, emoji, 500 characters    test_confirmation (R06); sdk/test_plan
-HTML, empty, truncated, redirect, endless cursor      test_lost_answers, test_plan_and_apply; sdk/test_send_rules,
+HTML, empty, truncated, redirect, endless cursor      test_lost_answers, test_plan_and_apply; sdk/test_send_policy,
                                                       sdk/test_listings
 ====================================================  ==============================================================
 """
