@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from mock_server.rules.scope import COURSE, EVERYONE, USERS, Scope
 from mock_server.wire.fields import camel
 from mock_server.world.ledger import AuditEntry
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_IDS = 20
 """Ids that are logged of a refused request: the owner of an expired token can send any number."""
 _MAX_ID = 128
+_Scope = tuple[str, bool, tuple[str, ...]]
+"""Course, everyone and users of a request."""
 
 
 def done(
@@ -40,45 +40,48 @@ def done(
 
     The scope is the one that the server understood; a server that emulates a live one may understand another.
     """
-    everyone = asked.user_ids is None
     listed = tuple(user_ids if asked.user_ids is None else dict.fromkeys(asked.user_ids))
-    entry = _entry(world, token, request_id, outcome, status, asked.course_id, everyone, listed)
-    cleared, absent = tuple(user_ids), tuple(absent_ids)
-    world.audit.append(evolve(entry, users_updated=len(cleared), reset_ids=cleared, absent_ids=absent))
+    scope = (asked.course_id, asked.user_ids is None, listed)
+    _write(world, token, request_id, scope, outcome, status, tuple(user_ids), tuple(absent_ids))
 
 
 def refused(world: World, token: Token, request_id: str, asked: object, refusal: RefusedError) -> None:
     """Log a refused reset as far as it could be read; of many users, their number and the first ones."""
-    reason = refusal.reason
-    entry = _entry(world, token, request_id, reason.name, reason.status, *_scope(asked))
-    world.audit.append(evolve(entry, user_ids=entry.user_ids[:_MAX_IDS]))
+    _write(world, token, request_id, _scope(asked), refusal.reason.name, refusal.reason.status, most=_MAX_IDS)
 
 
-def _entry(
+def _write(
     world: World,
     token: Token,
     request_id: str,
+    scope: _Scope,
     outcome: str,
     status: int,
-    course_id: str,
-    everyone: bool,
-    user_ids: tuple[str, ...],
-) -> AuditEntry:
-    return AuditEntry(
-        at=world.clock.now(),
-        organisation_id=token.organisation_id,
-        actor_id=token.user_id,
-        request_id=request_id,
-        course_id=course_id,
-        everyone=everyone,
-        user_ids=user_ids,
-        users_asked=len(user_ids),
-        outcome=outcome,
-        status=status,
+    reset_ids: tuple[str, ...] = (),
+    absent_ids: tuple[str, ...] = (),
+    most: int | None = None,
+) -> None:
+    course_id, everyone, user_ids = scope
+    world.audit.append(
+        AuditEntry(
+            at=world.clock.now(),
+            organisation_id=token.organisation_id,
+            actor_id=token.user_id,
+            request_id=request_id,
+            course_id=course_id,
+            everyone=everyone,
+            user_ids=user_ids[:most],
+            users_asked=len(user_ids),
+            outcome=outcome,
+            status=status,
+            users_updated=len(reset_ids),
+            reset_ids=reset_ids,
+            absent_ids=absent_ids,
+        )
     )
 
 
-def _scope(body: object) -> tuple[str, bool, tuple[str, ...]]:
+def _scope(body: object) -> _Scope:
     """Return course, everyone and users of a body in any form."""
     named = {camel(key): value for key, value in body.items()} if isinstance(body, dict) else {}
     course, users = named.get(COURSE), named.get(USERS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, Policy
 from mock_server.api import analytics, slides
 from mock_server.learner_actions import LiveWorld
-from mock_server.world import progress, progress_table
+from mock_server.world import progress_table
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress
@@ -174,13 +174,13 @@ def test_figures_are_counted_once_however_many_pages_they_have(
     monkeypatch: pytest.MonkeyPatch, path: str, module: Any
 ) -> None:
     counted: list[str] = []
-    count = module._counted
+    count = module._count
 
     def watched(course: Course, *rest: Any) -> Any:
         counted.append(course.id)
         return count(course, *rest)
 
-    monkeypatch.setattr(module, "_counted", watched)
+    monkeypatch.setattr(module, "_count", watched)
     mock = new_mock()
     for token in ("admin", "teamlead"):
         items(Speaker(mock, token), path, size=1)
@@ -221,7 +221,7 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     unbounded = Speaker(new_mock()).rows("limit=20")
-    monkeypatch.setattr(progress, "MOST", 33)
+    monkeypatch.setattr(progress_table, "MOST", 33)
     mock = new_mock()
     for _ in range(2):
         assert Speaker(mock).rows("limit=20") == unbounded
