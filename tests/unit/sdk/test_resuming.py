@@ -586,7 +586,7 @@ def test_a_plan_that_is_being_applied_keeps_its_people_from_others(tmp_path: Pat
         if not refused:
             other = Bench(here.state, here.organisation)
             refused.append("")
-            with pytest.raises(OverlappingPlanError, match="being applied just now") as caught:
+            with pytest.raises(OverlappingPlanError, match="being applied now") as caught:
                 other.apply(second)
             refused[0] = caught.value.message
         return here.organisation.reset(request)
