@@ -34,7 +34,7 @@ Answered = tuple[Request, Response, datetime]
 
 @frozen
 class RecordedCalls(Calls):
-    """The same calls, whatever they believe and refuse; each answer they accept is stored until it is taken."""
+    """The same calls with the same checks; each answer that they accept is stored until it is taken."""
 
     inner: Calls = field(kw_only=True)
     stored: list[Answered] = field(factory=list, kw_only=True, eq=False, repr=False)
@@ -89,7 +89,7 @@ class _Step:
     about: tuple[Key, ...] = field(default=(), repr=False)
     """For the lessons of a user: the course and user of each target that they are to be evidence of."""
     wanted: frozenset[str] = field(default=frozenset(), repr=False)
-    """What the listing has to show; it is read once more if it does not."""
+    """The items that the listing must show; it is read again if it does not."""
     names: Callable[[Any], str] = str
     """What an item of the listing shows."""
 
@@ -203,7 +203,7 @@ def _single(users: frozenset[str]) -> str | None:
 
 
 def _read(step: _Step, calls: RecordedCalls, writer: Writer) -> Flow[None]:
-    """Read a listing, once more if it lacks something, and write down the answers of its last whole reading."""
+    """Read a listing, again if it lacks items, and store the answers of its last whole reading."""
     found: set[str] = set()
 
     def take(items: tuple[Any, ...]) -> None:

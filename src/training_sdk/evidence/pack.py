@@ -134,7 +134,7 @@ class Manifest:
         return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
     def stored(self, name: str) -> str:
-        """Return the name under which a file stands in the pack."""
+        """Return the name of a file in the pack."""
         return name + SEALED if self.sealed else name
 
 

@@ -33,7 +33,7 @@ class StrayCopy:
     why: str
 
     def forget(self) -> None:
-        """Delete copy and approvals; what names nobody stays. Raises RecordsDamagedError, RecordsUnwritableError."""
+        """Delete copy and approvals; files without names stay. Raises RecordsDamagedError, RecordsUnwritableError."""
         plan_copy.delete_plan_copy(self.folder)
         approvals.forget(self.folder)
 
@@ -129,7 +129,7 @@ class _Found:
     is_whole: bool = True
     """Whether no purge has deleted anything of it yet, as far as that can be told."""
     problem: str | None = None
-    """Why it is kept whatever its age: whose pack it is cannot be read."""
+    """The reason to keep it at any age: its plan cannot be read."""
 
     @property
     def named(self) -> dict[str, str]:
@@ -155,11 +155,11 @@ def purge(
     """Delete the packs in a folder of packs that were read longer ago than this, and return the result for each.
 
     ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
-    old. ``only`` are the identities of the packs that somebody has agreed to, as a dry run returned them; any other is
+    old. ``only`` are the identities of the packs that a person has confirmed, as a dry run returned them; any other is
     kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
     the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
     begun; one that does not say when and for which plan is kept. What is no pack is left alone. In a state directory
-    the copy of a plan goes with its last pack; what names nobody stays, and with it journal and report. A copy that is
+    the copy of a plan goes with its last pack; files without names stay: outline, journal and report. A copy that is
     as old goes too if its plan never began, or if its packs were purged by a version that left it.
 
     Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
@@ -296,7 +296,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 
 def _packs(root: Path) -> Iterator[_Found]:
-    """Return the packs in a folder; whatever does not begin as packs do is none."""
+    """Return the packs in a folder; a folder without a file of a pack is none."""
     with storage.writing(root):
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
     yield from _packs_among(folders)

@@ -36,7 +36,7 @@ _HUMP = re.compile(r"_([a-z])")
 
 @frozen
 class Table:
-    """One kind of answer: the path it comes from, where its items stand, and the columns of its CSV file."""
+    """One kind of answer: the path of its request, the field with its items, and the columns of its CSV file."""
 
     name: str
     path: re.Pattern[str]

@@ -99,7 +99,7 @@ def _close_lost(
     folder = state.path / "plans" / lost.digest
     with (
         storage.locked(folder / FILE) if folder.is_dir() else nullcontext()
-    ):  # a plan that has begun is not begun anew
+    ):  # meanwhile no process begins the plan again
         _log(state, lost.digest, at, **said, packs=packs)
     return ClosedPlan(lost.digest, {}, packs)
 
@@ -138,7 +138,7 @@ def _close_begun(
 
 
 def _refuse_open(journal: Journal, folder: Path, found: JournalState, at: datetime) -> None:
-    """Refuse to close a plan that may have reset somebody, as long as reading back can tell."""
+    """Refuse to close a plan that may have reset people, as long as reading back can show it."""
     effects = PlanEffects(folder, found, RequestsInFlight.of(journal.events, found))
     doubted = effects.in_doubt(found.users, at)
     if not doubted:

@@ -106,7 +106,7 @@ class PlanRecords:
     def lost(self) -> LostPlan | None:
         """Return the plan as a lost one if its journal contradicts the log or cannot be read, else None.
 
-        An outline that is not the one that the log quotes names nobody: everyone in the courses of the plan is
+        An outline that is not the one that the log quotes is not used: everyone in the courses of the plan is
         protected.
 
         Raises RecordsDamagedError for a damaged journal of a plan that neither the log nor a copy knows.
@@ -187,7 +187,7 @@ class LostPlan:
 
     @property
     def may_have_reset(self) -> bool:
-        """Whether it has reset somebody, or its end is open."""
+        """Whether it has reset a person, or its end is open."""
         return self.is_open or any(counted(entry, Standing.RESET) for entry in self.entries)
 
     def among(self, people: Collection[Key]) -> list[Key]:

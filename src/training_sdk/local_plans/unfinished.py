@@ -49,7 +49,7 @@ class Unfinished:
     under_way: str | None
     """The process that is applying the plan at the moment."""
     settled_at: datetime | None
-    """From when on a live service shows what became of the unknown; None on the reference server, or for nobody."""
+    """The time from which on a live service shows the results of unknown people; None if there is none to wait for."""
     is_proof: bool
     """The plan is that of a format proof."""
     has_expired: bool

@@ -158,7 +158,7 @@ class AuditLog:
     def head(self) -> Head:
         """Return the end of the log: number and hash of its last entry.
 
-        Kept elsewhere, it tells later whether the log still holds all that it held.
+        Stored elsewhere, it shows later whether the log still has all its entries.
         """
         return self._head(Lines(self.path))
 
@@ -166,7 +166,7 @@ class AuditLog:
         """Return everything that is wrong with the log; empty if nothing is.
 
         Altered, missing, repeated, moved and inserted lines; and, by the heads that ``packs`` quote, an end that was
-        cut off, or a log that was written anew.
+        cut off, or a log that was written again.
         """
         quoted = [*packs]
         wanted = {each.head.n for each in quoted}

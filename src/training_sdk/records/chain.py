@@ -113,7 +113,7 @@ class Lines:
                 storage.write_all(file, line)
                 storage.sync(file)
                 self._length += size
-            except BaseException:  # Ctrl-C too: what was not acknowledged must not stand there
+            except BaseException:  # Ctrl-C too: what was not acknowledged must not stay in the file
                 with suppress(OSError):
                     os.ftruncate(file, self._length)
                     storage.sync(file)
@@ -251,7 +251,7 @@ def check_chain(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
             yield Link(
                 number, parse_line(line), "altered: it does not have the hash that it was written with"
             )
-            before = None  # whatever it was, what follows it cannot be measured against it
+            before = None  # what follows an altered line cannot be compared with it
             continue
         yield Link(number, entry, _misplaced(entry, before))
         before = head_of(entry)

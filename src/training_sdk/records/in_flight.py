@@ -38,7 +38,7 @@ _ON_ITS_WAY = (ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.REA
 
 @frozen
 class Since:
-    """When the first and the last request were sent that may have reset somebody."""
+    """The times of the first and the last request that may have reset a person."""
 
     first: datetime
     last: datetime

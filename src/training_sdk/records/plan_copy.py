@@ -1,4 +1,4 @@
-"""The copy of a plan beside its journal: in clear, or sealed with an outline in clear that names nobody."""
+"""The copy of a plan beside its journal: in clear, or sealed with an outline in clear that has no names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def outline(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_plan_copy(folder: Path, document: bytes, sealed: bytes | None) -> None:
-    """Store the copy of a plan in its folder; ``sealed`` is the same bytes sealed, and then nothing names anybody.
+    """Store the copy of a plan in its folder; ``sealed`` is the same bytes sealed, and then no file in clear has names.
 
     Raises RecordsUnwritableError.
     """

@@ -41,7 +41,7 @@ class StateDirectory:
     def open(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory:
         """Open the directory given, else ``TRAINING_SDK_STATE_DIR``, else the user's state directory; create it 0700.
 
-        Raises RecordsUnsafeError where others can enter it or it is somebody else's, InvalidArgumentError where it
+        Raises RecordsUnsafeError where others can enter it or it belongs to another user, InvalidArgumentError where it
         is no path, and RecordsUnwritableError where it cannot be made.
         """
         chosen = _chosen(path)

@@ -1,4 +1,4 @@
-"""Files of one's own: private from their first moment, and on the disk before anybody relies on them."""
+"""Private files: mode 0600 from the start, written whole or not at all, locked among processes, and JSON documents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _READING = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 PATIENCE_FOR_WRITER = 5.0
-"""Seconds until a pipe that nobody writes into is given up."""
+"""Seconds to wait for a writer of a pipe."""
 _PIECE = 1024 * 1024
 """Bytes read from an input file at once."""
 _ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -57,7 +57,7 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def read_input(path: str | os.PathLike[str], most: int) -> bytes:
-    """Return the content of an input file, opened once; a pipe such as ``<(…)`` is one, if somebody writes into it.
+    """Return the content of an input file, opened once; a pipe such as ``<(…)`` is one, if a process writes into it.
 
     More than ``most`` bytes come back from a larger one, and never many more.
 
@@ -87,7 +87,7 @@ def _first_part(pipe: int) -> bytes:
                 return part
         except BlockingIOError:
             return b""
-        time.sleep(0.02)  # nobody has opened it for writing
+        time.sleep(0.02)  # no process has opened it for writing
     raise OSError(errno.EPIPE, f"it is a pipe into which nobody has written for {PATIENCE_FOR_WRITER:g} s")
 
 
@@ -108,7 +108,7 @@ def read_regular(path: str | os.PathLike[str], most: int) -> tuple[bytes, os.sta
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder of mode 0700, and what lies above it, unless it is there; its own entry is on the disk then."""
+    """Make a folder of mode 0700, and its parents, unless it exists; its own entry is on the disk then."""
     with writing(path):
         try:
             path.mkdir(mode=PRIVATE_FOLDER, parents=True)
@@ -205,7 +205,7 @@ def _name_new(draft: Path, target: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a whole file in place, 0600: whoever looks sees the old one or the new one, never a part.
+    """Put a whole file in place, 0600: readers see the old one or the new one, never a part.
 
     Raises RecordsUnwritableError, and then the old one is still there.
     """
@@ -237,8 +237,8 @@ _inherited: list[FileLock] = []
 def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock of a file for as long as the block runs; the system frees it if the process dies.
 
-    ``journal.jsonl`` is locked by ``journal.lock``. Beside it stands ``journal.holder``, since Windows lets nobody
-    read what is locked. Raises RecordsLockedError, naming the holder, after ``wait`` seconds (at once by default).
+    ``journal.jsonl`` is locked by ``journal.lock``. ``journal.holder`` names the holder, since Windows does not let a
+    locked file be read. Raises RecordsLockedError, naming the holder, after ``wait`` seconds (at once by default).
     """
     lock = FileLock(path.with_suffix(".lock"), mode=PRIVATE_FILE, thread_local=False)
     holder, process = path.with_suffix(".holder"), os.getpid()
