@@ -1,4 +1,4 @@
-"""A world made from one that was built once is like one just built, and shares nothing that changes."""
+"""A copy of a world that was just built equals it, and shares nothing that can change."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def mutable_parts(value: Any, path: str = "world") -> Iterator[tuple[int, str]]:
                 yield from mutable_parts(each, f"{path}[{number}]")
 
 
-def test_a_fork_is_like_a_world_just_built() -> None:
+def test_a_copy_is_like_a_world_just_built() -> None:
     builder = build_demo(NOW)
     built = builder.build(Policy(eligibility="completed"), LiveWorld)
-    forked = MockTraining.demo(policy=Policy(eligibility="completed"), now=NOW)
-    assert forked.world.snapshot() == built.snapshot()
-    assert forked.world.ids.uuid("attempt") == built.ids.uuid("attempt")
-    assert forked.world.ids.request() == built.ids.request()
-    assert forked.world.clock.now() == NOW
-    assert {each["token"] for each in forked.tokens()} == set(builder.tokens.values())
+    copied = MockTraining.demo(policy=Policy(eligibility="completed"), now=NOW)
+    assert copied.world.snapshot() == built.snapshot()
+    assert copied.world.ids.uuid("attempt") == built.ids.uuid("attempt")
+    assert copied.world.ids.request() == built.ids.request()
+    assert copied.world.clock.now() == NOW
+    assert {each["token"] for each in copied.tokens()} == set(builder.tokens.values())
 
 
-def test_forks_share_nothing_that_changes() -> None:
+def test_copies_share_nothing_that_changes() -> None:
     prototype, _ = demo_prototype()
     one, two = (fresh_copy(prototype, Policy(), None, LiveWorld) for _ in range(2))
     places = [dict(mutable_parts(world)) for world in (prototype, one, two)]
