@@ -51,6 +51,13 @@ def first_column(text: str, heading: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
 
 
+def test_the_picture_of_the_architecture_has_a_line_for_each_package() -> None:
+    picture = read("explanation", "architecture.md").partition("```text\n")[2].partition("```")[0]
+    folders = [ROOT / "src" / "training_sdk", ROOT / "mock_server"]
+    packages = sorted(each.parent.name for root in folders for each in root.glob("*/__init__.py"))
+    assert sorted(re.findall(r"│ (\w+)/", picture)) == packages
+
+
 # --- said by the project about itself ----------------------------------------------------------------------------
 
 
