@@ -8,10 +8,10 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 from attrs import define, field
@@ -21,7 +21,7 @@ from training_sdk._core.text import inline, visible
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import MOST_SHOWN
+from training_sdk.plans.wording import MOST_SHOWN, number
 from training_sdk.records import storage
 from training_sdk.resets.report import ResetReport
 
@@ -175,12 +175,24 @@ def write_file(stream: IO[str], text: str) -> None:
     file.flush()
 
 
+T = TypeVar("T")
+
+
 @runtime_checkable
 class Listed(Protocol):
     """A value whose text lists people, and can list more of them."""
 
     def listing(self, page: int) -> str:
         """The text with everybody in it if they fit on a page, else with the first of them."""
+        ...
+
+
+class Found(Protocol):
+    """Something that was found in records; a note is no sign that anybody changed them."""
+
+    @property
+    def is_note(self) -> bool:
+        """Whether it is no fault."""
         ...
 
 
@@ -243,6 +255,27 @@ class Output:
                 (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
             )
             write(stream, drawn(columns, [*map(_cells, rows)], width=width_of(stream), unicode=unicode))
+
+    def listing(
+        self,
+        name: str,
+        items: Sequence[T],
+        columns: Sequence[str],
+        row: Callable[[T], Sequence[object]],
+        one: str,
+        many: str | None = None,
+    ) -> None:
+        """Print items: with ``json`` as the document's one field ``name``, else as a table and their number."""
+        self.document({name: plain(items)})
+        self.table(columns, map(row, items))
+        self.note(number(len(items), one, many))
+
+    def findings(self, findings: Iterable[Found]) -> bool:
+        """Print what was found in records, and return whether there is a fault among it."""
+        found = list(findings)
+        for each in found:
+            self.say(f"{'note' if each.is_note else 'FAULT'}: {each}")
+        return not all(each.is_note for each in found)
 
     def listed(self, value: Listed, stream: IO[str] | None = None) -> str:
         """The text of a value, with everybody in it if they fit on a page, or if that is asked for."""

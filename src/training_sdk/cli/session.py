@@ -20,6 +20,7 @@ from training_sdk.cli.profiles import Profile, find_profile
 from training_sdk.client import TrainingClient
 from training_sdk.client_options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.errors import InvalidArgumentError, TrainingError
+from training_sdk.evidence import packs_in
 from training_sdk.plans.wording import COMMANDS, ShellCommands
 from training_sdk.records.state import StateDirectory
 
@@ -110,6 +111,13 @@ class Session:
             )
         return found
 
+    def packs(self) -> tuple[Path, ...]:
+        """Return the folders of the evidence packs of this machine."""
+        state = StateDirectory.existing(self.state_dir)
+        if state is None or not (state.path / "evidence").is_dir():
+            return ()
+        return packs_in(state.evidence)
+
     def commands(self, plan: Path | str | None = None) -> ShellCommands:
         """Return the commands that messages advise, about a plan file or that of the command line."""
         commands = self.invocation.commands
@@ -141,16 +149,19 @@ class Group(click.Group):
 
 _OPTIONS = (
     click.option("--profile", metavar="NAME", help='The profile to use; "none" works without a profile.'),
-    click.option("--profiles", metavar="FILE", help="The file of profiles."),
-    click.option("--base-url", metavar="URL", help="The server, where no profile names it."),
+    click.option("--profiles", metavar="FILE", help="The file of profiles, instead of the default one."),
+    click.option("--base-url", metavar="URL", help="The base URL of the server, where no profile names one."),
     click.option(
-        "--state-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where records are kept."
+        "--state-dir",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="The directory of plans, journals, evidence and the audit log.",
     ),
     click.option(
         "--max-retry",
         type=float,
         metavar="SECONDS",
-        help="For how long to try again: 90 s, and 10 s where no server has answered yet, unless given.",
+        help="Retry for at most this time. [default: 90 s; 10 s where no server has answered yet]",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document for programs."),
 )
@@ -190,7 +201,7 @@ ALL = (
         is_flag=True,
         expose_value=False,
         callback=_list_everyone,
-        help="List everybody, however many. A terminal lists them if they fit on a page, else the first ten.",
+        help="List all people. By default a terminal lists them if they fit on a page, else the first ten.",
     ),
 )
 """For commands that show a plan, a report or what was verified."""

@@ -43,31 +43,41 @@ from training_sdk.resets.safeguards import check_lifetime
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 CONFIRM = (
-    click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal."),
+    click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it."),
 )
 ACCEPT_MISSING_LESSONS = click.option(
     "--accept-missing-lessons",
     is_flag=True,
-    help="Go on if evidence lacks lessons that rows say are completed.",
+    help="Go on although the evidence lacks lessons that were completed.",
 )
 HOW = (
-    click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person."),
+    click.option(
+        "--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person."
+    ),
     click.option(
         "--per-request",
         type=click.IntRange(1, CHUNK),
         metavar="N",
-        help="So many people in one request at most.",
+        help="The most people in one request. [default: all people of a course, up to 1000]",
     ),
     ACCEPT_MISSING_LESSONS,
-    click.option("--waves-size", type=int, metavar="N", help="At most so many people at once."),
+    click.option("--waves-size", type=int, metavar="N", help="Send in waves of at most N people."),
     click.option(
-        "--waves-every", type=a_duration, metavar="TIME", help="So long from wave to wave, such as 1h."
+        "--waves-every",
+        type=a_duration,
+        metavar="TIME",
+        help="The time from the start of one wave to the next, such as 1h.",
     ),
     click.option(
-        "--waves-between", type=hours, metavar="HOURS", help="Only at these hours, such as 08:00-17:00."
+        "--waves-between",
+        type=hours,
+        metavar="HOURS",
+        help="Start waves only between these hours, such as 08:00-17:00.",
     ),
-    click.option("--waves-days", metavar="DAYS", help="Only on these days, such as mon,tue,fri."),
-    click.option("--waves-zone", metavar="ZONE", help="By the clocks of which zone, such as Europe/Zurich."),
+    click.option("--waves-days", metavar="DAYS", help="Start waves only on these days, such as mon,tue,fri."),
+    click.option(
+        "--waves-zone", metavar="ZONE", help="The time zone of these hours and days, such as Europe/Zurich."
+    ),
 )
 
 
@@ -84,7 +94,9 @@ HOW = (
     help="Go on if the progress of at most N people has changed since the plan; they are skipped.",
 )
 @click.option(
-    "--server-side", is_flag=True, help="One call for everyone of a course, instead of a list of people."
+    "--server-side",
+    is_flag=True,
+    help="Make one call that resets everyone of a course, instead of a list of people.",
 )
 @options(HOW, ALL)
 @with_session

@@ -19,12 +19,11 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import plain, refuse_existing, write_new
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence import packs_in, read_manifest
+from training_sdk.evidence import read_manifest
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.wording import number, server, short_digest, typed_digest
 from training_sdk.records.audit import AuditLog, Quoted, file_bytes
 from training_sdk.records.chain import Head
-from training_sdk.records.state import StateDirectory
 
 _HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
 IS_A_COPY = "It is a copy with data of people: purging, and packs without names, do not reach it"
@@ -64,7 +63,7 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
     found only with --head.
     """
     state = session.state()
-    quoted = [*_quoted(state), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
+    quoted = [*_quoted(session), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
     findings = AuditLog(state.audit).verify(quoted)
     records = check_records(state, unseal=session.profile.unseal)
     session.out.document(
@@ -76,10 +75,7 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
             "records": plain(records),
         }
     )
-    told = [*((one.is_note, str(one)) for one in findings), *((one.is_note, str(one)) for one in records)]
-    for is_note, text in told:
-        session.out.say(f"{'note' if is_note else 'FAULT'}: {text}")
-    faults = not all(is_note for is_note, _ in told)
+    faults = session.out.findings([*findings, *records])
     how = "as it was written"
     if faults:
         is_sound = all(one.is_note for one in findings)
@@ -92,15 +88,20 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
 
 @audit.command()
 @click.option(
-    "--plan", "digest", metavar="DIGEST", help="Of one plan: its digest, as its phrase ends with it."
+    "--plan",
+    "digest",
+    metavar="DIGEST",
+    help="Only entries of the plan with this digest, which its phrase ends with.",
 )
 @click.option(
     "--since",
     type=a_moment,
     metavar="DATE",
-    help="From this moment, or from this day in UTC, on.",
+    help="Only entries since this time, or since this day in UTC.",
 )
-@click.option("--until", type=a_moment, metavar="DATE", help="Before this moment, or before this day in UTC.")
+@click.option(
+    "--until", type=a_moment, metavar="DATE", help="Only entries before this time, or before this day in UTC."
+)
 @with_session
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
     """Show the log, with the server of each entry. It is refused if it is not as it was written; verify says where."""
@@ -137,7 +138,7 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
 
 @audit.command()
 @click.option("--format", "format_", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
-@click.option("--output", type=FILE, metavar="FILE", help="Where to; by default to standard output.")
+@click.option("--output", type=FILE, metavar="FILE", help="The new file. [default: standard output]")
 @with_session
 def export(session: Session, format_: Any, output: Path | None) -> None:
     """Write the log for an auditor. Where it has faults they are named in it."""
@@ -169,13 +170,13 @@ def head(session: Session) -> None:
 
 @audit.command()
 @click.argument("plan", metavar="PLAN.json|DIGEST")
-@click.option("--output", type=FILE, metavar="FILE.zip", help="Where to; by default reset-DIGEST.zip.")
-@click.option("--without-evidence", is_flag=True, help="Of each evidence pack take the manifest only.")
+@click.option("--output", type=FILE, metavar="FILE.zip", help="The new file. [default: reset-DIGEST.zip]")
+@click.option("--without-evidence", is_flag=True, help="Include only the manifest of each evidence pack.")
 @click.option(
     "--signers",
     type=FILE,
     metavar="FILE",
-    help="The file of allowed signers to put in; by default that of the profile.",
+    help="The file of allowed signers to include. [default: that of the profile]",
 )
 @with_session
 def bundle(
@@ -212,12 +213,11 @@ def bundle(
             "notes": [IS_A_COPY],
         }
     )
-    for finding in made.findings:
-        session.out.say(f"{'note' if finding.is_note else 'FAULT'}: {finding}")
+    faults = session.out.findings(made.findings)
     session.out.say(f"{made.path}: {number(made.files, 'file')}. SHA-256: {made.sha256}")
     session.out.say(f"Head of the audit log: {_shown(made.head)}")
     session.out.note(f"{IS_A_COPY}. VERIFY.txt says how to verify it")
-    return ExitCode.DONE if all(one.is_note for one in made.findings) else ExitCode.RECORDS
+    return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
 def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
@@ -254,10 +254,8 @@ def _facts(entry: Any) -> list[object]:
     return [who.get("os_user"), digest, entry.get("reason"), entry.get("ticket"), said]
 
 
-def _quoted(state: StateDirectory) -> list[Quoted]:
-    if not (state.path / "evidence").is_dir():
-        return []
-    manifests = ((folder, read_manifest(folder)) for folder in packs_in(state.evidence))
+def _quoted(session: Session) -> list[Quoted]:
+    manifests = ((folder, read_manifest(folder)) for folder in session.packs())
     return [
         Quoted(folder.name, Head(manifest.audit_log.n, manifest.audit_log.hash))
         for folder, manifest in manifests

@@ -43,16 +43,31 @@ from training_sdk.recertification.due import Held
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 
 RULES = (
-    click.option("--years", type=int, metavar="N", help="So long after completion; with --months, --days."),
-    click.option("--months", type=int, metavar="N", help="So long after completion."),
-    click.option("--days", type=int, metavar="N", help="So long after completion."),
-    click.option("--fixed-date", metavar="MM-DD", help="Everybody on this day of the year."),
-    click.option("--before-expiry", type=int, metavar="DAYS", help="So long before the completion expires."),
     click.option(
-        "--anniversaries", type=FILE, metavar="FILE.csv", help="On a day of their own: user_id,date."
+        "--years",
+        type=int,
+        metavar="N",
+        help="Renew N years after completion; can be combined with --months and --days.",
+    ),
+    click.option("--months", type=int, metavar="N", help="Renew this long after completion."),
+    click.option("--days", type=int, metavar="N", help="Renew this long after completion."),
+    click.option("--fixed-date", metavar="MM-DD", help="Renew on this day of every year."),
+    click.option(
+        "--before-expiry",
+        type=int,
+        metavar="DAYS",
+        help="Renew this many days before the completion expires.",
     ),
     click.option(
-        "--first-completion", is_flag=True, help="On the day of the first completion, also out of evidence."
+        "--anniversaries",
+        type=FILE,
+        metavar="FILE.csv",
+        help="Renew on the day of each person in this file: user_id,date.",
+    ),
+    click.option(
+        "--first-completion",
+        is_flag=True,
+        help="Renew on the day of the first completion, which evidence may show.",
     ),
 )
 
@@ -62,16 +77,39 @@ DATES = frozenset({"user_id", "date"})
 
 @click.command()
 @click.option(
-    "--course", "courses", multiple=True, required=True, metavar="ID|TITLE", help="A course; repeatable."
+    "--course",
+    "courses",
+    multiple=True,
+    required=True,
+    metavar="ID|TITLE",
+    help="A course, by id or exact title; repeatable.",
 )
 @options(RULES)
-@click.option("--zone", required=True, metavar="ZONE", help="Where days begin, such as Europe/Berlin.")
-@click.option("--on", type=a_moment, metavar="DATE", help="As of this day; by default today.")
-@click.option("--warn", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Warn so long before.")
-@click.option("--grace", type=click.IntRange(min=0), default=0, metavar="DAYS", help="Reset so long after.")
-@click.option("--hold", type=FILE, metavar="FILE", help="Who is never due: ids or e-mails, one a line.")
 @click.option(
-    "--allow-unknown-holds", is_flag=True, help="Plan although an entry of the hold list names nobody here."
+    "--zone", required=True, metavar="ZONE", help="The time zone of the days, such as Europe/Berlin."
+)
+@click.option("--on", type=a_moment, metavar="DATE", help="List who is due on this day. [default: today]")
+@click.option(
+    "--warn",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="DAYS",
+    help="Warn this many days before the due date. [default: 0]",
+)
+@click.option(
+    "--grace",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="DAYS",
+    help="Reset this many days after the due date. [default: 0]",
+)
+@click.option(
+    "--hold", type=FILE, metavar="FILE", help="The people who are never due: ids or e-mails, one per line."
+)
+@click.option(
+    "--allow-unknown-holds",
+    is_flag=True,
+    help="Plan although an entry of the hold list matches nobody in these courses.",
 )
 @options(KEEP, ALL)
 @with_session

@@ -13,7 +13,7 @@ from attrs import frozen
 from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
-from training_sdk.evidence import history, packs_in, read_manifest
+from training_sdk.evidence import history, read_manifest
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.plan_records import resets_begun
 from training_sdk.plans.origin import read_origin
@@ -63,7 +63,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
     resets, in_doubt = resets_begun(state, origin)
     completions: list[Dated] = []
     unread: list[str] = []
-    for folder in _packs(state):
+    for folder in session.packs():
         try:
             completions += _completions(folder, origin, session.profile.unseal)
         except EvidenceError as error:
@@ -84,10 +84,6 @@ def _about_unread(reasons: Sequence[str]) -> Iterator[str]:
             f"{number(len(reasons), 'evidence pack')} cannot be read, so people whose earlier completion nothing else "
             f"shows may be counted as not due. The first: {reasons[0]}"
         )
-
-
-def _packs(state: StateDirectory) -> tuple[Path, ...]:
-    return packs_in(state.evidence) if (state.path / "evidence").is_dir() else ()
 
 
 def _completions(folder: Path, origin: Origin, unseal: Unseal | None) -> Iterator[Dated]:

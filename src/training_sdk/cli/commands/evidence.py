@@ -18,7 +18,7 @@ from training_sdk.cli.output import plain
 from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Group, Session, with_session
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence import Purged, packs_in, purge, read_manifest, verify_pack
+from training_sdk.evidence import Purged, purge, read_manifest, verify_pack
 from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.evidence.files import Unseal
@@ -45,7 +45,7 @@ def evidence() -> None:
 @with_session
 def list_(session: Session) -> None:
     """List the packs of this machine, and after which of them a request was sent."""
-    manifests = {folder: read_manifest(folder) for folder in _packs(session)}
+    manifests = {folder: read_manifest(folder) for folder in session.packs()}
     sent: dict[str, bool] = {}
     for digest in {manifest.plan_digest for manifest in manifests.values()}:
         sent.update(followed_by_a_request(session.state(), digest))
@@ -95,7 +95,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     state = StateDirectory.existing(session.state_dir)
     log = [] if state is None else [one for one in AuditLog(state.audit).verify() if not one.is_note]
     known = {} if state is None else AuditLog(state.audit).manifests(pass_over=True)
-    folders = chosen(packs, _packs(session))
+    folders = chosen(packs, session.packs())
     records = _records(state, packs, folders, session.profile.unseal)
     if not folders and not records and not known and not log:
         raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
@@ -110,26 +110,25 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
         session.out.say(f"{folder}: {'NOT as it was written' if findings else 'as it was written'}{against}")
         for finding in findings:
             session.out.say(f"  - {finding}")
-    for record in records:
-        session.out.say(f"{'note' if record.is_note else 'FAULT'}: {record}")
+    has_faults = session.out.findings(records)
     if not folders:
         session.out.say("there is no pack on this machine any more")
     session.out.document({"packs": told, "records": plain(records), "log": plain(log)})
-    faults = log or any(one["findings"] for one in told) or not all(one.is_note for one in records)
+    faults = log or any(one["findings"] for one in told) or has_faults
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
 @evidence.command()
 @click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
-@click.option("--user", metavar="ID|E-MAIL", help="Of this person.")
-@click.option("--course", metavar="ID|TITLE", help="Of this course.")
+@click.option("--user", metavar="ID|E-MAIL", help="Only completions of this person.")
+@click.option("--course", metavar="ID|TITLE", help="Only completions of this course.")
 @click.option(
     "--as-of",
     type=a_moment,
     metavar="DATE",
-    help="As it was known at this moment, or at the end of this day in UTC.",
+    help="Only completions up to this time, or up to the end of this day in UTC.",
 )
-@click.option("--key-file", type=KEY, metavar="FILE", help="The key of packs without names.")
+@click.option("--key-file", type=KEY, metavar="FILE", help="The file with the key of packs without names.")
 @with_session
 def history(
     session: Session,
@@ -142,35 +141,37 @@ def history(
     """List the completions that packs prove, each once. The service itself no longer knows them."""
     until = moment(as_of, time.max)
     key = None if key_file is None else _key(key_file)
-    folders, unseal = chosen(packs, _packs(session)), session.profile.unseal
+    folders, unseal = chosen(packs, session.packs()), session.profile.unseal
     user_id = None if user is None else person_in(folders, user, key, unseal)
     course_id = None if course is None else course_in(folders, course, key, unseal)
     found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
-    session.out.document({"completions": plain(found)})
-    session.out.table(
+    session.out.listing(
+        "completions",
+        found,
         ("course", "user id", "name", "completed (UTC)", "score", "packs"),
-        (
-            (
-                *(one.course_title or one.course_id, one.user_id, one.user_name, one.completed_at, one.score),
-                len(one.packs),
-            )
-            for one in found
+        lambda one: (
+            *(one.course_title or one.course_id, one.user_id, one.user_name, one.completed_at, one.score),
+            len(one.packs),
         ),
+        "completion",
     )
-    session.out.note(number(len(found), "completion"))
 
 
 @evidence.command()
 @click.argument("pack", type=FOLDER)
 @click.argument("new", type=FOLDER, metavar="NEW-FOLDER")
 @click.option(
-    "--key-file", type=KEY, required=True, metavar="FILE", help="At least 16 random bytes, kept elsewhere."
+    "--key-file",
+    type=KEY,
+    required=True,
+    metavar="FILE",
+    help="A file with at least 16 random bytes; store it elsewhere.",
 )
 @with_session
 def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
     """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
-    (original,) = chosen([pack], _packs(session), most=1)
+    (original,) = chosen([pack], session.packs(), most=1)
     made = without_names(original, new, _key(key_file), log=log, unseal=session.profile.unseal)
     session.invocation.recorded = f"The pack without names is in {made.folder}."
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
@@ -181,10 +182,14 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
 
 @evidence.command("purge")
 @click.option(
-    "--older-than", type=click.IntRange(min=1), required=True, metavar="DAYS", help="Read so long ago."
+    "--older-than",
+    type=click.IntRange(min=1),
+    required=True,
+    metavar="DAYS",
+    help="Delete packs that were read more than this many days ago.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--confirm", metavar="PHRASE", help="The phrase that --dry-run shows; asked for on a terminal.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
+@click.option("--confirm", metavar="PHRASE", help="The phrase that --dry-run shows; a terminal asks for it.")
 @with_session
 def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
     """Delete the packs whose time has passed. It cannot be undone. Each gets a line in the audit log.
@@ -244,13 +249,6 @@ def _records(
     found = check_records(state, unseal=unseal)
     names = {folder.resolve().name for folder in folders}
     return [one for one in found if not named or one.pack in names]
-
-
-def _packs(session: Session) -> tuple[Path, ...]:
-    state = StateDirectory.existing(session.state_dir)
-    if state is None or not (state.path / "evidence").is_dir():
-        return ()
-    return packs_in(state.evidence)
 
 
 def _key(path: Path) -> bytes:

@@ -81,15 +81,19 @@ TABLE, EXPORTER = "table", "exporter-csv"
 
 
 @click.command()
-@click.option("--search", metavar="TEXT", help="Only those whose titles match, as the server sees it.")
+@click.option("--search", metavar="TEXT", help="Only courses whose title the server matches with this text.")
 @with_session
 def courses(session: Session, search: str | None) -> None:
     """List courses, with the ids by which other commands name them."""
     found = list(session.client().courses.list(search=search))
-    session.out.document({"courses": plain(found)})
-    rows = [(one.id, one.title, one.status or "", one.lesson_count) for one in found]
-    session.out.table(("id", "title", "status", "lessons"), rows)
-    session.out.note(number(len(found), "course"))
+    columns = ("id", "title", "status", "lessons")
+    session.out.listing(
+        "courses",
+        found,
+        columns,
+        lambda one: (one.id, one.title, one.status or "", one.lesson_count),
+        "course",
+    )
 
 
 @click.command()
@@ -97,12 +101,10 @@ def courses(session: Session, search: str | None) -> None:
 def paths(session: Session) -> None:
     """List learning paths, which plan --path names by id or title."""
     found = list(session.client().paths.list())
-    session.out.document({"paths": plain(found)})
-    published = {True: "yes", False: "no", None: ""}
-    session.out.table(
-        ("id", "title", "published"), [(one.id, one.title, published[one.is_published]) for one in found]
+    columns, published = ("id", "title", "published"), {True: "yes", False: "no", None: ""}
+    session.out.listing(
+        "paths", found, columns, lambda one: (one.id, one.title, published[one.is_published]), "learning path"
     )
-    session.out.note(number(len(found), "learning path"))
 
 
 @click.command()
@@ -110,9 +112,7 @@ def paths(session: Session) -> None:
 def groups(session: Session) -> None:
     """List groups, with the ids by which plan --group names them."""
     found = list(session.client().groups.list())
-    session.out.document({"groups": plain(found)})
-    session.out.table(("id", "name"), [(one.id, one.name) for one in found])
-    session.out.note(number(len(found), "group"))
+    session.out.listing("groups", found, ("id", "name"), lambda one: (one.id, one.name), "group")
 
 
 @click.command()
@@ -120,17 +120,21 @@ def groups(session: Session) -> None:
 def sites(session: Session) -> None:
     """List sites, with the ids by which plan --site names them."""
     found = list(session.client().sites.list())
-    session.out.document({"sites": plain(found)})
-    rows = [(one.id, one.name, one.parent_id, "deleted" if one.deleted else "") for one in found]
-    session.out.table(("id", "name", "belongs to", "state"), rows)
-    session.out.note(number(len(found), "site"))
+    columns = ("id", "name", "belongs to", "state")
+    session.out.listing(
+        "sites",
+        found,
+        columns,
+        lambda one: (one.id, one.name, one.parent_id, "deleted" if one.deleted else ""),
+        "site",
+    )
 
 
 @click.command()
 @click.option("--course", metavar="ID|TITLE", help="Only this course.")
 @click.option("--user", metavar="ID|E-MAIL", help="Only this person.")
 @click.option("--status", type=click.Choice([*STATUSES]), default="all", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many rows.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="List at most N rows.")
 @click.option(
     "--format",
     "format_",
@@ -143,7 +147,7 @@ def sites(session: Session) -> None:
     "--output",
     type=FILE,
     metavar="FILE.csv",
-    help="With exporter-csv: where to; by default to standard output.",
+    help="With exporter-csv: the new file. [default: standard output]",
 )
 @with_session
 def progress(
@@ -182,18 +186,16 @@ def progress(
         if user is None and limit is None and status == "all":
             _warn_of_missing_people(session.out, client, found)
         return
-    session.out.document({"progress": plain(found)})
-    session.out.table(
+    session.out.listing(
+        "progress",
+        found,
         ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "due (UTC)"),
-        (
-            (
-                *(row.course_title or row.course_id, row.user_id, row.user_name, row.user_email, row.state),
-                *(row.progress_percent, row.completed_at, row.score, row.due_at),
-            )
-            for row in found
+        lambda row: (
+            *(row.course_title or row.course_id, row.user_id, row.user_name, row.user_email, row.state),
+            *(row.progress_percent, row.completed_at, row.score, row.due_at),
         ),
+        "row",
     )
-    session.out.note(number(len(found), "row"))
 
 
 def _warn_of_missing_people(out: Output, client: TrainingClient, found: Sequence[ProgressRow]) -> None:

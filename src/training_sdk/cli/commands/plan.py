@@ -39,18 +39,33 @@ F = TypeVar("F", bound=Callable[..., object])
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 WHO = (
-    click.option("--user", "users", multiple=True, metavar="ID|E-MAIL", help="This person; repeatable."),
     click.option(
-        "--external-id", "external_ids", multiple=True, metavar="ID", help="By external id; repeatable."
+        "--user",
+        "users",
+        multiple=True,
+        metavar="ID|E-MAIL",
+        help="A person to reset, by user id or e-mail; repeatable.",
     ),
     click.option(
-        "--group", "groups", multiple=True, metavar="ID|NAME", help="Who is in this group; repeatable."
+        "--external-id",
+        "external_ids",
+        multiple=True,
+        metavar="ID",
+        help="A person to reset, by external id; repeatable.",
     ),
     click.option(
-        "--site", "sites", multiple=True, metavar="ID|NAME", help="Who is at this site; repeatable."
+        "--group", "groups", multiple=True, metavar="ID|NAME", help="All members of this group; repeatable."
     ),
     click.option(
-        "--people", "files", multiple=True, type=FILE, metavar="FILE.csv", help="Who stands in this file."
+        "--site", "sites", multiple=True, metavar="ID|NAME", help="All members of this site; repeatable."
+    ),
+    click.option(
+        "--people",
+        "files",
+        multiple=True,
+        type=FILE,
+        metavar="FILE.csv",
+        help="The people listed in this CSV file; repeatable.",
     ),
     click.option(
         "--column",
@@ -60,37 +75,66 @@ WHO = (
         callback=headers,
         help="A column of the file under another header, such as email=E-Mail; note=HEADER is ignored. Repeatable.",
     ),
-    click.option("--everyone", is_flag=True, help="Everyone assigned. Never taken for granted."),
+    click.option(
+        "--everyone", is_flag=True, help="Everyone assigned to the courses. This is never the default."
+    ),
 )
 WHICH = (
-    click.option("--only", type=click.Choice(["completed"]), help="Leave out who has not completed."),
-    click.option("--state", type=click.Choice(["completed", "in progress"]), help="Who stands here."),
     click.option(
-        "--completed-before", type=a_moment, metavar="DATE", help="Who completed before this day or moment."
+        "--only", type=click.Choice(["completed"]), help="Only people who have completed the course."
     ),
-    click.option("--completed-after", type=a_moment, metavar="DATE", help="Who completed after it."),
-    click.option("--due-before", type=a_moment, metavar="DATE", help="Whose due date is before it."),
-    click.option("--score-below", type=float, metavar="N", help="Whose score is below it (0 to 100)."),
     click.option(
-        "--zone", metavar="ZONE", help="Where days begin, such as Europe/Berlin; needed with dates."
+        "--state",
+        type=click.Choice(["completed", "in progress"]),
+        help="Only people whose progress is in this state.",
+    ),
+    click.option(
+        "--completed-before", type=a_moment, metavar="DATE", help="Only completions before this day or time."
+    ),
+    click.option(
+        "--completed-after", type=a_moment, metavar="DATE", help="Only completions after this day or time."
+    ),
+    click.option(
+        "--due-before",
+        type=a_moment,
+        metavar="DATE",
+        help="Only people whose due date is before this day or time.",
+    ),
+    click.option("--score-below", type=float, metavar="N", help="Only scores below N, from 0 to 100."),
+    click.option(
+        "--zone",
+        metavar="ZONE",
+        help="The time zone of the days above, such as Europe/Berlin; required with a day.",
     ),
 )
 KEEP = (
-    click.option("--save", type=FILE, metavar="PLAN.json", help="Save the plan, to be applied."),
-    click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off."),
+    click.option(
+        "--save",
+        type=FILE,
+        metavar="PLAN.json",
+        help="Save the plan to this new file, so that it can be applied.",
+    ),
+    click.option(
+        "--card",
+        type=FILE,
+        metavar="CARD.html",
+        help="Write the effect card, a one-page HTML summary, to this new file.",
+    ),
     click.option(
         "--key",
         type=FILE,
         metavar="PATH",
-        help="Your SSH key, or its .pub file: sign the saved plan with it.",
+        help="Sign the saved plan with this SSH key, named by its file or its .pub file.",
     ),
 )
 
 WHY = (
     click.option(
-        "--reason", required=True, metavar="TEXT", callback=no_secret, help="Why, for the audit log."
+        "--reason", required=True, metavar="TEXT", callback=no_secret, help="The reason, for the audit log."
     ),
-    click.option("--ticket", metavar="TEXT", callback=no_secret, help="Where it was decided."),
+    click.option(
+        "--ticket", metavar="TEXT", callback=no_secret, help="The ticket of the decision, for the audit log."
+    ),
 )
 
 
@@ -106,15 +150,25 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--course", "courses", multiple=True, metavar="ID|TITLE", help="A course; repeatable.")
 @click.option(
-    "--path", "paths", multiple=True, metavar="ID|TITLE", help="The courses of a learning path; repeatable."
+    "--course",
+    "courses",
+    multiple=True,
+    metavar="ID|TITLE",
+    help="A course, by id or exact title; repeatable.",
+)
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    metavar="ID|TITLE",
+    help="All courses of this learning path, by id or exact title; repeatable.",
 )
 @options(WHO, WHICH, KEEP, ALL)
 @click.option(
     "--skip-unassigned",
     is_flag=True,
-    help="Leave people out of courses that they are not in; people who are in none are an error.",
+    help="Skip people in courses to which they are not assigned; a person who is in none of them is an error.",
 )
 @click.option("--people-template", is_flag=True, help="Print the header of a file for --people, and stop.")
 @click.option(
@@ -326,9 +380,17 @@ def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json")
 @click.option(
-    "--all", "everyone", is_flag=True, help="List everybody, then everyone in scope with ids in a table."
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="List all people, then all users in scope with their ids in a table.",
 )
-@click.option("--card", type=FILE, metavar="CARD.html", help="Write the effect card, to be signed off.")
+@click.option(
+    "--card",
+    type=FILE,
+    metavar="CARD.html",
+    help="Write the effect card, a one-page HTML summary, to this new file.",
+)
 @with_session
 def show(session: Session, plan: Path, everyone: bool, card: Path | None) -> None:
     """Show a saved plan: who, what would be lost, and the phrase to type. Needs no server."""

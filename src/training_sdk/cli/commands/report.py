@@ -39,13 +39,19 @@ from training_sdk.resets.report import ResetReport
     "--list",
     "everything",
     is_flag=True,
-    help="List the plans that were applied from this machine, also those that did not come to their end.",
+    help="List the plans that were applied from this machine, also unfinished ones.",
 )
 @click.option(
-    "--all", "everyone", is_flag=True, help="List everybody, then everyone in scope with ids in a table."
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="List all people, then all users in scope with their ids in a table.",
 )
 @click.option(
-    "--card", type=FILE, metavar="CARD.html", help="Write the effect card with what became of everyone."
+    "--card",
+    type=FILE,
+    metavar="CARD.html",
+    help="Write the effect card with the outcome of each person to this new file.",
 )
 @with_session
 def report(

@@ -20,11 +20,17 @@ from training_sdk.plans.plan import ResetPlan
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json")
 @click.option(
-    "--key", type=FILE, metavar="PATH", help="Your SSH key. Without it the approval is procedural only."
+    "--key",
+    type=FILE,
+    metavar="PATH",
+    help="Sign with this SSH key. Without it the approval is procedural (unsigned).",
 )
-@click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; asked for on a terminal.")
+@click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it.")
 @click.option(
-    "--save", type=FILE, metavar="FILE", help="Where to; by default PLAN.approval.json beside the plan."
+    "--save",
+    type=FILE,
+    metavar="FILE",
+    help="The new file of the approval. [default: PLAN.approval.json beside the plan]",
 )
 @options(ALL)
 @with_session

@@ -51,10 +51,14 @@ VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
     type=a_duration,
     metavar="TIME",
     default=VERIFIED_WITHIN,
-    help="Give up after; by default 5h.",
+    help="Give up after this time. [default: 5h]",
 )
 @click.option(
-    "--every", type=a_duration, metavar="TIME", default=EVERY, help="Look first after; by default 5m."
+    "--every",
+    type=a_duration,
+    metavar="TIME",
+    default=EVERY,
+    help="Wait this long before the first look; later waits are longer. [default: 5m]",
 )
 @options(ALL)
 @with_session
@@ -93,10 +97,17 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 
 
 @click.command()
-@click.option("--course", required=True, metavar="ID|TITLE", help="The sacrificial course: at most 5 people.")
-@click.option("--person", metavar="ID|E-MAIL", help="Who is reset.")
 @click.option(
-    "--server-side", is_flag=True, help="Prove the one call for everyone instead, on everyone there."
+    "--course",
+    required=True,
+    metavar="ID|TITLE",
+    help="The test course, which nobody needs: at most 5 people.",
+)
+@click.option("--person", metavar="ID|E-MAIL", help="The person who is reset.")
+@click.option(
+    "--server-side",
+    is_flag=True,
+    help="Prove the call for everyone instead. It resets everyone on the test course.",
 )
 @click.option(
     "--refused-with",
@@ -105,12 +116,16 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 )
 @options(WHY)
 @click.option(
-    "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; asked for on a terminal."
+    "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; a terminal asks for it."
 )
-@click.option("--approval", type=FILE, metavar="FILE", help="The approval of a second person.")
+@click.option("--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person.")
 @ACCEPT_MISSING_LESSONS
 @click.option(
-    "--deadline", type=a_duration, metavar="TIME", default=PROVED_WITHIN, help="Give up after; by default 4h."
+    "--deadline",
+    type=a_duration,
+    metavar="TIME",
+    default=PROVED_WITHIN,
+    help="Give up after this time. [default: 4h]",
 )
 @with_session
 def prove(
