@@ -21,11 +21,11 @@ from training_sdk.cli.commands import apply, due
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import program
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.evidence import pack, packs_in, purging
+from training_sdk.evidence import pack, packs_in
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import reset_run
+from training_sdk.resets import preflight
 from training_sdk.resets.settling import StopHandler
 from unit.sdk.approving import Keys, public
 from unit.sdk.cli.conftest import Run
@@ -249,7 +249,7 @@ def _age(monkeypatch: pytest.MonkeyPatch, *, days: int) -> None:
         read_at = pack.ReadAt(manifest.read_at.first - apart, manifest.read_at.last - apart)
         return evolve(manifest, read_at=read_at)
 
-    monkeypatch.setattr(purging, "parse_manifest", older)
+    monkeypatch.setattr(pack, "parse_manifest", older)
 
 
 def test_a_changed_byte_of_evidence_or_audit_log_ends_with_6(run: Run, tmp_path: Path) -> None:
@@ -507,7 +507,7 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
         raise KeyboardInterrupt
 
     _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
-    monkeypatch.setattr(reset_run, "refuse_new_warnings", interrupt)
+    monkeypatch.setattr(preflight, "refuse_new_warnings", interrupt)
     code, said, _ = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
     assert code == ExitCode.INTERRUPTED
     assert said["error"]["message"] == "interrupted; nothing was sent"
