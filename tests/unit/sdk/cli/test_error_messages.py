@@ -87,7 +87,8 @@ def every_option() -> dict[str, str]:
 PYTHON_ONLY = frozenset(
     {
         *("begun_at", "clear_all_groups", "clear_all_sites", "clear_all_users"),
-        *("date_triggered", "event", "events", "format", "interactive", "method"),
+        *("date_triggered", "due", "event", "events", "format", "headers", "http_client", "interactive"),
+        *("params", "signature", "token", "waves", "where"),
         *("modified_after", "now", "at", "of", "pace", "path", "plan"),
         *("read_only", "report", "reset_format", "rows", "rule", "safeguards"),
         *("timeout", "universal_access", "url", "usernames", "allow_insecure_http"),
