@@ -145,7 +145,10 @@ def documented_calls() -> Iterator[tuple[str, Any, list[str]]]:
     """What can be called of what the reference describes, methods included, with the names of its parameters."""
     for page in sorted((DOCS / "reference").glob("*.md")):
         for name, what in described(page):
-            methods = [*vars(what)] if isinstance(what, type) else []
+            bases = what.__mro__ if isinstance(what, type) else ()
+            methods = [
+                one for base in bases if base.__module__.startswith("training_sdk") for one in vars(base)
+            ]
             public = [(f"{name}.{one}", getattr(what, one)) for one in methods if not one.startswith("_")]
             for full, each in [(name, what), *public]:
                 is_error = isinstance(each, type) and issubclass(each, Exception)
