@@ -51,7 +51,7 @@ from unit.sdk.fakes import (
     user_id,
 )
 from unit.sdk.resetting import just_planned, planned
-from unit.sdk.test_resuming import LATER, Bench, bench, ends
+from unit.sdk.test_resume import LATER, Bench, bench, ends
 
 ACCEPTED = {
     "202, empty": answer(body=b"", status=202),

@@ -28,7 +28,7 @@ from training_sdk.records.journal import Journal, is_closed
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, answer
-from unit.sdk.test_resuming import LATER, Bench, bench
+from unit.sdk.test_resume import LATER, Bench, bench
 
 NOW = datetime.now(UTC)
 DIGEST = "ab" * 32

@@ -31,7 +31,7 @@ from training_sdk.resets.report import Outcome
 from training_sdk.verification.verifying import saved_report
 from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, row
-from unit.sdk.test_resuming import LATER, Bench, bench, ends, interrupted_before_sending
+from unit.sdk.test_resume import LATER, Bench, bench, ends, interrupted_before_sending
 
 Attack = Callable[[Path], object]
 

@@ -50,7 +50,7 @@ from unit.sdk.fakes import (
     user_id,
 )
 from unit.sdk.resetting import NothingKept, just_planned, planned
-from unit.sdk.test_resuming import LATER, Bench, _proof, bench, ends
+from unit.sdk.test_resume import LATER, Bench, _proof, bench, ends
 
 REFUSALS = sorted(STATUS_ERRORS)
 SEVERAL = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset())

@@ -19,7 +19,7 @@ from training_sdk.local_plans.plan_records import effects_there
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.state import StateDirectory
-from unit.sdk.test_resuming import LATER, Bench, bench
+from unit.sdk.test_resume import LATER, Bench, bench
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -44,7 +44,7 @@ from unit.sdk.fakes import (
     untouched,
 )
 from unit.sdk.resetting import planned
-from unit.sdk.test_resuming import bench
+from unit.sdk.test_resume import bench
 
 H = timedelta(hours=1)
 SETTLED = timedelta(hours=3, minutes=15)

@@ -43,8 +43,8 @@ from unit.sdk.evidence.past import purge_state, seal
 from unit.sdk.fakes import FakeDriver
 from unit.sdk.records.first_form import KEY, unpacked
 from unit.sdk.records.first_form import unseal as open_old
-from unit.sdk.test_unlocking import kept, planned, service
-from unit.sdk.test_unlocking import proving as proving_of
+from unit.sdk.test_proof_run import kept, planned, service
+from unit.sdk.test_proof_run import proving as proving_of
 
 UNSEAL = (
     "import sys; data = sys.stdin.buffer.read(); key = b'\\xa5\\x5a\\x77'; "

@@ -25,7 +25,7 @@ from unit.sdk.records.test_record_check import (
     purged,
     twice_begun,
 )
-from unit.sdk.test_resuming import bench
+from unit.sdk.test_resume import bench
 
 Entries = list[dict[str, Any]]
 OTHER_TIME = "2020-01-01T00:00:00+00:00"

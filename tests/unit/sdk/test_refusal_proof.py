@@ -38,9 +38,9 @@ from training_sdk.records.journal_state import Standing, fold
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, FakeDriver, answer, row, user_id
-from unit.sdk.test_resuming import Bench, bench
-from unit.sdk.test_resuming import _proof as proof_of
-from unit.sdk.test_unlocking import FORMAT, Killed, Mortal, kept, planned, proving, service
+from unit.sdk.test_proof_run import FORMAT, Killed, Mortal, kept, planned, proving, service
+from unit.sdk.test_resume import Bench, bench
+from unit.sdk.test_resume import _proof as proof_of
 
 ABSENT = user_id(7)
 """A user who is assigned to another course only."""

@@ -42,7 +42,7 @@ from unit.sdk.fakes import (
 )
 from unit.sdk.proving import proof_of
 from unit.sdk.resetting import planned
-from unit.sdk.test_resuming import LATER, Bench, bench, ends
+from unit.sdk.test_resume import LATER, Bench, bench, ends
 
 LADDERS = "bad00bad00bad00bad00bad0"
 COMPLETED = {
