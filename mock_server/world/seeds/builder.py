@@ -209,28 +209,24 @@ class OrganisationBuilder:
 
     def path(self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any) -> CourseList:
         """Add a learning path of these courses, in order, assigned as a course is."""
-        return self._course_list(self.organisation.paths, "path", title, courses, published, **to)
+        made = self._course_list("path", title, courses, published, **to)
+        self.organisation.paths[made.id] = made
+        return made
 
     def collection(
         self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any
     ) -> CourseList:
         """Add a collection of courses, assigned as a course is."""
-        return self._course_list(self.organisation.collections, "collection", title, courses, published, **to)
+        made = self._course_list("collection", title, courses, published, **to)
+        self.organisation.collections[made.id] = made
+        return made
 
     def _course_list(
-        self,
-        lists: dict[str, CourseList],
-        kind: str,
-        title: str,
-        courses: Iterable[Course],
-        published: bool,
-        **to: Any,
+        self, kind: str, title: str, courses: Iterable[Course], published: bool, **to: Any
     ) -> CourseList:
         # Ids of a kind of their own, so that those of courses and lessons stay the same.
         ids = tuple(course.id for course in courses)
-        made = CourseList(self._ids.uuid(kind), title, ids, published, self._assigned(**to))
-        lists[made.id] = made
-        return made
+        return CourseList(self._ids.uuid(kind), title, ids, published, self._assigned(**to))
 
     def rapid_refresh(
         self, title: str, questions: Mapping[str, Sequence[str]], *, published: bool = True, **to: Any
