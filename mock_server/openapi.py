@@ -30,9 +30,6 @@ from mock_server.wire.schema import (
 
 PATH = "/openapi.json"
 
-SCHEMAS: dict[str, Schema] = components((*(each.answer for each in OPERATIONS), Error))
-"""The schema of every answer, by the name of its class."""
-
 _EVERYWHERE = (
     Reason.INVALID_ARGUMENT,
     Reason.UNAUTHENTICATED,
@@ -64,8 +61,14 @@ service may answer more fields than these, or fewer, and errors without a body.
 
 
 @cache
+def schemas() -> dict[str, Schema]:
+    """Return the schema of every answer by the name of its class; shared, so do not change it."""
+    return components((*(each.answer for each in OPERATIONS), Error))
+
+
+@cache
 def document() -> dict[str, Any]:
-    """The whole document; shared, so leave it as it is."""
+    """Return the whole document; shared, so do not change it."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.template, {})[operation.method.lower()] = _operation(operation)
@@ -82,7 +85,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, OPERATIONS))],
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": schemas(),
             "headers": _HEADERS,
             "responses": {_UNREAD: _unread()},
             "securitySchemes": {
@@ -94,19 +97,19 @@ def document() -> dict[str, Any]:
 
 @cache
 def served_document() -> dict[str, Any]:
-    """The document as it is served: with each mark of provenance in the description too."""
+    """Return the document as it is served: with each mark of provenance in the description too."""
     described: dict[str, Any] = _described(document())
     return described
 
 
 @cache
 def document_bytes() -> bytes:
-    """The served document as JSON."""
+    """Return the served document as JSON."""
     return to_json(served_document())
 
 
 def _described(value: Any) -> Any:
-    """The same with marks in descriptions, for pages that show no extensions."""
+    """Return the same with marks in descriptions, for pages that show no extensions."""
     if isinstance(value, list):
         return [_described(each) for each in value]
     if not isinstance(value, dict):
@@ -250,7 +253,7 @@ def _reasons(operation: Operation) -> tuple[Reason, ...]:
 
 
 def _refusals(reasons: tuple[Reason, ...]) -> dict[str, Any]:
-    """The error answers, one for each status, with the reasons that it can have there."""
+    """Return the error answers, one for each status, with its reasons."""
     statuses: dict[int, list[Reason]] = {}
     for reason in reasons:
         statuses.setdefault(reason.status, []).append(reason)
@@ -288,7 +291,7 @@ def _answer_headers(*names: str) -> dict[str, Any]:
 
 
 _UNREAD = "Unread"
-# Said by a server on a socket itself, before there is a request.
+# A server on a socket answers these before there is a request.
 _BY_THE_SOCKET = {
     status: {"$ref": f"#/components/responses/{_UNREAD}"} for status in ("408", "417", "431", "503", "505")
 }

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from attrs import define, field
 
-from mock_server.openapi import SCHEMAS, document
+from mock_server.openapi import document, schemas
 from mock_server.wire.schema import Schema
 
 OTHER_NAME = "{key}"
@@ -129,7 +129,7 @@ def declared(schema: Schema, where: str = "") -> dict[str, set[str]]:
     """Return the types that a schema of the OpenAPI document allows, by place."""
     found: dict[str, set[str]] = {}
     if "$ref" in schema:
-        return declared(SCHEMAS[schema["$ref"].removeprefix(_REFERENCE)], where)
+        return declared(schemas()[schema["$ref"].removeprefix(_REFERENCE)], where)
     if "type" in schema:
         kind = str(schema["type"])
         found[where] = {_DECLARED.get(kind, kind)}

@@ -79,7 +79,8 @@ def answer(mark: Mark, *, is_component: bool = True) -> Callable[[type[_T]], typ
 
     def decorate(cls: type[_T]) -> type[_T]:
         # Frozen for mypy only: a check at run time would double the time that an instance takes.
-        made: type[_T] = attrs.define(eq=False)(cls)
+        # Without a repr, because an answer may hold a secret.
+        made: type[_T] = attrs.define(eq=False, repr=False)(cls)
         _KNOWN[made] = _Known(mark, is_component)
         return made
 

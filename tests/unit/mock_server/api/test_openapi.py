@@ -18,7 +18,7 @@ from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
 from mock_server.api.routes import OPERATIONS
-from mock_server.openapi import LINK_BODY, SCHEMAS, document, document_bytes, served_document
+from mock_server.openapi import LINK_BODY, document, document_bytes, schemas, served_document
 from mock_server.refusal import Reason
 from mock_server.transports.common import Limits
 from mock_server.transports.http1 import MAX_HEAD
@@ -89,8 +89,8 @@ def test_what_is_assumed_of_a_reset_is_said_to_be() -> None:
     reset = document()["paths"]["/training/courseprogress/v1/reset"]["post"]
     for way in reset["requestBody"]["content"]["application/json"]["schema"]["oneOf"]:
         assert {each[MARK] for each in way["properties"].values()} == {"assumed"}
-    assert SCHEMAS["ProgressRow"]["properties"]["score"][MARK] == "published"
-    assert SCHEMAS["ProgressRow"]["properties"]["time_spent_seconds"][MARK] == "third-party"
+    assert schemas()["ProgressRow"]["properties"]["score"][MARK] == "published"
+    assert schemas()["ProgressRow"]["properties"]["time_spent_seconds"][MARK] == "third-party"
 
 
 def test_published_parameters_of_an_assumed_answer_are_said_to_be_published() -> None:
