@@ -96,6 +96,7 @@ PYTHON_ONLY = frozenset(
         *("lesson_id", "path_id", "rapid_refresh_id", "site_ids", "user_id", "webhook_id"),
         "targets",
         "a course in targets",
+        *("where", "due", "waves"),
         "signature",
         "http_client",
     }
