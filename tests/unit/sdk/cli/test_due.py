@@ -319,7 +319,7 @@ def test_sealed_packs_are_opened_by_the_command_of_the_profile(
     assert "unseal=" not in said
     code, document, _ = run(*first)
     assert code == ExitCode.RECORDS
-    assert "(unseal_command)" in document["error"]["message"]
+    assert "unseal_command" in document["error"]["message"]
 
 
 def test_an_unseal_command_that_fails_is_a_warning_as_any_pack_that_cannot_be_read(
