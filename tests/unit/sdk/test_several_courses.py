@@ -431,7 +431,7 @@ def test_a_plan_that_was_changed_in_its_file_is_refused(tmp_path: Path, number: 
 def test_what_is_no_plan_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(content)
-    with pytest.raises(InvalidArgumentError, match=r"not a plan|form|not a whole plan"):
+    with pytest.raises(InvalidArgumentError, match=r"not a saved plan|form|not a whole plan"):
         ResetPlan.load(path)
     with pytest.raises(InvalidArgumentError, match="cannot be read"):
         ResetPlan.load(tmp_path / "absent.json")
