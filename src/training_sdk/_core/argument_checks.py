@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import READING_METHODS, Family, Request, Response
-from training_sdk._core.text import Secret, hidden
+from training_sdk._core.text import Secret, hidden, sentence
 from training_sdk.errors import InvalidArgumentError, Remedy
 
 LONGEST_ID = 128
@@ -288,7 +288,7 @@ def _body(value: object) -> bytes:
     try:
         return codec.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise refusal("json", f"cannot be written as JSON: {error}.") from None
+        raise refusal("json", sentence(f"cannot be written as JSON: {error}")) from None
 
 
 def _query(params: Mapping[str, object]) -> Sequence[tuple[str, object]]:

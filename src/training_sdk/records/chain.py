@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from attrs import define, field, frozen
 
+from training_sdk._core.text import sentence
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError, RecordsLockedError
 from training_sdk.records import storage
 from training_sdk.records.storage import locked
@@ -146,7 +147,9 @@ def canonical(value: Any) -> bytes:
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"The entry must be plain JSON: {error}. Nothing was written.") from None
+        raise InvalidArgumentError(
+            f"The entry must be plain JSON: {sentence(str(error))} Nothing was written."
+        ) from None
     return text.encode("ascii")
 
 

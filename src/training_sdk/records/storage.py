@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 from filelock import FileLock, Timeout
 
 from training_sdk._core import codec
+from training_sdk._core.text import sentence
 from training_sdk.errors import (
     DecodingError,
     InvalidArgumentError,
@@ -325,4 +326,4 @@ def read_document(path: Path, shape: type[T]) -> T | None:
     try:
         return codec.structure_value(json.loads(content), shape)
     except (ValueError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}.") from None
+        raise RecordsDamagedError(sentence(f"{path} is not what was written: {error}")) from None

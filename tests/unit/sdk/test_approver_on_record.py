@@ -380,7 +380,7 @@ def seal(content: bytes) -> bytes:
 def test_an_approval_with_a_token_for_a_name_is_refused(office: Office) -> None:
     _, approval = office.plan()
     leaking = evolve(approval, approver=evolve(approval.approver, name="mock_" + "a1" * 24))
-    with pytest.raises(ApprovalError, match="look like a token"):
+    with pytest.raises(ApprovalError, match="looks like a token"):
         parse_approval(approval_bytes(leaking), "approval.json")
 
 

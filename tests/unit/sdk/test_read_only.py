@@ -108,7 +108,7 @@ def test_every_operation_of_a_client_that_cannot_write_only_reads() -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "post"])
 def test_no_request_of_ones_own_writes(ask: Asker, method: str) -> None:
-    with pytest.raises(ReadOnlyError, match=r"read_only=True.*Nothing was sent"):
+    with pytest.raises(ReadOnlyError, match=r"Nothing was sent.*read_only=True"):
         ask(refused_wire, lambda client: client.request(method, "/x", json={}), read_only=True)
 
 

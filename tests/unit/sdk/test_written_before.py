@@ -197,5 +197,5 @@ def test_what_its_form_does_not_hold_is_refused(change: Callable[[dict[str, Any]
 
 def test_a_name_that_stands_twice_is_refused() -> None:
     text = PLANS["users"].read_text().replace('"email":', '"email": "ann@example.test", "email":', 1)
-    with pytest.raises(InvalidArgumentError, match="is not a plan"):
+    with pytest.raises(InvalidArgumentError, match="is not a saved plan"):
         parse_plan(text.encode(), "plan.json")
