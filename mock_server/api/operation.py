@@ -1,4 +1,4 @@
-"""What an operation is, and what it is called with."""
+"""Operations, and the calls that their handlers receive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mock_server.world.world import World
 
 @frozen
 class Call:
-    """One request to one operation, past the checks that all operations share."""
+    """One request to one operation that has passed the checks common to all operations."""
 
     world: World
     operation: Operation
@@ -37,15 +37,15 @@ class Call:
 
     @property
     def organisation(self) -> Organisation:
-        """The token's organisation: the only one there is for this call (R03)."""
+        """The organisation of the token, the only one that this call can see (R03)."""
         return self.actor.organisation
 
     def fields(self, given: object, allowed: tuple[str, ...], where: str = "") -> Fields:
-        """A JSON object of the body, or the body itself; unknown fields as the world takes them."""
+        """Read an object in the body, or the body itself; the policy decides about unknown fields."""
         return Fields.read(given, allowed, where, lenient=self.world.policy.is_lenient)
 
     def path_id(self, name: str) -> str:
-        """An id from the path."""
+        """Return an id from the path."""
         return check_id(self.path[name], name)
 
 
@@ -54,7 +54,7 @@ Rights = Callable[[World, Actor, object], Reach]
 
 
 def _rights(given: Family | Rights) -> Rights:
-    """Return the rights of a family, whatever the body says; other rights as they are."""
+    """Return a function that requires the rights of a family for any body; return other rights unchanged."""
     if not isinstance(given, Family):
         return given
     return lambda world, actor, _: require(actor, world.policy, given)
@@ -65,11 +65,11 @@ class Parameter:
     """A parameter of the query."""
 
     name: str
-    """In the spelling that the vendor's reference uses."""
+    """The spelling in the vendor's reference."""
     schema: Schema
     required: bool = False
     mark: Mark | None = None
-    """Where it is better known than its operation."""
+    """The mark of a parameter that is better known than its operation."""
 
 
 COURSE = Parameter("courseId", sent_id("Rows of one course only.", example=COURSE_ID))
@@ -78,7 +78,7 @@ USER = Parameter("userId", sent_id("Rows of one user only.", example=USER_ID))
 
 @frozen
 class Link:
-    """What an answer of one operation gives that a request of another needs."""
+    """A value in the answer of one operation that a request of another operation needs."""
 
     name: str
     operation: str
@@ -90,13 +90,13 @@ class Link:
 
 @frozen
 class Operation:
-    """One operation: its path, what it is asked and what it answers; as a decorator it is given its handler."""
+    """One operation: its path, request and answer. Used as a decorator, it gets its handler."""
 
     name: str
     request: str
     """Method and path, as in "GET /groups/{groupId}/users"."""
     provenance: Mark
-    """How well path and shape are known, the weaker of the two."""
+    """The mark of the path or of the shape: the less certain of the two."""
     rights: Rights = field(converter=_rights)
     answer: type
     """The class of its answer."""
@@ -106,18 +106,18 @@ class Operation:
     body: Schema | None = None
     """The schema of the JSON body; None for an operation without one."""
     refusals: tuple[Reason, ...] = ()
-    """Reasons beside those of every operation."""
+    """Reasons in addition to those of every operation."""
     links: tuple[Link, ...] = ()
     noun: str = ""
-    """What it is about, where the path says something else."""
+    """The subject of the operation, if the path does not name it."""
     audited: bool = False
-    """R23: done or refused, it is written into the audit log."""
+    """R23: the audit log records each call, accepted or refused."""
     lagged: bool = False
     """Answers from the warehouse, which may show the past (P)."""
     reference_only: bool = False
-    """No live service has it."""
+    """True if no live service has this operation."""
     always_strict: bool = False
-    """Query and fields are read strictly in a lenient world too: whatever is passed over could widen it (R07)."""
+    """True if a lenient world also rejects unknown fields and parameters: ignoring one could widen the scope (R07)."""
     handler: Handler | None = None
     """None for an operation that is not part of Training: 501 with its name."""
     summary: str = ""

@@ -22,7 +22,7 @@ from mock_server.world.progress_table import rows_after
 
 _STATUSES = ("COMPLETION_STATUS_ALL", "COMPLETION_STATUS_COMPLETED", "COMPLETION_STATUS_NON_COMPLETED")
 _NO_RECORD = Record(datetime.min)
-"""What a row shows before a user starts, and after a reset (A)."""
+"""The record of a row before a user starts, and after a reset (A)."""
 
 Test = Callable[[CourseProgress, str], bool]
 
@@ -137,7 +137,7 @@ def progress_row(organisation: Organisation, course_id: str, user_id: str) -> Pr
 
 
 def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
-    """Course and user of the rows asked for, found by position without walking those before them."""
+    """Return course and user of the requested rows; rows before the position are not read."""
     table, courses, users = call.organisation.progress, _courses(call), users_asked(call, "user_id")
     status = call.query.choice("completion_status", _STATUSES)
     after = call.query.moment("modified_after")

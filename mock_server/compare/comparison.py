@@ -64,7 +64,7 @@ class Comparison:
 
 
 def compare(reader: Reader) -> Comparison:
-    """Read every operation that only reads. LiveError when the tenant cannot be reached, read or takes no token."""
+    """Call every operation that only reads. LiveError if the service is not readable or refuses the token."""
     live, own = _Side(reader.get), _Side(_own_answers(MockTraining.demo()))
     asked: list[str] = []
     findings: list[Difference] = []
@@ -111,7 +111,7 @@ class _Side:
     said: dict[str, Any] = field(factory=dict)
 
     def ask(self, operation: Operation) -> Answer | None:
-        """Return the answer; None if the tenant has nothing that can be asked for."""
+        """Return the answer; None if the service has no value for a parameter of the operation."""
         path = operation.template
         for name in re.findall(r"{(\w+)}", path):
             known = self._known(operation, name)

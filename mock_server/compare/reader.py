@@ -22,11 +22,11 @@ _WINDOW = 60.0
 
 
 class LiveError(Exception):
-    """A tenant that cannot be read at all; the message names the remedy."""
+    """A service that cannot be read at all; the message names the remedy."""
 
 
 class NoAnswerError(LiveError):
-    """One request that was not answered; the next may be."""
+    """One request that was not answered; a later request may be answered."""
 
 
 @frozen
@@ -36,14 +36,14 @@ class Answer:
     status: int
     value: object = field(default=None, repr=False)
     trouble: str = ""
-    """Why there is no value; never anything of the answer itself."""
+    """The reason why there is no value; it never contains a part of the answer."""
     wait: float = 0.0
-    """Seconds after which to ask again, of a 429."""
+    """The seconds after which to send the request again, from a 429."""
 
 
 @frozen
 class Reader:
-    """One host, asked with one token."""
+    """One host that is read with one token."""
 
     scheme: str
     host: str
@@ -52,7 +52,7 @@ class Reader:
 
     @classmethod
     def to(cls, url: str, token: str) -> Reader:
-        """LiveError unless it is the plain URL of a host, https or on this machine, and the token one line of ASCII."""
+        """Return a reader. LiveError for a bad token, a URL with more than a host, or http to another machine."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -75,7 +75,7 @@ class Reader:
         return cls(parts.scheme, host, port, token)
 
     def get(self, path: str) -> Answer:
-        """Read one path of the host, and again after the pause that a 429 asks for. NoAnswerError without an answer."""
+        """Read one path of the host; after a 429, wait and read it again. NoAnswerError without an answer."""
         if not path.startswith("/") or path.startswith("//"):
             raise ValueError("only a path of the host itself is read")
         answer = self._ask(path)

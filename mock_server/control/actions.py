@@ -123,7 +123,7 @@ def _object(request: Request) -> dict[str, Any]:
 _NUMBERS = ("score", "seconds", "mark")
 _NEEDED = {"complete-lesson": ("lesson", ", as an id or a title"), "answer-survey": ("answer", "")}
 
-# What each takes beside course, user and made_at.
+# The function of each action, and its parameters in addition to course, user and made_at.
 ACTIONS: dict[str, tuple[Callable[..., Record], tuple[str, ...]]] = {
     "open": (LiveWorld.open, ()),
     "complete-lesson": (LiveWorld.complete_lesson, ("lesson", "score", "seconds")),

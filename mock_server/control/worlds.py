@@ -1,8 +1,8 @@
 """Many worlds behind one server: each has tokens of its own, and the token of a request selects the world.
 
-So parallel workers share one server and cannot meet. A request without a token is for the server's first world; one
-whose token no world knows is refused, on the vendor's wire by the first world. The control plane goes by the token
-as well, save for ``/_mock/worlds`` itself.
+So parallel workers share one server without affecting each other. A request without a token is for the first world;
+one with an unknown token is refused, on the vendor's wire by the first world. The control plane follows the token
+as well, except for ``/_mock/worlds`` itself.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class _Kept:
 
 
 class Worlds:
-    """The further worlds of one server, by id; which one a token opens, each of them knows itself."""
+    """The additional worlds of one server, by id. Each world knows the tokens that open it."""
 
     def __init__(self, first: MockTraining) -> None:
         self._first = first
@@ -132,7 +132,7 @@ class Worlds:
 
 
 def is_of_the_server(path: str) -> bool:
-    """Return whether a path is that of the worlds themselves, which no token selects."""
+    """Return whether a path is one of ``/_mock/worlds``, for which no token selects a world."""
     return path == PATH or path.startswith(f"{PATH}/")
 
 

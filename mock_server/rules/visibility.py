@@ -1,4 +1,4 @@
-"""What a user sees of their organisation (R03 to R05): own rows, rows of their teams, or all."""
+"""The rows of an organisation that a user can see (R03 to R05): their own, those of their teams, or all."""
 
 from __future__ import annotations
 

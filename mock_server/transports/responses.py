@@ -29,7 +29,7 @@ _ANYTHING = re.compile("")
 def requests_mock(
     handler: Handler, hosts: str | Iterable[str], unhandled: Unhandled
 ) -> responses.RequestsMock:
-    """responses' own mock with the world behind it; answers for other hosts may be added."""
+    """Return the mock of the library responses, answered by the world; you can add answers for other hosts."""
     names = checked_hosts(hosts, unhandled)
     mock = responses.RequestsMock(
         assert_all_requests_are_fired=False,
@@ -92,18 +92,18 @@ class _Line(RawIOBase):
         self._has_begun = self._has_ended = False
 
     def isclosed(self) -> bool:
-        """Whether the end was read; urllib3 reads on until then."""
+        """Return whether the end was read; urllib3 continues to read until then."""
         return self._has_ended or self.closed
 
     def readall(self) -> bytes:
-        """What is left. IncompleteRead if it ends too soon."""
+        """Return the rest of the body. Raises IncompleteRead if it ends too early."""
         rest = super().readall() or b""
         if self._missing:
             raise IncompleteRead(rest, self._missing)
         return rest
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any, /) -> int:
@@ -136,7 +136,7 @@ def _read_timeout(request: PreparedRequest) -> float | None:
 
 
 def _is_late(seconds: float, limit: float | None) -> bool:
-    """Wait, though never beyond the moment at which the caller gives up; whether they have."""
+    """Wait, but not longer than the caller does; return whether the caller has given up."""
     late = limit is not None and seconds > limit
     time.sleep(limit if late and limit is not None else seconds)
     return late

@@ -58,12 +58,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """The address it listens on, as a URL: 0.0.0.0 or [::] for every address of this machine."""
+        """The address on which the server listens, as a URL: 0.0.0.0 or [::] for every address of this machine."""
         return _url(self._bound, self.port)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it has stopped."""
+        """Whether the server has stopped."""
         return self._stopped
 
     def start(self) -> None:

@@ -43,12 +43,12 @@ class Delivery:
     attempt: int
     """1 to 4."""
     status: int
-    """The status that the receiver answered; 0 if it did not answer, or was not called."""
+    """The status of the receiver's answer; 0 if it did not answer, or was not called."""
     error: str = ""
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver has accepted it."""
+        """Whether the receiver has accepted the message."""
         return self.status in _OK
 
 
@@ -141,7 +141,7 @@ class Webhooks:
                 time.sleep(self._pause)
 
     def _forbidden(self, message: Message) -> str:
-        """Why nothing is sent to the address of a webhook; "" if it may be called."""
+        """Return the reason why the address of a webhook must not be called; "" if it may be called."""
         try:
             with self._world.lock:
                 check_url(self._world, message.webhook.url)
@@ -151,7 +151,7 @@ class Webhooks:
 
 
 def _post(message: Message) -> tuple[int, str]:
-    """The receiver's status, or 0 and what went wrong. Redirects are not followed, proxies not used."""
+    """Return the receiver's status, or 0 and the error. Redirects are not followed; proxies are not used."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     parts, payload = urlsplit(message.webhook.url), body(message)

@@ -37,7 +37,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 @attrs.frozen
 class _Known:
-    """What is known of an answer class as a whole."""
+    """The mark of an answer class, and whether it is a component."""
 
     mark: Mark
     is_component: bool
@@ -74,7 +74,7 @@ def field(description: str = "", *, mark: Mark | None = None, name: str = "", **
 def answer(mark: Mark, *, is_component: bool = True) -> Callable[[type[_T]], type[_T]]:
     """Make a class an answer whose fields are known as ``mark`` says; every field is always sent.
 
-    One that is no component has no name in the OpenAPI document: its schema stands where it is used.
+    An answer that is not a component has no name in the OpenAPI document: its schema is repeated where it is used.
     """
 
     def decorate(cls: type[_T]) -> type[_T]:
@@ -106,7 +106,7 @@ def schema_of(cls: type) -> Schema:
 
 
 def components(classes: tuple[type, ...]) -> dict[str, Schema]:
-    """Return the schemas of these answers and of all that stands in them, by name in alphabetical order."""
+    """Return the schemas of these answers and of all answers inside them, by name in alphabetical order."""
     found: dict[str, Schema] = {}
     waiting = list(classes)
     while waiting:
@@ -119,7 +119,7 @@ def components(classes: tuple[type, ...]) -> dict[str, Schema]:
 
 
 def _answers_in(hints: tuple[Any, ...]) -> list[type]:
-    """Return the answer classes that stand in these types."""
+    """Return the answer classes inside these types."""
     direct = [each for each in hints if each in _KNOWN]
     return direct + [inner for each in hints if get_args(each) for inner in _answers_in(get_args(each))]
 
@@ -168,11 +168,11 @@ _HELPERS: dict[str, Any] = {
 
 @attrs.frozen
 class _Kind:
-    """What a type is on the wire: its schema, and the expression that writes a value of it."""
+    """The form of a type on the wire: its schema, and the expression that writes a value of this type."""
 
     schema: Schema
     expression: str
-    """With ``{}`` for the value."""
+    """The source text of the expression, with ``{}`` for the value."""
     writers: dict[str, Any] = attrs.field(factory=dict)
     """The writers of other answers that the expression calls."""
 
@@ -190,7 +190,7 @@ _PLAIN = {
 
 
 def _kind(hint: Any) -> _Kind:
-    """Return what a type is on the wire."""
+    """Return the form of a type on the wire."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return attrs.evolve(_kind(arguments[0]), schema=hint.__metadata__[0].schema)

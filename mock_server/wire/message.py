@@ -11,7 +11,7 @@ MAX_BODY = 1024 * 1024
 """Bytes of a body that are read as such; a larger one is drained and answered 413."""
 
 MAX_DRAIN = 64 * 1024 * 1024
-"""Bytes a door drains before it gives up and closes the connection; a server refuses unread what announces more."""
+"""Bytes that a transport drains before it closes the connection; a server refuses a longer announced body unread."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -24,7 +24,7 @@ def _without_secrets(headers: tuple[tuple[str, str], ...]) -> str:
 
 @frozen
 class Request:
-    """One HTTP request as a door received it, before any reading of its meaning."""
+    """One HTTP request as a transport received it, not yet interpreted."""
 
     method: str
     """Upper case."""
@@ -36,7 +36,7 @@ class Request:
     """Names in lower case, in the order sent; a repeated header is listed repeatedly."""
     body: bytes = b""
     too_large: bool = False
-    """The body exceeded MAX_BODY: the door drained it and ``body`` is empty."""
+    """True if the body exceeded MAX_BODY: the transport drained it, and ``body`` is empty."""
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
@@ -48,14 +48,14 @@ class Request:
 
     @property
     def id(self) -> str:
-        """The X-Request-ID that was sent, under which answer and records know it; "" without a usable one."""
+        """The X-Request-ID of the request, which the answer and the records repeat; "" without a usable one."""
         given = self.all_headers("x-request-id")
         return given[0] if len(given) == 1 and _ID.fullmatch(given[0]) else ""
 
 
 @frozen
 class Delivery:
-    """How a door hands an answer out, where that is not at once and whole."""
+    """The way in which a transport sends an answer that is not sent at once or not whole."""
 
     delay: float = 0.0
     """Seconds before the first byte."""
@@ -63,9 +63,9 @@ class Delivery:
     """Seconds between two pieces of the body."""
     pieces: int = 1
     keep: int | None = None
-    """Bytes of the body after which the connection ends; None for all of it."""
+    """The number of bytes of the body that are sent before the connection ends; None for the whole body."""
     dropped: bool = False
-    """The connection ends without any answer."""
+    """True if the connection ends without any answer."""
 
     def parts(self, body: bytes) -> list[bytes]:
         """Return the pieces of a body that are sent."""
@@ -76,17 +76,17 @@ class Delivery:
 
 @frozen
 class Response:
-    """One HTTP answer; the door adds only what HTTP itself needs (Date, Content-Length)."""
+    """One HTTP answer; the transport adds only the headers that HTTP requires (Date, Content-Length)."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     delivery: Delivery | None = None
-    """None: at once and whole."""
+    """The way in which the answer is sent; None for at once and whole."""
     struck: tuple[str, ...] = field(default=(), eq=False)
-    """Kinds of the faults that struck the request; for the journal, not sent."""
+    """Kinds of the faults that the request triggered; for the request log, not sent."""
     instead: int = field(default=0, eq=False)
-    """The status of the true answer that a fault has taken the place of; 0 for none. Not sent either."""
+    """The status of the true answer that a fault has replaced; 0 for none. Not sent."""
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
         """Return the same answer with further headers after its own."""

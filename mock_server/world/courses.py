@@ -45,7 +45,7 @@ class Slide:
 
 @frozen
 class SlideProgress:
-    """What a user has seen and answered of one slide; absent for a slide never viewed."""
+    """The views and the answer of one user on one slide; absent for a slide that was never viewed."""
 
     slide_id: str
     viewed_at: str

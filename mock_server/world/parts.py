@@ -37,7 +37,7 @@ Compared = tuple[str, tuple[str, ...], Any]
 
 @frozen
 class CourseState:
-    """One course as documents hold it: what it is, to whom it is assigned, and what is recorded of whom."""
+    """One course as documents hold it: its settings, its assignments, and the progress of each person."""
 
     course: Course
     assigned: Assigned
@@ -48,14 +48,14 @@ class CourseState:
 
 @frozen
 class Part:
-    """How one part of an organisation is handled; this class: entities by their id."""
+    """The handling of one part of an organisation; this class handles entities by their id."""
 
     kind: str
     """The name of one member in messages and differences."""
     refers: Callable[[Any], Mapping[str, Iterable[str]]] = lambda _: {}
-    """Return the ids that a member refers to, by part."""
+    """A function that returns the ids that a member refers to, by part."""
     name: str = ""
-    """Of the field, here and in documents."""
+    """The name of the field, here and in documents."""
     entity: type[Any] = object
     defaults: Json = field(factory=dict)
     """The fields that a member of an older document may lack."""
@@ -96,7 +96,7 @@ class Part:
         return {each["id"]: f'"{each["name"] if "name" in each else each["title"]}"' for each in members}
 
     def ids(self, members: Iterable[Any], where: str) -> set[str]:
-        """Return the ids of members. Raises StateError if one is there twice."""
+        """Return the ids of members. Raises StateError if an id occurs twice."""
         return unique((each.id for each in members), where)
 
     def check(self, state: OrganisationState, known: Mapping[str, set[str]], where: str) -> None:
@@ -120,7 +120,7 @@ class _People(Part):
 
 
 class _Courses(Part):
-    """Courses with their assignments and progress. Rosters and tallies are worked out again when loaded."""
+    """Courses with their assignments and progress. Rosters and tallies are computed again when loaded."""
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -340,7 +340,7 @@ def validate(state: OrganisationState, where: str) -> None:
 
 
 def unique(ids: Iterable[str], where: str) -> set[str]:
-    """Return ids as a set. Raises StateError if one is there twice."""
+    """Return ids as a set. Raises StateError if an id occurs twice."""
     seen: set[str] = set()
     for each in ids:
         if each in seen:

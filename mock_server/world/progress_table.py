@@ -129,7 +129,7 @@ class StatsCache(_Latest):
 
 
 MOST = 100_000
-"""Rows cached at once, some 800 bytes each; at the limit all are dropped: a large walk reads none twice."""
+"""Rows cached at once, some 800 bytes each; at the limit all are dropped: a large listing reads none twice."""
 
 
 @define(eq=False)
@@ -187,7 +187,7 @@ class ProgressTable:
             progress.lag_history = LagHistory(clock) if clock else None
 
     def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
-        """Yield the rows (course id, user id) from a position on, without walking those before it."""
+        """Yield the rows (course id, user id) from a position on, without reading those before it."""
         for course_id in course_ids:
             roster = self.courses[course_id].roster
             if offset < len(roster):

@@ -70,7 +70,7 @@ class ErrorInfo:
     """The facts about one failure."""
 
     message: str
-    """What happened, why, and what was not done; without the remedy."""
+    """The failure, its cause, and the effect (such as that nothing was sent); without the remedy."""
     status: int | None = None
     reason: str | None = None
     request_id: str | None = None

@@ -238,7 +238,7 @@ class _Reading:
     names: dict[str, str]
     keeps_extra: bool
     nullable: frozenset[str] = frozenset()
-    """What is taken for left out where it is null."""
+    """The fields that count as left out if they are null."""
     omitted: tuple[tuple[str, Omitted], ...] = ()
     tidied: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
 

@@ -1,7 +1,7 @@
 """Flows and effects: the whole vocabulary between the pure code of an operation and a driver.
 
-An operation is a generator (a *flow*). It yields effects, receives their results and returns a model.
-It never waits, sends or looks at a clock itself, so it runs under any driver and is tested with none.
+An operation is a generator (a *flow*). It yields effects, receives the results and returns a model.
+It does not wait, send or read a clock itself. So it runs under any driver, and tests need no driver.
 """
 
 from __future__ import annotations
@@ -66,22 +66,22 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=_names)
     repeatable: bool = True
-    """Sending it twice does no harm. Where False, an answer that is lost is never asked for again."""
+    """True if sending the request twice does no harm. If False, the request is not sent again after a lost answer."""
     reads: bool = field(default=Factory(lambda self: self.method in READING_METHODS, takes_self=True))
-    """It changes nothing. A POST that only reads says so; a client that cannot write sends nothing else."""
+    """True if the request changes nothing, also for a POST that only reads. A read-only client sends nothing else."""
     limit: Family = "general"
-    """Which limit of the vendor's it counts towards."""
+    """The vendor's limit towards which the request counts."""
     request_id: str | None = None
     """The ``X-Request-ID`` under which it is sent. Without one the driver makes an id for every attempt."""
     token: Any = field(default=None, repr=False, eq=False)
     """The answer of ``DrawToken``, to be sent with this; without it the driver draws a token for every attempt."""
 
     on_new_connection: bool = field(default=False, eq=False)
-    """Read it on a connection that nothing else uses, where the SDK makes the connections itself."""
+    """True to use a connection that no other request uses, if the SDK makes the connections itself."""
     final_refusals: frozenset[int] | None = field(default=None, eq=False)
     """The statuses with which a refusal is certain to have had no effect; None: those of ``STATUS_ERRORS``.
 
-    For what can be carried out in part. The reference server's refusals are certain in any case.
+    For requests that a service can carry out in part. Refusals by the reference server are always certain.
     """
 
     def numbered(self) -> Request:
@@ -112,18 +112,18 @@ class Response:
     body: bytes = field(repr=False)
     request_id: str | None = None
     is_reference: bool = False
-    """It carries the identity of the reference server for this very request."""
+    """True if the answer has the identity of the reference server for exactly this request."""
     base_url: str | None = None
-    """Where it came from."""
+    """The source of the answer."""
 
     @property
     def is_only_marked(self) -> bool:
-        """True if it has the mark of the reference server, which anybody can set, and not its identity."""
+        """True if the answer has the mark of the reference server, which any server can set, but not its identity."""
         return not self.is_reference and self.header(MARK) is not None
 
     @property
     def age(self) -> int:
-        """For how many seconds a cache on the way has kept this answer, by its ``Age``; 0 if it says nothing."""
+        """The seconds for which a cache has stored this answer, by its ``Age``; 0 without that header."""
         said = ",".join(value for name, value in self.headers if name == "age").split(",")
         return max((_seconds(each) for each in map(str.strip, said)), default=0)
 
@@ -142,14 +142,14 @@ class Response:
 
 @frozen
 class Sleep:
-    """A wait of so many seconds, and a random part of ``jitter`` more."""
+    """A wait of ``seconds``, plus a random part of ``jitter``."""
 
     seconds: float
     jitter: float = 0.0
     why: str = ""
     """The reason, for the log."""
     planned: bool = False
-    """Nothing went wrong: this wait is part of the work."""
+    """True if the wait is a normal part of the work and no error caused it."""
 
 
 @frozen
@@ -254,7 +254,7 @@ class NoAnswerError(TransportError):
 
 
 class UnsentError(TransportError):
-    """Nothing was sent, for the request could not even be made ready; ``original`` is to be raised on."""
+    """Nothing was sent, because the request could not be prepared; ``original`` is the error to raise."""
 
     def __init__(self, original: BaseException) -> None:
         super().__init__(f"not sent: {type(original).__name__}")
@@ -262,7 +262,7 @@ class UnsentError(TransportError):
 
 
 class InterruptedSendError(TransportError):
-    """Ctrl-C or cancellation arrived while the request was under way; ``original`` is to be raised on."""
+    """Ctrl-C or cancellation arrived while the request was under way; ``original`` is the error to raise."""
 
     def __init__(self, original: BaseException, request_id: str | None = None) -> None:
         super().__init__(f"interrupted by {type(original).__name__}", request_id=request_id)
@@ -299,7 +299,7 @@ def seconds_until(response: Response, name: str) -> float | None:
 
 
 def _posix(date: str | None) -> float:
-    """Seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
+    """Return the seconds since 1970 of a date as HTTP writes it; NaN for anything else."""
     try:
         return parsedate_to_datetime(date or "").timestamp()
     except (ValueError, TypeError, OverflowError):
@@ -307,16 +307,16 @@ def _posix(date: str | None) -> float:
 
 
 class Pace(Protocol):
-    """The interface of a pace for the send rules."""
+    """The interface of a pace for the send policy."""
 
     def acquire(self, request: Request) -> Flow[float]:
         """Wait until this request may be sent; return the seconds that it took."""
 
     def observe(self, request: Request, response: Response) -> None:
-        """Note what an answer says about the limits, and do nothing else: some requests bear no delay."""
+        """Note the limits in an answer, and do nothing else: some requests must not be delayed."""
 
     def flush(self) -> Flow[None]:
-        """Store what was noted, for the other processes."""
+        """Store the noted limits for the other processes."""
 
 
 class Unpaced:

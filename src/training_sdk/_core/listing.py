@@ -49,7 +49,7 @@ class Calls:
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
     ) -> Flow[T]:
-        """Send by the send rules and decode the answer; with ``once`` without waiting."""
+        """Send by the send policy and decode the answer; with ``once``, send without waiting."""
         if not request.reads:
             self.refuse_to_write(f"{request.method} {request.path}")
         if self.token is not None:
@@ -160,7 +160,7 @@ class Filter(Generic[T]):
     of: Callable[[T], str]
 
     def fits(self, item: T, query: int) -> bool:
-        """Return whether an item is what this query asked for."""
+        """Return whether an item is of the course or user that this query asked for."""
         return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
 
 
@@ -197,7 +197,7 @@ class FilterCheck:
         return bool(self.strange) and not self.fitting
 
     def judge(self, path: str) -> None:
-        """After a second reading: raise DecodingError unless the service plainly ignores a filter."""
+        """Raise DecodingError after a second reading, unless the service clearly ignores a filter."""
         named = " and ".join(self.strange)
         if any(len(found) > 1 for found in self.strange.values()):
             log.warning("%s lists other courses or users only: the service ignores %s.", path, named)
@@ -235,7 +235,7 @@ class Count:
 
     @property
     def problem(self) -> str | None:
-        """What is missing at the end of the query; None if nothing is missing."""
+        """The items that are missing at the end of the query, as text; None if nothing is missing."""
         if self.items < self.total:
             return f"it lists {self.items} items and counts {self.total}"
         different, expected = self.items - self.repeated, self.total or self.announced
@@ -341,7 +341,7 @@ class Paginator(Generic[T]):
         return Cursor(self.first, {self.first.request}, set())
 
     def step(self, cursor: Cursor) -> Flow[tuple[Page[T], Cursor | None]]:
-        """Fetch one page; what the server was asked to filter is filtered again here."""
+        """Fetch one page, and apply again the filters that the server was asked to apply."""
         place, filter_check = cursor.page, cursor.filter_check
         request = evolve(place.request, on_new_connection=filter_check.is_second)
         result: PageResult[T] = yield from self.calls.call(
@@ -370,7 +370,7 @@ class Paginator(Generic[T]):
         return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, filter_check=again)
 
     def gather(self) -> Flow[tuple[T, ...]]:
-        """Everything, for flows that need it whole."""
+        """Return all items, for flows that need the whole listing."""
         items: list[T] = []
         yield from self.read_whole(items.extend, items.clear)
         return tuple(items)

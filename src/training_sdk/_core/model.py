@@ -96,7 +96,7 @@ class Model:
     """Base class of all models: frozen data that compares, hashes, copies and pickles, with no client inside."""
 
     extra: Extra = attrs.field(default=NOTHING_EXTRA, kw_only=True, hash=False, repr=False)
-    """What the server said beyond what is documented; not hashed, because JSON data is not hashable."""
+    """The undocumented fields of the answer; not hashed, because JSON data is not hashable."""
 
 
 Key: TypeAlias = tuple[str, str]

@@ -1,6 +1,6 @@
-"""Operations are written once; these descriptors give them to sync clients as calls, to async ones as coroutines.
+"""Descriptors that make one method a call of sync clients and a coroutine of async clients.
 
-An operation is a method that checks its arguments at once and returns a flow; a listing is one that returns a walk.
+An operation is a method that checks its arguments at once and returns a flow. A listing returns a ``Paginator``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Descriptor(ABC):
 
 
 class Operation(_Descriptor, Generic[P, T]):
-    """Turns a method that returns a flow into a call (sync) or a coroutine (async)."""
+    """A descriptor that turns a method that returns a flow into a call (sync) or a coroutine (async)."""
 
     _shown_sync = "{}"
     _shown_async = "Coroutine[Any, Any, {}]"
@@ -100,7 +100,7 @@ class Operation(_Descriptor, Generic[P, T]):
 
 
 class Listed(_Descriptor, Generic[P, T]):
-    """Turns a method that returns a walk into a lazy listing, iterated with ``for`` or ``async for``."""
+    """A descriptor that turns a method that returns a ``Paginator`` into a lazy listing (``for``, ``async for``)."""
 
     _shown_sync = "Listing[{}]"
     _shown_async = "AsyncListing[{}]"
@@ -133,7 +133,7 @@ class Listing(Generic[T]):
         self._walk = walk
 
     def pages(self) -> Iterator[Page[T]]:
-        """Yield the same, page by page."""
+        """Yield the same items, page by page."""
         cursor: Cursor | None = self._walk.start()
         while cursor is not None:
             page, cursor = self._driver.run(self._walk.step(cursor))
@@ -155,7 +155,7 @@ class AsyncListing(Generic[T]):
         self._walk = walk
 
     def pages(self) -> AsyncIterator[Page[T]]:
-        """Yield the same, page by page."""
+        """Yield the same items, page by page."""
         return _AsyncPages(self._driver, self._walk)
 
     def __aiter__(self) -> AsyncIterator[T]:

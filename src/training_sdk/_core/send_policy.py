@@ -89,7 +89,7 @@ FIRST_ANSWER_SECONDS = 10.0
 LONGEST_MESSAGE = 1000
 LONGEST_LOCATION = 200
 MOST_CUT = 2
-"""How often a reading that was cut short is read again."""
+"""The number of times that an interrupted reading is repeated."""
 
 UNKNOWN = (
     "{method} {path} may or may not have taken effect: {what} It was not sent again. "

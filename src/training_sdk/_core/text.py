@@ -14,7 +14,7 @@ from unicodedata import category, name, normalize
 from urllib.parse import unquote
 
 MOST_NAMED = 5
-"""How many people or things a message names before it counts the rest."""
+"""The number of people or things that a message names before it counts the rest."""
 
 _CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _SHOWN_FORMATS = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
@@ -184,7 +184,7 @@ _STARTS = "=+-@＝＋－＠"
 _BREAKS = ";\t\r\n"
 """A spreadsheet set to semicolons or tabs begins a cell behind them, and a row behind a line break, quoted or not."""
 _IGNORED = ' "\x00-\x1f\xa0\u200b-\u200f\u2060\ufeff'
-"""What a spreadsheet may drop in front of a formula."""
+"""Characters that a spreadsheet may drop in front of a formula."""
 
 _FIRST_FORM = (*_STARTS, "\t", "\r", "\n")
 # A run is tried from its first character alone, so that a long one takes linear time.

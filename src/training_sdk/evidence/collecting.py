@@ -91,7 +91,7 @@ class _Step:
     wanted: frozenset[str] = field(default=frozenset(), repr=False)
     """The items that the listing must show; it is read again if it does not."""
     names: Callable[[Any], str] = str
-    """What an item of the listing shows."""
+    """A function that returns the name of an item, in the form that ``wanted`` contains."""
 
 
 def collect(

@@ -45,18 +45,18 @@ class Head(Protocol):
 
     @property
     def n(self) -> int:
-        """How many entries the log has."""
+        """The number of entries in the log."""
 
     @property
     def hash(self) -> str:
-        """The hash of the last of them."""
+        """The hash of the last entry."""
 
 
 class Log(Protocol):
     """The part of the audit log that packs use."""
 
     def append(self, event: str, /, **facts: Any) -> object:
-        """Add an entry; it is on the disk then."""
+        """Add an entry; it is on the disk when this returns."""
 
 
 @frozen
@@ -69,7 +69,7 @@ class LogHead:
 
 @frozen
 class ReadAt:
-    """When the first and the last answer of a pack came (UTC)."""
+    """The times of the first and the last answer of a pack (UTC)."""
 
     first: datetime
     last: datetime
@@ -117,7 +117,7 @@ class Manifest:
     audit_log: LogHead | None = None
     pseudonymised: Pseudonymised | None = None
     tables_form: int = 1
-    """How the tables are derived; older manifests do not name it, and theirs is the first."""
+    """The version of the rules by which the tables are derived; older manifests do not name it and use the first."""
     missing_lessons: int | None = None
     """For how many targets fewer completed lessons were listed than their rows say, which was accepted.
 
@@ -160,11 +160,11 @@ class Pack:
     folder: Path
     manifest: Manifest
     manifest_sha256: str
-    """Store it elsewhere, such as in the audit log: nothing else shows that a manifest was changed."""
+    """The checksum of the manifest. Store it elsewhere, such as in the audit log: only it shows a changed manifest."""
     rows: Mapping[tuple[str, str], ProgressRow] = field(repr=False, hash=False)
     """By course and user."""
     missing_lessons: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Course and user of the targets whose lessons are not all there, which was accepted."""
+    """Course and user of the targets with missing lessons, which the caller accepted."""
 
     def age(self, now: datetime) -> timedelta:
         """Return how long ago the last answer came: the progress rows are read last."""
@@ -172,7 +172,7 @@ class Pack:
 
 
 def refuse_old(pack: Pack, now: datetime, limit: timedelta) -> None:
-    """Raise EvidenceError if the pack is older than this, or if it was read in what the clock says is the future."""
+    """Raise EvidenceError if the pack is older than this, or if its time is in the future by this machine's clock."""
     age = pack.age(now)
     if age > limit:
         raise EvidenceError(
@@ -269,7 +269,7 @@ class StoredPack:
     manifest: Manifest
     manifest_sha256: str
     unseal: Unseal | None = None
-    """Opens sealed files."""
+    """The function that opens sealed files."""
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], unseal: Unseal | None = None) -> StoredPack:
@@ -311,7 +311,7 @@ class StoredPack:
 def _missing_lessons(
     stored: StoredPack, rows: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
-    """Return course and user of the targets whose lessons are not all in a pack."""
+    """Return course and user of the targets of whom a pack lacks lessons."""
     if not stored.manifest.missing_lessons:
         return ()
     tally = LessonTally()

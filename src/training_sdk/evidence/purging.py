@@ -100,7 +100,7 @@ class Purged:
     folder: Path
     plan_digest: str
     read_at: datetime | None
-    """When its last answer came; None of one that was never finished."""
+    """The time of its last answer; None for a pack that was never finished."""
     purged: bool
     """In a dry run: whether it would be purged."""
     why: str

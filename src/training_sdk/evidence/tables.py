@@ -1,7 +1,7 @@
 """The tables of a pack, derived from the answers as they came, when they are written and again when they are checked.
 
 The form of a pack is fixed for as long as packs are kept, so nothing here depends on the models: a field that the SDK
-learns of later does not change what an old pack says.
+learns of later does not change the meaning of an old pack.
 """
 
 from __future__ import annotations
@@ -107,14 +107,14 @@ class LessonTally:
     listed: dict[tuple[str, str], int] = field(factory=dict)
     _user: str | None = None
     _counted: set[tuple[str, str]] = field(factory=set)
-    """Course and lesson of what was counted of this user: their lessons come one after the other."""
+    """Course and lesson of the counted lessons of this user; the lessons of one user come one after the other."""
 
     def add_row(self, key: tuple[str, str], row: Mapping[str, Any]) -> None:
         """Add the number of completed lessons of a progress row."""
         self.expected[key] = whole_number(value_in(row, "completed_lessons"))
 
     def add_lesson(self, key: tuple[str, str], lesson: Mapping[str, Any]) -> None:
-        """Count a lesson if it is completed, once where it is listed twice."""
+        """Count a completed lesson; one that is listed twice counts once."""
         course_id, user_id = key
         if user_id != self._user:
             self._user, self._counted = user_id, set()
@@ -125,7 +125,7 @@ class LessonTally:
 
     @property
     def missing(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Where fewer completed lessons were listed than the row says: how many of how many, by course and user."""
+        """The completed lessons, listed and counted, by course and user, if fewer were listed than counted."""
         return {
             key: (self.listed.get(key, 0), count)
             for key, count in self.expected.items()
@@ -176,7 +176,7 @@ class Tables:
 
     targets: Targets
     open: Callable[[str], Sink]
-    """Makes the sink of a file, by its name."""
+    """A function that makes the sink of a file, by its name."""
     form: int = FORM
     counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
     rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
@@ -184,7 +184,7 @@ class Tables:
     lessons: LessonTally = field(factory=LessonTally, init=False)
     listings: ListingTally = field(factory=ListingTally, init=False)
     repeated: int = field(default=0, init=False)
-    """The number of rows for people whose row had come before."""
+    """The number of repeated rows: those of people whose row was already read."""
     courses: set[str] = field(factory=set, init=False)
     """The courses whose statistics have come so far."""
     _sinks: dict[str, Sink] = field(factory=dict, init=False)

@@ -72,11 +72,11 @@ class ProofEnds:
     has_begun: bool = field(default=False, init=False)
     _process: int = field(factory=os.getpid, init=False)
     traces: Traces = field(default=NO_TRACES, init=False)
-    """What the reset left of the rows, as they were seen last."""
+    """The fields that the reset left in the rows, at the last reading."""
     unseen: tuple[Key, ...] = field(default=(), init=False)
-    """Who was to be reset, and was not seen at 0 % at the last reading."""
+    """The people to be reset who were not seen at 0 % at the last reading."""
     seen_after: timedelta | None = field(default=None, init=False)
-    """How long after the request it was first seen that all of it was carried out."""
+    """The time from the request to the first reading that showed its whole effect."""
 
     def _begun(self) -> Flow[pending.Begun | None]:
         found: pending.Begun | None = yield RunLocally(

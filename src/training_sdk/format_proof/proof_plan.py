@@ -51,14 +51,14 @@ class ProofPlan:
 
     @property
     def watched(self) -> tuple[str, ...]:
-        """The user ids of everyone whose rows are read: those on the course, and who is named besides."""
+        """The user ids of everyone whose rows are read: the people on the course, and ``refused_with``."""
         return self.people if self.refused_with is None else (*self.people, self.refused_with)
 
     @property
     def other_courses(self) -> tuple[str, ...]:
-        """The ids of the other courses in which somebody who would be reset has progress that a reset would clear.
+        """The other courses, by id, in which the people to be reset have progress that a reset would clear.
 
-        Lessons, percent or a completion: when a course was opened might stay after a reset.
+        Progress means lessons, percent or a completion. The opening time does not count: it might stay after a reset.
         """
         reset = {user.user_id for user in self.reset.targets}
         kept = (
@@ -70,12 +70,12 @@ class ProofPlan:
 
     @property
     def has_completed(self) -> bool:
-        """Whether somebody who would be reset has completed the course: completions are at stake then."""
+        """Whether a person to be reset has completed the course; the proof then affects a completion."""
         return any(one.completed_at for one in self.reset.targets)
 
     @property
     def completions_elsewhere(self) -> bool:
-        """Whether somebody who would be reset has completed another course."""
+        """Whether a person to be reset has completed another course."""
         reset = {user.user_id for user in self.reset.targets}
         course = self.reset.course.id
         return any(
@@ -84,7 +84,7 @@ class ProofPlan:
 
     @property
     def completions_beside(self) -> bool:
-        """Whether somebody on the course has completed it and would stay; where everyone is reset, nobody could."""
+        """Whether a control person has completed the course; always true if the call resets everyone."""
         course = self.reset.course.id
         return self.way == "everyone" or any(
             one.completed_at and one.course_id == course for one in self.witnesses
@@ -92,7 +92,7 @@ class ProofPlan:
 
     @property
     def is_wide_enough(self) -> bool:
-        """Whether it would show a service that reaches too far, also one that resets completed people only."""
+        """Whether the proof can detect a service that resets too much, also one that resets completed people only."""
         is_covered = self.completions_elsewhere and self.completions_beside
         return bool(self.other_courses) and (is_covered or not self.has_completed)
 
@@ -110,7 +110,7 @@ class ProofPlan:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of everything in it."""
+        """The SHA-256, in hex, of everything in the plan."""
         return self._digest
 
     @property
@@ -169,7 +169,7 @@ class Observation:
     lost: tuple[Key, ...]
     moved: tuple[Key, ...]
     traces: Traces = NO_TRACES
-    """What was left of the rows of those who are cleared."""
+    """The fields that a reset left in the rows of the cleared people."""
 
     @classmethod
     def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Observation:

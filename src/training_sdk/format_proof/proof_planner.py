@@ -1,4 +1,4 @@
-"""Planning the proof of a reset's format: whether a course and its people will do. Nothing is changed."""
+"""Planning the proof of a reset's format: checks that a course and its people are suitable. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class WantedProof:
 
     @property
     def server_side(self) -> bool:
-        """Whether it is about the call that resets everyone."""
+        """Whether the proof sends the call that resets everyone."""
         return self.person is None
 
 
@@ -94,7 +94,7 @@ def _begun_here(proof: WantedProof, here: Origin) -> ProofPlan | None:
 
 
 def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
-    """A second one beside a proof whose end is open could be taken for the effect of the first."""
+    """Raise unless the open proof is the wanted one: the effects of two proofs could be confused."""
     course = old.reset.course
     same = proof.person is None or any(_is_named(user, proof.person) for user in old.reset.users)
     if proof.wanted.courses != (course.id,) or not same or proof.refused_with != old.refused_with:
@@ -139,7 +139,7 @@ def _check_progress(person: PlannedReset) -> None:
 
 
 def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[Key, ProgressRow]]:
-    """The rows of a user who is to be refused: not on the course, and known to the service by another one."""
+    """Return the rows of the user to be refused: the user is not on this course, but on another one."""
     course = everyone.course
     rows = yield from read_people(calls, [user_id])
     if (course.id, user_id) in rows:

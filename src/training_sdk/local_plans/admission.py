@@ -38,7 +38,7 @@ from training_sdk.records.storage import make_folder
 from training_sdk.resets.report import REACHED_OTHERS
 
 LOCK_SECONDS = 10.0
-"""How long one process waits for another that is beginning a plan."""
+"""The seconds that one process waits for another that is starting a plan."""
 _RESUME = Remedy(
     "resume", "Go on with client.resets.resume(plan, confirm=…), which first reads back the uncertain people."
 )

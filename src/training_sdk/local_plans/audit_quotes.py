@@ -1,4 +1,4 @@
-"""What a line of the audit log quotes of the records beside it, so that an edit of them is found."""
+"""Values of other records that the audit log quotes, so that an edit of those records is detected."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
 
 
 def quote_journal(heads: Sequence[Head]) -> dict[str, Any]:
-    """The head of a journal, if it has an entry; nothing before it can be changed then without a trace."""
+    """Return the head of a journal, if it has an entry; a later change of the entries up to it is then detected."""
     return {JOURNAL: {"n": heads[-1].n, "hash": heads[-1].hash}} if heads else {}
 
 
 def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
-    """The SHA-256 of an approval, and of what stays in clear of it and of the plan when they are sealed or purged."""
+    """Return the SHA-256 of an approval, and of the outlines of plan and approval that are never sealed or purged."""
     quotes: dict[str, str] = {}
     if not isinstance(plan, PlanOutline):
         quotes[PLAN_OUTLINE] = _sha256(plan_copy.outline_of(plan_bytes(plan)))
@@ -35,7 +35,7 @@ def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
 
 
 def approvals_in(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The SHA-256 of each approval that entries of the log quote, with that of its outline."""
+    """Return the SHA-256 of each approval that entries of the log quote, with that of its outline."""
     return {str(entry[APPROVAL]): str(entry.get(APPROVAL_OUTLINE)) for entry in entries if APPROVAL in entry}
 
 

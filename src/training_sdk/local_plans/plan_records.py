@@ -75,7 +75,7 @@ class PlanRecords:
     entries: Entries
     journal: JournalCopy
     damage: RecordsDamagedError | None = None
-    """Why the journal cannot be read."""
+    """The reason why the journal cannot be read."""
 
     @classmethod
     def read(cls, state: StateDirectory, digest: str, entries: Entries | None = None) -> PlanRecords:
@@ -134,12 +134,12 @@ class LostPlan:
 
     digest: str
     what: str
-    """What is wrong with its journal."""
+    """The fault of its journal."""
     entries: Entries
     targets: frozenset[Key] | None
-    """The people it would reset, by its copy; None if there is no copy either."""
+    """The people whom the plan would reset, by its copy; None if the copy is lost too."""
     processing_time: timedelta = PROCESSING_TIME
-    """How long the service may work on what it has accepted; the log does not store it."""
+    """The longest time that the service may need for an accepted request; the log does not store it."""
 
     @property
     def name(self) -> str:
@@ -148,7 +148,7 @@ class LostPlan:
 
     @property
     def damage(self) -> str:
-        """What is wrong, and what to do."""
+        """A message that names the fault of the journal and the remedy."""
         return (
             f"The journal of plan {self.name} {self.what}, so its result is not known. Restore a copy of "
             f"plans/{self.digest}."
@@ -156,19 +156,19 @@ class LostPlan:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it was begun on the reference server, which shows a reset at once."""
+        """Whether the plan was started on the reference server, which shows a reset at once."""
         begun = [entry for entry in self.entries if entry["event"] == BEGUN]
         return bool(begun) and all(entry.get("reference_server") is True for entry in begun)
 
     @property
     def last_at(self) -> datetime:
-        """When the log got its last entry, except for closing by hand."""
+        """The time of the last log entry about the plan, except for closing by hand."""
         times = (datetime.fromisoformat(entry["at"]) for entry in self.entries if entry["event"] != CLOSED)
         return max(times, default=_NEVER)
 
     @property
     def settled_at(self) -> datetime:
-        """From when on the service shows what it did; while it is open, as far as the log can tell."""
+        """The time from which the service shows every effect of the plan; while it is open, an estimate by the log."""
         if self.is_reference or self.last_at == _NEVER:
             return self.last_at
         silence = LONGEST_SILENCE if self.is_open else timedelta(0)
@@ -176,7 +176,7 @@ class LostPlan:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may have reset people, or may yet do so, and the log does not name them."""
+        """Whether the plan may have reset people, or may still do so, whom the log does not name."""
         steps = [entry for entry in self.entries if entry["event"] in (BEGUN, RESUMED, *ENDS)]
         if not steps:
             return True
@@ -187,11 +187,11 @@ class LostPlan:
 
     @property
     def may_have_reset(self) -> bool:
-        """Whether it has reset a person, or its end is open."""
+        """Whether the plan has reset a person, or is open."""
         return self.is_open or any(counted(entry, Standing.RESET) for entry in self.entries)
 
     def among(self, people: Collection[Key]) -> list[Key]:
-        """Return those of these people whom it may reset: targets of its copy, else everyone in its courses."""
+        """Return the given people whom the plan may reset: targets of its copy; without a copy, all in its courses."""
         if self.targets is not None:
             return [key for key in people if key in self.targets]
         courses = {course_id for entry in self.entries for course_id in entry.get("courses", ())}
@@ -255,7 +255,7 @@ def _has_other_outline(folder: Path, entries: Entries) -> bool:
 
 @frozen
 class PlanEffects:
-    """Whom a plan has reset, may have reset or is about to reset, by its journal."""
+    """The people whom a plan has reset, may have reset or is about to reset, by its journal."""
 
     folder: Path
     state: JournalState
@@ -272,17 +272,17 @@ class PlanEffects:
         return opened is not None and here.is_same_organisation(opened.base_url, opened.organisation_id)
 
     def may_have_reset_at(self, person: Key) -> datetime | None:
-        """Return when it last sent a request for a person whom it has reset, may have reset, or may yet reset."""
+        """Return the time of the last request for a person whom the plan reset, may have reset or may still reset."""
         latest = self.in_flight.latest(person)
         standing = self.state.standing(*person)
         counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.in_flight.open(person, None)
         return latest.sent_at if latest and counts else None
 
     def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
-        """Return the people whom it may have reset, or may yet reset: resuming it finds out.
+        """Return the people whom the plan may have reset, or may still reset; ``resume`` can resolve them.
 
-        A person whose result stays unknown after a reading that came late enough is not among them: a person has to
-        decide, and a new plan is such a decision.
+        A person whose result stays unknown after a late enough reading is not included. The user of the SDK has to
+        decide about this person, and a new plan is such a decision.
         """
         return [
             key
@@ -292,7 +292,7 @@ class PlanEffects:
         ]
 
     def just_reset(self, people: Collection[Key], now: datetime) -> dict[Key, datetime]:
-        """Return the people whose reset a live service may not show yet, and from when on it does."""
+        """Return the people whose reset a live service may not show yet, and the time from which it shows the reset."""
         if self.state.opened is None or self.state.opened.reference_server:
             return {}
         found: dict[Key, datetime] = {}
@@ -303,7 +303,7 @@ class PlanEffects:
         return found
 
     def about_to_send(self, people: Collection[Key]) -> list[Key]:
-        """Return the people for whom another process, which is applying the plan now, has still to send."""
+        """Return the people for whom another process, which is applying the plan now, still has to send requests."""
         if self.state.closed is not None or storage.holder_of(self.folder / FILE) is None:
             return []
         targets = {user.key for user in read_plan_copy(self.folder).targets}
@@ -351,7 +351,7 @@ def resets_elsewhere(
 def resets_known(state: StateDirectory, here: Origin) -> LastResets:
     """Return when this machine last reset each person there, by the reports and journals that can be read.
 
-    A report is as old as the last orderly end: what a killed process has reset since is in the journal alone.
+    A report shows the state of the last orderly end. Later resets by a killed process are in the journal only.
     """
     by_reports, by_journals, _ = _resets(state, here)
     by_reports.add(by_journals)
@@ -361,7 +361,7 @@ def resets_known(state: StateDirectory, here: Origin) -> LastResets:
 def resets_begun(state: StateDirectory, here: Origin) -> tuple[LastResets, dict[Key, datetime]]:
     """Return when this machine last reset each person there; apart, when it may have reset each other person.
 
-    The journal knows when the request for each person was sent; a report only when everything had ended.
+    The journal has the time of the request for each person; a report has only the time of its end.
     """
     by_reports, by_journals, in_doubt = _resets(state, here)
     for key in by_journals:

@@ -1,8 +1,8 @@
-"""Comparing the records of this machine with each other: audit log, journals, reports, packs and purges.
+"""Comparison of the records of this machine: audit log, journals, reports, packs and purges.
 
 Records are written in a fixed order: the journal, then the audit log; a report, then its line in the log, then the end
-of the journal; a pack, then the journal; a purge in the log, then the deletion. So what a killed process leaves can be
-told from what was changed by hand: it is reported as unfinished, and is no fault.
+of the journal; a pack, then the journal; a purge in the log, then the deletion. So the records of a killed process can
+be distinguished from records that were changed by hand: they are reported as unfinished, which is not a fault.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def check_records(state: StateDirectory, *, unseal: Unseal | None = None) -> tup
 
 @define
 class _Comparison:
-    """What one reading of everything shows."""
+    """The findings of one reading of all records."""
 
     reading: Reading
     _kept: dict[str, str] = field(factory=dict, init=False)
@@ -242,7 +242,7 @@ class _Comparison:
 
     @property
     def _of_journals(self) -> dict[str, str]:
-        """The plan of every pack that was kept before a reset, by journal or log; copies may be kept anywhere."""
+        """Return the plan of every pack that was stored before a reset, by journal or log; copies may be anywhere."""
         named = {
             str(pack_of(entry).get("name")): str(entry.get("plan_digest"))
             for entry in self.reading.after

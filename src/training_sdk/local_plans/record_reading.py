@@ -114,7 +114,7 @@ class Reading:
     journals: Mapping[str, JournalCopy]
     """By the digest of the plan."""
     damaged: Mapping[str, str]
-    """What is wrong with journals that cannot be read."""
+    """The faults of the journals that cannot be read."""
     packs: Mapping[str, PackFolder]
     reports: Mapping[str, bytes]
     foreign: Sequence[str]

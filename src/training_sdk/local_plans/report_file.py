@@ -1,4 +1,4 @@
-"""Reports on disk, beside the journal and the plan that they account for."""
+"""Reports on disk, stored with the journal and the plan that they report on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPORT = "report.json"
 
 @frozen
 class SavedReport:
-    """A report without its plan, which stands in a file of its own."""
+    """A report without its plan, which is stored in its own file."""
 
     form: int
     plan_digest: str
@@ -54,7 +54,7 @@ class SavedReport:
 
 
 def dumps(report: ResetReport) -> bytes:
-    """A report as the bytes of its file."""
+    """Return the bytes of the file of a report."""
     plan = report.plan
     saved = SavedReport(
         FORM,
@@ -78,16 +78,16 @@ def dumps(report: ResetReport) -> bytes:
 
 
 def save(report: ResetReport, folder: Path) -> None:
-    """Put a report in the folder of its plan, in the place of an earlier one."""
+    """Store a report in the folder of its plan; it replaces an earlier one."""
     storage.write_whole(folder / REPORT, dumps(report))
 
 
 def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None = None) -> ResetReport:
-    """The latest report in the folder of a plan, with the plan, by default as it is stored there.
+    """Return the latest report in the folder of a plan, with the plan, by default the plan that is stored there.
 
     ``unseal`` opens a sealed approval, for the approver's name.
 
-    Raises RecordsDamagedError if it is not whole, or does not account for exactly the people of the plan.
+    Raises RecordsDamagedError if it is incomplete, or does not list exactly the people of the plan.
     """
     saved = read(folder)
     of = read_plan_copy(folder) if plan is None else plan
@@ -125,7 +125,7 @@ def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
 
 
 def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
-    """The folder with a file of this name whose plan's digest begins so; None if there is none.
+    """Return the folder with a file of this name whose plan digest begins with this text; None if there is none.
 
     Raises InvalidArgumentError if there is more than one.
     """
@@ -140,7 +140,7 @@ def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
 
 
 class LastResets(dict[Key, datetime]):
-    """When whom was last reset, and which files of one kind could not be read for it."""
+    """The time of the last reset of each person, and the files of one kind that could not be read."""
 
     def __init__(self, kind: str = "a report") -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class LastResets(dict[Key, datetime]):
         return (*own, *self._added)
 
     def add(self, other: LastResets) -> None:
-        """Add what files of another kind say: the later time counts."""
+        """Add the resets in files of another kind; the later time counts."""
         for key, when in other.items():
             self[key] = max(when, self.get(key, when))
         self._added += other.warnings
@@ -171,11 +171,11 @@ def last_resets(
     pass_over: bool = False,
     is_unseen: Callable[[str, Key], bool] = lambda digest, person: False,
 ) -> LastResets:
-    """When whom was last reset from this machine in this organisation, as far as the reports here go.
+    """Return the time of the last reset of each person in this organisation, by the reports on this machine.
 
-    ``is_unseen`` says who was not seen to be reset by the proof with a plan, and is left out.
+    ``is_unseen`` returns true for a person whose reset by a proof was not seen; such a person is left out.
 
-    Raises RecordsError for a report that cannot be read, unless told to ``pass_over`` it, naming it.
+    Raises RecordsError for a report that cannot be read; with ``pass_over``, lists it in ``unreadable``.
     """
     found = LastResets()
     for folder in _reported(state):
@@ -199,7 +199,7 @@ def _reported(state: StateDirectory) -> list[Path]:
 
 
 def read(folder: Path) -> SavedReport:
-    """The latest report in the folder of a plan, without the plan. Raises RecordsError if it cannot be read."""
+    """Return the latest report in the folder of a plan, without the plan. Raises RecordsError if it cannot be read."""
     path = folder / REPORT
     saved = storage.read_document(path, SavedReport)
     if saved is None:

@@ -1,4 +1,4 @@
-"""A plan whose application has begun and has not ended: its report by the journal, and what to do."""
+"""A plan whose application has started and not ended: its report by the journal, and the next step."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Unfinished:
     """The state of an application that was cut short, or is under way; numbers count people once per course."""
 
     report: ResetReport
-    """The outcomes as the journal has them. ``finished_at`` is the time of its last step."""
+    """The report by the journal. ``finished_at`` is the time of the last step."""
     begun_at: datetime
     requests: int
     """Requests that were sent."""
     people_sent: frozenset[Key]
-    """The people in them."""
+    """The people in the sent requests."""
     unknown: int
     """People whose result is uncertain."""
     left: int
@@ -56,7 +56,7 @@ class Unfinished:
     server_side: bool = False
     """The request was the one for everyone of a course."""
     refused_with: str | None = None
-    """The user who was to be refused, in a proof of refusals."""
+    """The user whom the service had to refuse, in a proof of refusals."""
     is_closed_by_log: bool = False
     """A person closed it by the audit log, and was stopped before the journal had its end."""
     commands: ShellCommands = COMMANDS
@@ -64,17 +64,17 @@ class Unfinished:
 
     @property
     def sent(self) -> int:
-        """People who were sent."""
+        """The number of people in requests that were sent."""
         return len(self.people_sent)
 
     @property
     def settled(self) -> int:
-        """People who were sent and whose result is known."""
+        """The number of people in sent requests whose result is known."""
         return self.sent - self.unknown
 
     @property
     def advice(self) -> str:
-        """What to do."""
+        """The next step for the user, with the command."""
         if self.under_way:
             return f"Wait: {self.under_way} is applying it now."
         digest = self.report.plan.short_digest
@@ -115,7 +115,7 @@ class Unfinished:
 
     @property
     def so_far(self) -> str:
-        """A summary: how many were sent, and what is left."""
+        """A summary: the number of people in sent requests, and the people who are left."""
         sent = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
         return f"{sent}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}."
 
@@ -136,7 +136,7 @@ def prove_command(
     refused_with: str | None = None,
     commands: ShellCommands = COMMANDS,
 ) -> str:
-    """Return the command that looks again at what the proof with this plan did."""
+    """Return the command that reads again the effect of the proof with this plan."""
     whom = ["--server-side"] if server_side else ["--person", next(user.user_id for user in plan.targets)]
     if refused_with is not None:
         whom += ["--refused-with", refused_with]
@@ -144,7 +144,7 @@ def prove_command(
 
 
 def has_begun(folder: Path) -> bool:
-    """Return whether applying a plan has begun, by its folder; True also if its records are damaged."""
+    """Return whether applying a plan has started, by its folder; True also if its records are damaged."""
     try:
         return (folder / report_file.REPORT).is_file() or bool(read_journal(folder))
     except RecordsDamagedError:
@@ -202,9 +202,9 @@ def read_unfinished(
     *,
     unseal: Unseal | None = None,
 ) -> Unfinished | None:
-    """Return what is known of a plan by its folder; None where it never began, or came to its end.
+    """Return the state of an unfinished plan by its folder; None if it never started, or has ended.
 
-    A proof comes to its end when it is seen what it did, and not when its request was answered.
+    A proof ends when its effect was seen, not when its request was answered.
 
     Raises RecordsDamagedError, naming the file.
     """

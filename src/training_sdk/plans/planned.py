@@ -24,7 +24,7 @@ class Origin:
     reference_server: bool
 
     def is_same_organisation(self, base_url: object, organisation_id: object) -> bool:
-        """Return whether these are the same organisation of the same service; the vendor's hosts are one service."""
+        """Return whether this is the same organisation on the same service; the vendor's hosts are one service."""
         here = (service_name(self.base_url), self.organisation_id)
         return isinstance(base_url, str) and here == (service_name(base_url), organisation_id)
 
@@ -104,7 +104,7 @@ class PlannedReset:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Name, e-mail and external id, by which the reader of a plan knows a person; "" for a missing one."""
+        """Name, e-mail and external id, by which the reader of a plan recognises a person; "" for a missing one."""
         return self.name or "", self.email or "", self.external_id or ""
 
     @property

@@ -1,1 +1,1 @@
-"""What is kept on this machine: a private directory, files that only grow, the audit log and the journals of resets."""
+"""Records on this machine: a private directory, append-only files, the audit log and the journals of resets."""

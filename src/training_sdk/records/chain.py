@@ -27,8 +27,8 @@ BLOCK = 65_536
 class Lines:
     """An append-only file of JSON lines with one writer at a time.
 
-    What ``append`` has returned from is there after a crash. What a crash cut short (a last line without its
-    newline) was never written: readers pass over it, the next writer cuts it off and logs a warning. Anything else
+    A line is on the disk when ``append`` returns, and survives a crash. A line that a crash cut short (without its
+    newline) counts as not written: readers skip it, and the next writer removes it and logs a warning. Anything else
     that is not as written raises RecordsDamagedError.
     """
 
@@ -41,7 +41,7 @@ class Lines:
 
     @property
     def length(self) -> int:
-        """How many bytes this writer has found and acknowledged."""
+        """The number of bytes that this writer has found and acknowledged."""
         return self._length
 
     def raw(self) -> Iterator[tuple[int, bytes]]:
@@ -65,7 +65,7 @@ class Lines:
         return None
 
     def torn(self) -> int:
-        """Return how many bytes follow the last complete line: the rest of a write that a crash cut short."""
+        """Return the number of bytes after the last complete line: the rest of a write that a crash interrupted."""
         with suppress(FileNotFoundError), _reading(self.path), self.path.open("rb") as file:
             return os.fstat(file.fileno()).st_size - _end_of_lines(file.fileno())
         return 0
@@ -83,7 +83,7 @@ class Lines:
                 os.close(file)
 
     def check_process(self) -> None:
-        """Raise RecordsLockedError in a process that was forked from the writer, which goes on writing."""
+        """Raise RecordsLockedError in a process that was forked from the writer; the writer continues to write."""
         if self._process != os.getpid():
             raise RecordsLockedError(
                 f"{self.path} is being written by process {self._process}, from which this one was forked. Nothing was "
@@ -93,7 +93,7 @@ class Lines:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line; it is on the disk when this returns. Outside of ``writing()`` it takes the lock for itself.
 
-        Raises RecordsUnwritableError where the system refuses, and then the file is as it was.
+        Raises RecordsUnwritableError if the system refuses; the file is then unchanged.
         """
         line = encode_line(entry)
         if self._file is not None:

@@ -105,8 +105,8 @@ class Intent:
     """Users whom the request names as well, after those of the plan, and who cannot be reset; only in a proof of
     refusals. Older journals do not hold it."""
     in_course: int | None = None
-    """How many people were on the course at the last reading before a call for everyone, whose answer may count them;
-    older journals do not hold it."""
+    """The number of people on the course at the last reading before a call for everyone, whose answer may count them.
+    Older journals do not hold it."""
 
 
 @frozen
@@ -175,7 +175,7 @@ class ReadBack:
     chunk: int
     verdicts: Mapping[str, str]
     disregarded: tuple[str, ...] = ()
-    """What was not looked at because the service keeps it after a reset, in sentences; older journals say nothing."""
+    """Sentences about disregarded fields, which the service keeps after a reset; none in older journals."""
     others: tuple[str, ...] = ()
     """People outside the plan whom a call for everyone may have reset too; older journals do not name them."""
 

@@ -33,7 +33,7 @@ APPLIED, NOT_APPLIED, UNDECIDED = "applied", "not applied", "unknown"
 
 
 class ChunkFate(StrEnum):
-    """How far one request came."""
+    """The latest known step of one request."""
 
     PLANNED = "planned"
     INTENDED = "intended"
@@ -63,7 +63,7 @@ class OutOfOrderError(ValueError):
 
 @frozen
 class Chunk:
-    """One request: the people in it and how far it came."""
+    """One request: its people and its latest known step."""
 
     number: int
     course_id: str
@@ -75,34 +75,34 @@ class Chunk:
     message: str | None = None
     cause: str | None = None
     is_doubtful_refusal: bool = False
-    """It was refused, and may have been carried out in part before."""
+    """True if the request was refused, and may have been carried out in part before."""
     is_accepted: bool = False
-    """It was answered with a 2xx, even if the rest of the answer could not be read."""
+    """True if the status of the answer was 2xx, even if the rest of the answer could not be read."""
     named_last: tuple[str, ...] = ()
-    """Users outside the plan whom it names as well, and who cannot be reset."""
+    """Users outside the plan whom the request also names, and who cannot be reset."""
     refusal: int | None = None
-    """The status of its refusal, where that leaves open what became of it."""
+    """The status of its refusal, if the status leaves the result uncertain."""
     in_course: int | None = None
-    """How many people were on the course at the last reading before a call for everyone."""
+    """The number of people on the course at the last reading before a call for everyone."""
 
     @property
     def people(self) -> tuple[Key, ...]:
-        """The people in it, each with the course."""
+        """The people in the request, each with the course."""
         return tuple((self.course_id, user_id) for user_id in self.user_ids)
 
     @property
     def reached_others(self) -> int:
-        """How many people more than it was about were reset, by the count in its answer."""
+        """The number of people who were reset although the request does not name them, by the count in the answer."""
         return counted_besides(self.count, self.named, self.in_course)
 
     @property
     def named(self) -> int:
-        """How many people it names."""
+        """The number of people whom the request names."""
         return len(self.user_ids) + len(self.named_last)
 
     @property
     def counts_everyone(self) -> bool | None:
-        """Whether its answer counts also people on the course with nothing to reset; None if that does not show."""
+        """Whether the answer also counts people on the course with nothing to reset; None if unknown."""
         if self.count is None or self.in_course in (None, self.named):
             return None
         return self.count == self.in_course
@@ -127,17 +127,17 @@ class JournalState:
     last: dict[Key, int] = field(factory=dict)
     """The latest request that named each person; an earlier one is resolved."""
     codes: dict[Key, str] = field(factory=dict)
-    """Why each skipped person was skipped."""
+    """The reason why each skipped person was skipped."""
     closed: Closed | None = None
     has_sent: bool = False
     processing_seconds: float | None = None
-    """The longest that the service may work on what it has accepted; None in older journals."""
+    """The longest time that the service may need for an accepted request; None in older journals."""
     reached_others: int = 0
-    """How many people outside the plan may have been reset, as far as the service showed it."""
+    """The number of people outside the plan who may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
-    """Those of them who were seen: user ids."""
+    """The user ids of those people, as far as they were seen."""
     larger_count_at: datetime | None = None
-    """When an answer last counted more people than its request named."""
+    """The last time that an answer counted more people than its request named."""
 
     def copy(self) -> JournalState:
         """Return a copy that later events do not change."""
@@ -151,11 +151,11 @@ class JournalState:
 
     @property
     def missing_lessons(self) -> tuple[Key, ...]:
-        """Course and user of those whose lessons are not all in the packs."""
+        """Course and user of the people of whom the packs lack lessons."""
         return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
 
     def fate(self, chunk: int) -> ChunkFate:
-        """Return how far a request came; ``PLANNED`` if the journal does not know it."""
+        """Return the latest known step of a request; ``PLANNED`` if the journal does not have the request."""
         return self.chunks[chunk].fate if chunk in self.chunks else ChunkFate.PLANNED
 
     def standing(self, course_id: str, user_id: str) -> Standing:

@@ -12,7 +12,7 @@ from training_sdk.records import storage
 
 PLAN, SEALED, OUTLINE = "plan.json", "plan.json.sealed", "outline.json"
 OUTLINE_SHA256 = "outline_sha256"
-"""What the audit log calls the SHA-256 of an outline."""
+"""The field of the audit log with the SHA-256 of an outline."""
 FORM = 1
 _KEPT = ("digest", "phrase", "form", "scope", "courses", "selection", "read_at", "expires_at", "origin")
 _KEPT_OF_USERS = (

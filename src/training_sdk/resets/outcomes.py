@@ -69,7 +69,7 @@ class Fate:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is certain that nothing happened."""
+        """Whether it is certain that the request had no effect."""
         return self.outcome is not Outcome.UNKNOWN
 
 
@@ -117,9 +117,9 @@ class OutcomeTracker:
     packs: list[str] = field(factory=list)
     missing_lessons: tuple[Key, ...] = ()
     reached_others: int = 0
-    """How many people outside the plan may have been reset."""
+    """The number of people outside the plan who may have been reset."""
     others_seen: tuple[str, ...] = ()
-    """Those of them who were seen: user ids."""
+    """The user ids of those people, as far as they were seen."""
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}

@@ -34,7 +34,7 @@ class Preflight:
     here: CurrentOrigin
     proof: Proof | None
     traces: Traces = NO_TRACES
-    """What a reset leaves of a row here, by the proofs of both ways."""
+    """The fields of a row that a reset leaves on this service, by the proofs of both ways."""
     approved: Approved | None = None
     find_proof: FindProof | None = None
 
@@ -45,12 +45,12 @@ class Preflight:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the service is known not to say how many people it reset."""
+        """Whether the service is known to return no number of reset people."""
         return self.proof is not None and not self.proof.counted
 
     @property
     def may_count_everyone(self) -> bool:
-        """Whether an answer to a call for everyone may count also people with nothing to reset."""
+        """Whether the answer to a call for everyone may also count people with nothing to reset."""
         is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
         return not (self.here.reference_server or is_seen_not_to)
 

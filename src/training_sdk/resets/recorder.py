@@ -72,7 +72,7 @@ class Recorder:
     _preflight: Preflight | None = None
     """The order, and where it is carried out, once the records are open."""
     approved: Approved | None = field(default=None, init=False)
-    """Who approved the plan, now or when it was begun."""
+    """The approver of the plan, now or when it was started."""
     _journal: Journal | None = None
     _log: AuditLog | None = None
     _state: StateDirectory | None = None

@@ -148,13 +148,13 @@ class ResetReport:
     packs: tuple[str, ...] = ()
     sent_ids: tuple[str, ...] = ()
     approved: Approved | None = None
-    """Who approved the plan, and how far that was verified; None without an approval, or in an older report."""
+    """The approver, and how far the approval was verified; None without an approval, or in an older report."""
     missing_lessons: tuple[Key, ...] = ()
-    """Course and user of those whose lessons are not all in the evidence, which was accepted."""
+    """Course and user of the people of whom the evidence lacks lessons, which the caller accepted."""
     reached_others: int = 0
-    """How many people outside the plan may have been reset, as far as the service showed it."""
+    """The number of people outside the plan who may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
-    """Those of them who were seen on the course after one call for everyone: user ids."""
+    """The user ids of those people, as far as they were seen on the course after one call for everyone."""
 
     def without_unseen(self, keys: Collection[Key], why: str) -> ResetReport:
         """The report of a proof in which the reset of these people was accepted, and they were not seen at 0 %."""

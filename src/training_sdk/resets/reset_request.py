@@ -74,7 +74,7 @@ class ResetFormat:
 
 
 CHUNK = 1000
-"""How many people one request may name."""
+"""The largest number of people in one request."""
 
 NOBODY_COMPLETED = (
     "None of them had completed the course: the service may reset only people who have completed the course. Prove the "
@@ -102,12 +102,12 @@ class Order:
     server_side: bool = False
     tolerance: int = 0
     nonce: str = field(factory=lambda: secrets.token_hex(16))
-    """Makes the idempotency keys of this one application: a plan applied again is no repetition of the first time."""
+    """The random input of the idempotency keys of this application: applying a plan again does not repeat keys."""
     safeguards: Safeguards = field(factory=Safeguards)
     approval: Approval | None = None
     waves: Waves | None = None
     per_request: int | None = None
-    """How many people one request names at most; None: as many as it may hold."""
+    """The largest number of people in one request; None for the largest allowed number."""
     accept_missing_lessons: bool = False
     """Whether evidence may lack lessons that the progress rows say are completed."""
     named_last: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Order:
 
     @property
     def is_stoppable(self) -> bool:
-        """Whether the caller can stop it."""
+        """Whether the caller can stop the reset."""
         return self.stop is not _never
 
 

@@ -73,10 +73,10 @@ class Run:
     rereader: Rereader = field(init=False)
     stops: StopHandler = field(init=False)
     last_start: datetime | None = None
-    """When the last wave began."""
+    """The start of the last wave."""
     has_sent: bool = field(default=False, init=False)
     resumes: bool = field(default=False, init=False)
-    """Some people were reset before, or may have been: their progress need not be as planned."""
+    """True if some people were reset before, or may have been; their progress may differ from the plan."""
     proof_checked_at: float = field(default=-math.inf, init=False)
     """By the monotonic clock."""
 
@@ -146,7 +146,7 @@ class Run:
     # --- each course, and each request ---
 
     def _course(self, course: PlannedCourse, requests: Sequence[ResetRequest]) -> Flow[None]:
-        # Who was named and has begun since would otherwise be reported as having nothing to reset.
+        # Otherwise a named person who has started since would be reported as having nothing to reset.
         in_scope = [
             user for user in self.order.plan.users if user.course_id == course.id and not user.left_out
         ]

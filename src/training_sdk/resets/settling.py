@@ -1,7 +1,7 @@
 """Settling a request, and everything that stops a reset: outcomes, journal and report are complete in each case.
 
-An interrupt can come between any two steps, also while an earlier one is being handled. So a request is in flight here
-from before it is sent until its people are settled and the journal has the result.
+An interrupt can come between any two steps, also while an earlier one is handled. So ``StopHandler.in_flight`` is the
+request from before it is sent until its people are settled and the journal has the result.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_note_if_failing(flow: Flow[None], told: BaseException) -> Flow[BaseExcep
         told.add_note(f"Besides, the records could not be kept: {trouble}")
     except GeneratorExit:
         raise
-    except BaseException as stop:  # a second Ctrl-C: it is in a hurry, and still carries the account
+    except BaseException as stop:  # a second Ctrl-C: raise it without further steps, but with the report
         report = report_of(told)
         return stop if report is None else attach_report(stop, report)
     return told
@@ -60,27 +60,27 @@ class Answer:
 
 @define
 class InFlight:
-    """One request in flight, and what is known of its result."""
+    """One request, from before it is sent until its people are settled, and the known part of its result."""
 
     reset_request: ResetRequest
     people: Sequence[PlannedReset]
     request: Request
     attempt: Attempt = field(factory=Attempt)
     answer: Answer | None = None
-    """Set once it was accepted, before its people are settled."""
+    """The answer; set when the request was accepted, before its people are settled."""
     fate: Fate | None = None
-    """Set once it is known what stopped it."""
+    """The result of a stopped request; set when the cause of the stop is known."""
     event: Answered | None = None
     others_before: int = 0
-    """How many people outside the plan earlier requests may have reset."""
+    """The number of people outside the plan whom earlier requests may have reset."""
     named_last: tuple[str, ...] = ()
-    """Users outside the plan whom it names as well."""
+    """Users outside the plan whom the request also names."""
     in_course: int | None = None
     """The number of people on the course at the last reading before a call for everyone."""
 
     @property
     def named(self) -> int:
-        """The number of people that it names."""
+        """The number of people whom the request names."""
         return len(self.people) + len(self.named_last)
 
     @property
@@ -113,7 +113,7 @@ class InFlight:
 
 @define
 class StopHandler:
-    """Settles people, attaches the report and writes the records, whatever stops a run and however often."""
+    """Handler of every stop of a run, also repeated ones: settles people, attaches the report, writes the records."""
 
     tracker: OutcomeTracker
     recorder: Recorder
@@ -131,7 +131,7 @@ class StopHandler:
             raise_instead((yield from self._account_for(people, problem)), problem)
 
     def carried(self, flow: Flow[T]) -> Flow[T]:
-        """Run everything; also an interrupt during the handling of another stop carries the report."""
+        """Run the whole flow; an interrupt while another stop is handled also carries the report."""
         try:
             return (yield from flow)
         except (Exception, GeneratorExit):
@@ -144,7 +144,7 @@ class StopHandler:
             raise
 
     def note_sent(self, flight: InFlight) -> Flow[None]:
-        """Note that the request may arrive from here on; its id is in the account if it is in the journal."""
+        """Note that the request may arrive from now on; its id is in the report if it is in the journal."""
         now: Moment = yield Now()
         event = Sent(now.utc, flight.reset_request.number, flight.request.request_id)
         try:
@@ -154,7 +154,7 @@ class StopHandler:
                 self.tracker.note_sent(flight.request.request_id)
 
     def note_answer(self, flight: InFlight) -> Flow[None]:
-        """Note the answer, unless that is done."""
+        """Note the answer, unless it is already noted."""
         if flight.answer is None:
             return
         if flight.event is None:
@@ -178,9 +178,9 @@ class StopHandler:
         return self._told
 
     def settle(self, flight: InFlight, problem: BaseException) -> Flow[BaseException]:
-        """Settle the people of a request by what stopped it; the error to raise, with the account of everyone.
+        """Settle the people of a request by the problem that stopped it; return the error to raise, with the report.
 
-        An interrupt after it was accepted does not keep the answer out of the journal, since the account has it.
+        After an interrupt, the answer to an accepted request is still written to the journal: the report contains it.
         """
         if flight.answer is not None:
             told = problem
@@ -204,7 +204,7 @@ class StopHandler:
         return self._told
 
     def close_after(self, problem: BaseException) -> Flow[BaseException]:
-        """Write how it ended; return the error to raise."""
+        """Write the end of the run to the journal; return the error to raise."""
         told = yield from self._account_for((), problem)
         report = report_of(told)
         return (
@@ -214,7 +214,7 @@ class StopHandler:
         )
 
     def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
-        """Settle these people, nothing of whom was sent; the error to raise, with the account of the whole plan."""
+        """Settle these people, for whom nothing was sent; return the error to raise, with the report."""
         if problem is not self._told:
             finished: Moment = yield Now()
             self._settle_in_flight(problem)
@@ -222,7 +222,7 @@ class StopHandler:
         return self._told
 
     def settle_accepted(self, flight: InFlight) -> None:
-        """Settle the people of an accepted request; again if an interrupt came in between."""
+        """Settle the people of an accepted request; called again if an interrupt came in between."""
         if flight.answer is None:
             return
         tracker, answer = self.tracker, flight.answer

@@ -66,7 +66,7 @@ class EffectRules:
     """
 
     fields: tuple[str, ...] = PlannedReset.STANDING
-    """What of a person's progress is known of before; an outline does not hold all of it."""
+    """The fields of a person's progress that are known from before the reset; an outline does not hold all of them."""
     opening_is_first: bool = False
     traces: Traces = NO_TRACES
 

@@ -41,7 +41,7 @@ class Seen(StrEnum):
     """The state of a person who was reset, or may have been, by the read side."""
 
     PENDING = "pending"
-    """Nothing yet that would tell."""
+    """The data does not show the result yet."""
     VERIFIED = "verified"
     """They were seen at 0 %, or have begun or completed the course again since; then the code says so."""
     CONTRADICTED = "contradicted"
@@ -73,7 +73,7 @@ FINAL = {
     SeenCode.NOT_SEEN_YET: SeenCode.STILL_RECORDED,
     SeenCode.LESSONS_RECORDED: SeenCode.LESSONS_RECORDED,
 }
-"""What these turn into once nothing can be late any more; then they contradict."""
+"""The codes that replace these once no data can be delayed any more; the person is then contradicted."""
 
 
 @frozen
@@ -93,7 +93,7 @@ class PersonSeen:
 
     @property
     def took_effect(self) -> bool:
-        """Whether the reset was seen to have happened, whatever they have done since."""
+        """Whether the reset was seen to have taken effect, even if the person has new progress since."""
         return self.state is Seen.VERIFIED
 
 
@@ -112,7 +112,7 @@ class Verification:
     lessons_read: int
     is_finished: bool = True
     notes: tuple[str, ...] = ()
-    """What was disregarded because the service keeps it after a reset, and whether it resets completed people only."""
+    """Sentences about fields that the service keeps after a reset, and whether it resets completed people only."""
     commands: ShellCommands = field(default=COMMANDS, repr=False, eq=False)
     """The commands that the text names."""
 
@@ -128,7 +128,7 @@ class Verification:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the plan came to its end, reset every target and no others, and everyone was seen at 0 % or later."""
+        """Whether the plan ended, reset exactly its targets, and everyone was seen at 0 % or with newer progress."""
         seen = all(one.state is Seen.VERIFIED for one in self.people)
         return seen and self.is_finished and self.report.is_complete
 
