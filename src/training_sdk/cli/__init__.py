@@ -1,4 +1,4 @@
-"""The command line, and what it writes for people; the extra ``[cli]`` brings what it needs."""
+"""The command line and its output for people; the extra ``[cli]`` installs what it needs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 NEEDED = ("click", "rich", "jinja2")
-"""What the extra ``[cli]`` installs."""
+"""Packages that the extra ``[cli]`` installs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``training-sdk``; the exit code, as documented in ``training_sdk.cli.exit_codes``."""
+    """Run ``training-sdk`` and return the exit code, as documented in ``training_sdk.cli.exit_codes``."""
     if any(find_spec(name) is None for name in NEEDED):
         print(
             "training-sdk needs the extra [cli]. In a checkout of the SDK: pip install '.[cli]'",

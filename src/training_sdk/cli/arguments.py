@@ -40,7 +40,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def duration(text: str) -> timedelta | None:
-    """A span of time, such as 90s, 15m, 2h or 1d; None if the text is none."""
+    """Return a span of time such as 90s, 15m, 2h or 1d; None if the text is not one."""
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not (number.isascii() and number.isdigit()) or len(number) > 6:
         return None
@@ -48,7 +48,7 @@ def duration(text: str) -> timedelta | None:
 
 
 def a_moment(value: str) -> date:
-    """A date, or a datetime with a time zone, as it was typed in ISO 8601."""
+    """Return a date, or a datetime with a time zone, from text in ISO 8601."""
     try:
         return date.fromisoformat(value) if len(value) == 10 else _with_zone(datetime.fromisoformat(value))
     except ValueError as error:
@@ -71,16 +71,16 @@ def _with_zone(moment: datetime) -> datetime:
 
 
 def moment(value: date | None, at: time = time()) -> datetime | None:
-    """A moment, or that time of a day in UTC."""
+    """Return a moment; for a date, that day in UTC at the time ``at``."""
     if value is None or isinstance(value, datetime):
         return value
     return datetime.combine(value, at, UTC)
 
 
 def course_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
-    """The ids of courses that were named by id or by exact title.
+    """Return the ids of courses that are named by id or by exact title.
 
-    Raises InvalidArgumentError listing the ids where a title is that of several, NotFoundError where it is nobody's.
+    Raises InvalidArgumentError, listing the ids, if several courses have the title; NotFoundError if none has it.
     """
     ids = [one for one in named if _ID.fullmatch(one)]
     known = {course.id for course in client.courses.list(ids=ids)} if ids else set()
@@ -90,7 +90,7 @@ def course_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
 
 
 def path_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
-    """The ids of learning paths that were named by id or by exact title. Raises as ``course_ids`` does."""
+    """Return the ids of learning paths that are named by id or by exact title. Raises as ``course_ids`` does."""
     listed = list(client.paths.list()) if named else []
     known = {path.id for path in listed}
     found = [one if one in known else _by_title(listed, one, "path") for one in named]
@@ -118,19 +118,19 @@ def _by_title(listed: Sequence[Titled], title: str, option: Literal["course", "p
 
 
 def _state(one: Titled) -> str:
-    """The status of a course, or whether a learning path is published; empty where that is not known."""
+    """Return the status of a course, or whether a learning path is published; empty if that is not known."""
     if isinstance(one, Course):
         return one.status or ""
     return {True: "published", False: "not published", None: ""}[one.is_published]
 
 
 def as_seen(title: str) -> str:
-    """What two titles have in common that nobody can tell apart: ü is one letter or two."""
+    """Return a title so that titles which look the same compare equal: ü can be one character or two."""
     return unicodedata.normalize("NFC", shown(title))
 
 
 def _suggested(courses: Iterable[Titled], title: str) -> str:
-    """Those whose titles hold it, or come close."""
+    """Return the titles that contain this title or are similar to it."""
     from difflib import get_close_matches
 
     titled = [(shown(course.title), course) for course in courses]
@@ -145,7 +145,7 @@ def _suggested(courses: Iterable[Titled], title: str) -> str:
 
 
 def headers(context: click.Context, option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
-    """Headers of a people file, each with the name it is read by, from NAME=HEADER."""
+    """Return the headers of a people file from NAME=HEADER, each with the field that it is read as."""
     named: dict[str, str] = {}
     for one in given:
         name, separator, header = one.partition("=")
@@ -166,7 +166,7 @@ def people_from(
     files: Sequence[Path],
     columns: Mapping[str, str] | None = None,
 ) -> People | None:
-    """The people who were named; None if nobody was, which is for the caller to refuse."""
+    """Return the people who are named; None if no person is named. The caller must refuse None."""
     if columns and not files:
         raise InvalidArgumentError("--column is for a file: name it with --people or --check-people")
     parts: list[People] = [People.from_csv(file, columns=columns) for file in files]
@@ -189,7 +189,7 @@ def people_from(
 
 
 def where_from(zone: str | None, **criteria: Any) -> Where | None:
-    """The criteria that were given; None if there are none."""
+    """Return the criteria that are given; None if there are none."""
     given = {name: value for name, value in criteria.items() if value is not None}
     if not given:
         if zone is not None:
@@ -199,9 +199,10 @@ def where_from(zone: str | None, **criteria: Any) -> Where | None:
 
 
 def chosen(named: Sequence[Path], kept: Sequence[Path], *, most: int | None = None) -> tuple[Path, ...]:
-    """The packs that were named, each by its folder, its name or the beginning of that; all that are kept if none was.
+    """Return the named packs, or all stored packs if none is named.
 
-    Raises InvalidArgumentError for a name that is no pack's, and for one that is that of more than ``most``.
+    A pack is named by its folder, its name or the beginning of the name. Raises InvalidArgumentError for a name that
+    fits no pack, or that fits more than ``most`` packs.
     """
     found: list[Path] = []
     for one in named:
@@ -227,7 +228,10 @@ def _fitting(named: Path, kept: Sequence[Path]) -> list[Path]:
 
 
 def followed_by_a_request(state: StateDirectory, digest: str) -> Mapping[str, bool]:
-    """Whether a request was sent after each pack of a plan and before the next, by name; those of its journal alone."""
+    """Return for each pack of a plan, by name, whether a request was sent after it and before the next pack.
+
+    Only packs that the journal of the plan names are included.
+    """
     try:
         events = JournalCopy.of_plan(state, digest).events
     except RecordsDamagedError:
@@ -243,7 +247,7 @@ def followed_by_a_request(state: StateDirectory, digest: str) -> Mapping[str, bo
 
 
 def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Unseal | None = None) -> str:
-    """The id of somebody whose completion a pack holds, named by id or e-mail. Raises NotFoundError."""
+    """Return the id of a person, named by id or e-mail, whose completion a pack contains. Raises NotFoundError."""
     wanted = named.strip()
     ids = {
         one.user_id
@@ -267,7 +271,7 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Un
 
 
 def course_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Unseal | None = None) -> str:
-    """The id of a course of which a pack holds completions, named by id or title. Raises NotFoundError."""
+    """Return the id of a course, named by id or title, of which a pack contains completions. Raises NotFoundError."""
     known = {one.course_id: one.course_title or "" for one in history(folders, key=key, unseal=unseal)}
     if named.strip() in known:
         return named.strip()
@@ -286,7 +290,7 @@ def course_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Un
 
 
 def a_duration(value: str) -> timedelta:
-    """A span of time as it was typed, such as 90s, 15m, 2h or 1d."""
+    """Return the span of time that was typed, such as 90s, 15m, 2h or 1d."""
     found = duration(value)
     if found is None:
         raise click.BadParameter(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
@@ -294,7 +298,7 @@ def a_duration(value: str) -> timedelta:
 
 
 def hours(value: str) -> tuple[time, time]:
-    """Two times of day as they were typed, such as 08:00-17:00."""
+    """Return the two times of day that were typed, such as 08:00-17:00."""
     begin, _, end = value.partition("-")
     try:
         return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())

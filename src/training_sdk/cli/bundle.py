@@ -1,7 +1,7 @@
-"""One zip with everything that this machine keeps of a reset, for an auditor who has nothing else.
+"""One zip with all records of a reset on this machine, for an auditor who has no access to the machine.
 
-Files are copied as they are stored: what is sealed stays sealed, and what was purged is not there. Beside them is what
-``sha256sum`` and ``ssh-keygen`` need, and a page that says how to use it.
+Files are copied as they are stored: encrypted files stay encrypted, and purged files are not included. The zip also
+contains the files that ``sha256sum`` and ``ssh-keygen`` need, and a page that explains how to verify it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Bundle:
     path: Path
     sha256: str
     head: Head
-    """The head of the audit log when it was made."""
+    """Head of the audit log at the time when the bundle was made."""
     files: int
     findings: tuple[Finding, ...]
 
@@ -52,13 +52,14 @@ def write_bundle(
     usual_signers: Path | None = None,
     with_evidence: bool = True,
 ) -> Bundle:
-    """Write what is kept of the plan in this folder to a new zip, 0600, whole or not at all.
+    """Write the records of the plan in this folder to a new zip with mode 0600. No partial file is left after an error.
 
-    ``signers`` is the file of allowed signers to put into it, and else ``usual_signers`` if it can be used. Records
-    with faults are bundled too, and the faults named.
+    ``signers``: the file of allowed signers to include. Without it, ``usual_signers`` is included if it can be used.
+    Records with faults are included too, and the faults are named.
 
     Raises RecordsLockedError while the plan is being applied, ApprovalError for a file of signers that others can
-    change, RecordsError for what cannot be read, InvalidArgumentError if the file exists or cannot be written.
+    change, RecordsError for records that cannot be read, InvalidArgumentError if the file exists or cannot be
+    written.
     """
     contents = Contents(state, folder, now, with_evidence)
     _refuse_applying(folder)
@@ -80,7 +81,7 @@ def _refuse_applying(folder: Path) -> None:
 
 
 def _write(file: IO[bytes], contents: Contents) -> int:
-    """Write the zip: the page, the files, and last the SHA-256 of each. Returns how many files it has."""
+    """Write the zip: the page, the files, then the SHA-256 of each. Return the number of files."""
     top = f"reset-{short_digest(contents.digest)}"
     sums: list[str] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

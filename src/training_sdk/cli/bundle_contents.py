@@ -1,4 +1,4 @@
-"""What goes into a bundle: copies of the records of a plan as they are stored, and what verifies them."""
+"""Contents of a bundle: copies of a plan's records as they are stored, and the files that verify them."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ TERMS, SIGNERS = "terms.json", "allowed_signers"
 EXCERPT, HEAD = "log/excerpt.jsonl", "log/head.json"
 _APPROVAL_NAME = re.compile(r"approval(-[0-9]{1,9})?(\.json|\.json\.sealed|\.outline\.json)")
 _PACK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,120}")
-"""A name that leads to no other folder, and that a shell takes as it is."""
+"""Name that leads to no other folder and needs no quoting in a shell."""
 
 
 @frozen
 class Finding:
-    """What was found when a bundle was made; where ``is_note``, it is no sign that anybody changed records."""
+    """Fault or note found while a bundle was made; a note (``is_note``) is no sign that records were changed."""
 
     message: str
     is_note: bool
@@ -62,7 +62,7 @@ class Finding:
 
 @frozen
 class _Pack:
-    """An evidence pack of the plan; nothing of a purged one is in the bundle."""
+    """Evidence pack of the plan; a purged pack has no files in the bundle."""
 
     name: str
     is_sealed: bool = False
@@ -74,11 +74,11 @@ class _Signature:
     """A signature, and what ``ssh-keygen`` needs to verify it."""
 
     what: str
-    """How its files begin: message and signature."""
+    """Beginning of the names of its files: message and signature."""
     user_id: str
     namespace: str
     at: datetime
-    """When the key had to be listed: the plan was applied."""
+    """Time at which the key had to be listed: when the plan was applied."""
     fingerprint: str
 
 
@@ -112,7 +112,7 @@ class Item:
 
 @define
 class Contents:
-    """What goes into a bundle, and what is wrong with it."""
+    """Contents of a bundle, and the faults in them."""
 
     state: StateDirectory
     folder: Path
@@ -123,17 +123,17 @@ class Contents:
     signatures: list[_Signature] = field(factory=list, init=False)
     findings: list[Finding] = field(factory=list, init=False)
     entries: list[Entry] = field(factory=list, init=False)
-    """The lines of the log about the plan."""
+    """Lines of the audit log about the plan."""
     head: Head = field(default=START, init=False)
     phrase: str = field(default="", init=False)
 
     @property
     def digest(self) -> str:
-        """That of the plan."""
+        """Digest of the plan."""
         return self.folder.name
 
     def page(self) -> str:
-        """The page that says how to verify all of it, once everything was gathered."""
+        """Return the page that explains how to verify the bundle. Call ``gather`` first."""
         names = {item.name for item in self.items}
         files = list(self._quoted_files())
         begun = next((entry for entry in self.entries if entry.get("base_url")), {})
@@ -161,7 +161,7 @@ class Contents:
         )
 
     def _quoted_files(self) -> Iterator[tuple[_File, bool]]:
-        """The files that the log may quote, and whether it quotes them as they are."""
+        """Yield each file that the log may quote, and whether the log quotes its present content."""
         kinds = {f"plan/{file.name}": file for file in _QUOTED_FILES}
         for item in self.items:
             stem, _, name = item.name.partition("/")
@@ -173,7 +173,7 @@ class Contents:
                 yield file, any(entry.get(file.quoted_as) == sha256 for entry in self.entries)
 
     def _names_people(self, names: Collection[str]) -> bool:
-        """Whether somebody is named in clear."""
+        """Return True if the bundle contains a person's name that is not encrypted."""
         in_clear = [pack for pack in self.packs if not (pack.is_sealed or pack.purged_on)]
         approved = any(
             name.startswith(f"plan/{approvals.STEM}") and name.endswith((".json", ".message"))
@@ -185,7 +185,7 @@ class Contents:
         )
 
     def gather(self, signers: Path | None, *, is_chosen: bool) -> None:
-        """Read the log first: each of its lines is written after what it is about.
+        """Gather all contents. Read the log first: each of its lines is written after the file that it quotes.
 
         A file of signers that cannot be used is an error if it ``is_chosen`` for this bundle, else it is left out.
         """
@@ -247,7 +247,7 @@ class Contents:
             return ()
 
     def _plan(self, events: tuple[Event, ...]) -> None:
-        """The copy of the plan, in clear or sealed, its outline, the journal and the report."""
+        """Add the copy of the plan (readable or encrypted), its outline, the journal and the report."""
         for name in (PLAN, SEALED, OUTLINE, FILE, REPORT):
             self._copy(self.folder / name, f"plan/{name}")
         try:
@@ -269,7 +269,7 @@ class Contents:
             )
 
     def _report(self) -> None:
-        """The report as people read it; names are those of the copy in clear, and nothing is unsealed for it."""
+        """Add the report as text. Names come from the readable copy of the plan; nothing is decrypted for it."""
         try:
             report, unfinished = report_in(self.state, self.folder, self.now)
         except TrainingError as error:
@@ -281,7 +281,7 @@ class Contents:
         )
 
     def _approvals(self, events: tuple[Event, ...]) -> None:
-        """The approvals and what is in clear of sealed ones; of a signed one also what was signed."""
+        """Add the approvals and the outlines of encrypted ones; for a signed approval also the signed message."""
         kept = [event for event in events if isinstance(event, Opened | Resumed) and event.approval]
         applied = {(e.approval.user_id, e.approval.at): e.at for e in kept if e.approval is not None}
         found = sorted(self.folder.glob(f"{approvals.STEM}*"))
@@ -327,7 +327,7 @@ class Contents:
                 self._found(f"the evidence pack {name} has no {MANIFEST}, or is not there", is_note=True)
 
     def _pack_names(self, events: tuple[Event, ...]) -> list[str]:
-        """The names of the plan's packs by journal, log and folders; a name that leads elsewhere is no pack's."""
+        """Return the names of the plan's packs from journal, log and folders; skip names of other folders."""
         root = self.state.path / "evidence"
         named = [event.pack for event in events if isinstance(event, EvidenceKept)]
         named += [str(pack_of(one).get("name")) for one in self.entries if one.get("event") in (KEPT, PURGED)]
@@ -372,7 +372,7 @@ def _read(path: Path) -> bytes:
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
-    """The content of a file of the records. Raises RecordsError, also if it is a link or a pipe."""
+    """Yield the content of a file of the records. Raises RecordsError, also if it is a link or a pipe."""
     try:
         with regular_file(path).open("rb") as file:
             while block := file.read(BLOCK):

@@ -1,4 +1,4 @@
-"""The effect card: one page per plan on which somebody who answers for it can sign, on paper if need be."""
+"""The effect card: a one-page summary of a plan that the person who approves it can sign, also on paper."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from training_sdk.plans.wording import EVERYONE, number, others, shown
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 
 MOST_LISTED = 2000
-"""People named on a card; a browser prints some fifty pages of them. The rest are counted, and stand in the plan."""
+"""Largest number of people named on a card (about fifty printed pages). The others are counted; the plan lists them."""
 
 
 @frozen
 class Section:
-    """One course on the card: what goes there, and of whom."""
+    """One course on the card: the data that a reset clears, and the people."""
 
     course: PlannedCourse
     people: tuple[PlannedReset, ...]
@@ -39,11 +39,10 @@ class Section:
 
 
 def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: str | None = None) -> str:
-    """Render a plan, or what became of it, as one HTML page without scripts and without anything from elsewhere.
+    """Render a plan, or the result of applying it, as one HTML page without scripts or external files.
 
-    ``planner`` is what whoever made the plan is called there; a plan itself holds only their id.
-
-    Raises InvalidArgumentError if the report is one of another plan.
+    ``planner``: the name to show for the person who made the plan; the plan itself contains only their id. Raises
+    InvalidArgumentError if the report belongs to another plan.
     """
     if report is not None and report.plan.digest != plan.digest:
         raise InvalidArgumentError("the report is of another plan than the card")
@@ -74,7 +73,7 @@ def _template() -> Template:
 
 
 def _visible(value: object) -> object:
-    """What the page holds of a value: of a text, only characters that can be seen."""
+    """Return a value for the page; text is returned without invisible characters."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -108,7 +107,7 @@ def _section(course: PlannedCourse, users: Sequence[PlannedReset], room: int) ->
 
 
 def _as_in_a_register(user: PlannedReset) -> tuple[str, str]:
-    """Ö beside O, as people look names up, and not behind Z."""
+    """Return the sort key of a person; it sorts Ö next to O, as readers expect, and not after Z."""
     letters = unicodedata.normalize("NFKD", shown(user.name))
     return "".join(each for each in letters if not unicodedata.combining(each)).casefold(), user.user_id
 

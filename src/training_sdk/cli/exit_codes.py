@@ -1,4 +1,4 @@
-"""What a command ends with, for scripts: each way of ending has a number of its own."""
+"""Exit codes of the commands, for scripts: each kind of ending has its own number."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from training_sdk.errors import (
 from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
 
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
-"""Settings of the team, not slips of whoever types: the command is well-formed, and refused."""
+"""Reasons for a refusal by the team's limits; the command line itself is correct."""
 
 CACHED_ANSWER = "CACHED_ANSWER"
-"""A cache has answered in place of the service."""
+"""Reason: a cache answered instead of the service."""
 
 NO_QUIET_MOMENT = "NO_QUIET_MOMENT"
-"""Something had to be waited for between the last reading and the request, each time."""
+"""Reason: each time, the client had to wait between the last reading and the request."""
 
 NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
-"""No source of a token gave one."""
+"""Reason: no source returned a token."""
 
 
 class ExitCode(IntEnum):
@@ -63,7 +63,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """One sentence for the reference."""
+        """Meaning of the code, for the reference page."""
         return MEANINGS[self]
 
 
@@ -109,7 +109,7 @@ _BY_CLASS: tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...] = (
 
 
 def code_for(error: TrainingError) -> ExitCode:
-    """What a command ends with that this error ended."""
+    """Return the exit code for an error."""
     if error.reason == REACHED_OTHERS or (error.report is not None and error.report.reached_others):
         return ExitCode.OTHERS_REACHED
     if error.report is not None and may_have_reset(error.report):
@@ -125,7 +125,7 @@ def code_for(error: TrainingError) -> ExitCode:
 
 
 def code_for_report(report: ResetReport) -> ExitCode:
-    """What a command ends with that has applied or resumed a plan."""
+    """Return the exit code of a command that applied or resumed a plan."""
     if report.reached_others:
         return ExitCode.OTHERS_REACHED
     if report.is_complete:
@@ -135,9 +135,9 @@ def code_for_report(report: ResetReport) -> ExitCode:
 
 
 def code_for_stop(stop: BaseException, report: ResetReport | None) -> ExitCode:
-    """What a command ends with that Ctrl-C ended, with this account of a reset if one was under way.
+    """Return the exit code after Ctrl-C; ``report`` is the report of the reset that was running, if any.
 
-    A reset whose account cannot be read is told of by notes alone.
+    If the report cannot be read, only the notes of ``stop`` tell that a reset was running.
     """
     if report is not None and report.reached_others:
         return ExitCode.OTHERS_REACHED
@@ -146,5 +146,5 @@ def code_for_stop(stop: BaseException, report: ResetReport | None) -> ExitCode:
 
 
 def may_have_reset(report: ResetReport) -> bool:
-    """Whether anybody was reset, or may have been."""
+    """Return True if at least one person was reset or may have been reset."""
     return bool(report.counts[Outcome.RESET] or report.counts[Outcome.UNKNOWN])

@@ -20,15 +20,15 @@ from training_sdk.resets.reset_request import Progress
 
 TRIES = 3
 _TYPOGRAPHIC = "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02"
-"""What editors, chats and phones make of a straight quotation mark."""
+"""Characters that editors, chats and phones use in place of a straight quotation mark."""
 _STRAIGHT = str.maketrans(dict.fromkeys(_TYPOGRAPHIC, '"'))
 
 
 def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The phrase of this plan") -> str:
-    """The phrase as it was given or typed; white space around it, which pasting brings, does not count.
+    """Return the phrase that was given or typed; white space around it is ignored.
 
-    Composed and decomposed letters are the same, and an invisible character may be typed as its escape. Asks up to
-    three times where somebody sits at a terminal. Raises ConfirmationError otherwise, and nothing is sent.
+    Composed and decomposed letters are equal, and an invisible character may be typed as its escape. Asks up to three
+    times at a terminal. Raises ConfirmationError if the phrase is wrong or missing; then nothing is sent.
     """
     if given is not None:
         if not confirms(given.strip(), phrase):
@@ -57,7 +57,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
 
 
 def _line() -> str:
-    """A line from the terminal; one with bytes that are no text is a wrong answer and not the end of the command."""
+    """Read a line from the terminal; invalid text counts as a wrong answer and does not end the command."""
     try:
         return sys.stdin.readline()
     except UnicodeDecodeError as error:
@@ -67,7 +67,7 @@ def _line() -> str:
 
 
 def _hint(typed: str, phrase: str, what: str) -> str:
-    """In what a phrase that was typed differs from the right one."""
+    """Return a hint about how the typed phrase differs from the correct one."""
     plain = typed.strip()
     if not plain:
         return f"Nothing was typed. {what} is:\n  {phrase}"
@@ -101,7 +101,7 @@ STOPPING = (
 
 @define
 class _Stop:
-    """Whether somebody has asked to stop."""
+    """Record of a request to stop, made by Ctrl-C or SIGTERM."""
 
     out: Output
     asked: bool = False
@@ -110,18 +110,18 @@ class _Stop:
         return self.asked
 
     def hear(self, *_: object) -> None:
-        """The first signal stops between two requests, the second at once."""
+        """Stop between two requests at the first signal, and at once at the second."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        # Past the stream and its buffer: the signal may have come while something was being written to it.
+        # Write to the file descriptor directly: the signal may have interrupted a write to the stream.
         with suppress(OSError, ValueError):
             os.write(self.out.stderr.fileno(), STOPPING)
 
 
 @contextmanager
 def stoppable(out: Output) -> Iterator[_Stop]:
-    """Let Ctrl-C, and whoever ends services, stop a reset in an orderly way."""
+    """Let Ctrl-C, or SIGTERM from a service manager, stop a reset between two requests."""
     stop = _Stop(out)
     before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -133,7 +133,7 @@ def stoppable(out: Output) -> Iterator[_Stop]:
 
 @contextmanager
 def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Callable[[Progress], None]]:
-    """Say how far it is: a bar for whoever watches, lines for a log."""
+    """Report progress: a progress bar at a terminal, lines in a log."""
     if out.json:
         yield lambda progress: None
         return

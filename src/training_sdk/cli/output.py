@@ -27,17 +27,17 @@ from training_sdk.resets.report import ResetReport
 
 GAP = "   "
 LONGEST_RULE = 120
-"""The line below the header of a table in a pipe."""
+"""Longest line below the header of a table in a pipe."""
 _COPIED = re.compile(r"\s*(training-sdk|reset|prove|purge) \S.*")
-"""How a line or a cell begins that people copy as a whole: a command or a phrase."""
+"""Beginning of a line or cell that people copy as a whole: a command or a phrase."""
 _COMMAND = re.compile(r"training-sdk \S.*?(?=[.,;:)`]*(?:[.,;:)`](?:\s|$)|$))")
-"""A command in a sentence: up to the punctuation mark at the end of a word."""
+"""A command in a sentence, up to the punctuation mark at the end of a word."""
 _BOND = "\0"
-"""Stands for a space at which no line is broken."""
+"""Placeholder for a space at which a line must not be broken."""
 
 
 def wrapped(text: str, width: int | None) -> str:
-    """Break the lines of a text between words; an item's further lines are indented. None leaves them as they are."""
+    """Break the lines of a text between words; indent the continuation lines of an item. None leaves them unchanged."""
     return text if width is None else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
 
 
@@ -65,7 +65,7 @@ def _broken(words: str, width: int, indent: str, hanging: str) -> str:
 def drawn(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, unicode: bool = True
 ) -> str:
-    """Draw a table; where a terminal is too narrow for its longest words, one block of lines for each row."""
+    """Draw a table; if the terminal is too narrow for the longest words, draw one block of lines for each row."""
     cells = [columns, *rows]
     natural = [max(_length(row[column]) for row in cells) for column in range(len(columns))]
     if width is None:
@@ -79,12 +79,12 @@ def drawn(
 
 
 def _unbroken(cell: str) -> Sequence[str]:
-    """The parts of a cell that stay whole: its words, or all of it where people copy it."""
+    """Return the parts of a cell that must not be broken: its words, or the whole cell if people copy it."""
     return [cell] if _COPIED.match(cell) else cell.split() or [""]
 
 
 def _fitting(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
-    """The widths of columns in this room: the widest ones are narrowed, and none below its longest word."""
+    """Return column widths that fit: the widest columns are narrowed, but not below their longest word."""
     for most in range(max(*natural, 1), 0, -1):
         widths = [max(low, min(high, most)) for high, low in zip(natural, least, strict=True)]
         if sum(widths) <= room:
@@ -127,7 +127,7 @@ def _lines(text: str, width: int) -> list[str]:
 
 
 def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Each row as lines of name and value, without empty values."""
+    """Return each row as lines of name and value, without empty values."""
     margin = max(map(len, columns)) + 2
     blocks = (
         "\n".join(
@@ -141,31 +141,31 @@ def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
 
 
 def _length(text: str) -> int:
-    """Columns on a terminal."""
+    """Return the number of columns that a text needs on a terminal."""
     from rich.cells import cell_len  # which takes a while to import
 
     return len(text) if text.isascii() else cell_len(text)
 
 
 def safe(text: object) -> str:
-    """A text of several lines as a terminal may have it: indented as it was, and each line as ``inline`` has it."""
+    """Return a text of several lines that is safe for a terminal; indentation is kept."""
     lines = str(text).split("\n")
     return "\n".join(" " * (len(line) - len(line.lstrip(" "))) + inline(line) for line in lines)
 
 
 def is_terminal(stream: Any) -> bool:
-    """Whether somebody sits there."""
+    """Return True if the stream is a terminal."""
     return bool(stream is not None and not stream.closed and stream.isatty())
 
 
 def write(stream: IO[str], text: str) -> None:
-    """Print a text now."""
+    """Print a text and flush the stream."""
     stream.write(text)
     stream.flush()
 
 
 def write_file(stream: IO[str], text: str) -> None:
-    """Print a text in UTF-8 and with its own line ends, whatever the encoding of the stream is."""
+    """Print a text in UTF-8 with its own line ends, whatever encoding the stream has."""
     file = getattr(stream, "buffer", None)
     if file is None:
         write(stream, text)
@@ -180,44 +180,44 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Listed(Protocol):
-    """A value whose text lists people, and can list more of them."""
+    """Value whose text lists people, and that can list more of them."""
 
     def listing(self, page: int) -> str:
-        """The text with everybody in it if they fit on a page, else with the first of them."""
+        """Return the text with all people if they fit on a page, otherwise with the first of them."""
         ...
 
 
 class Found(Protocol):
-    """Something that was found in records; a note is no sign that anybody changed them."""
+    """Fault or note found in records; a note is no sign that records were changed."""
 
     @property
     def is_note(self) -> bool:
-        """Whether it is no fault."""
+        """Whether it is a note and not a fault."""
         ...
 
 
 @define
 class Output:
-    """Where a command prints. With ``json``, one JSON document on standard output, and problems on the other stream."""
+    """Output of a command. With ``json``, stdout gets one JSON document, and stderr gets the problems."""
 
     json: bool = False
     stdout: IO[str] = field(factory=lambda: sys.stdout)
     stderr: IO[str] = field(factory=lambda: sys.stderr)
     everyone: bool = False
-    """List everybody, however many."""
+    """Whether to list all people, however many they are."""
 
     @property
     def failure(self) -> OSError | None:
-        """Why something printed so far could not be written; None if everything was."""
+        """Error of the first output that could not be written; None if everything was written."""
         return failure_of(self.stdout) or failure_of(self.stderr)
 
     def say(self, text: object = "") -> None:
-        """Print what the command is about; nothing with ``json``, whose document holds it."""
+        """Print the result of the command; nothing with ``json``, because the document contains it."""
         if not self.json:
             self._print(self.stdout, text)
 
     def note(self, text: object) -> None:
-        """Print what is to be known besides; nothing with ``json``."""
+        """Print additional information; nothing with ``json``."""
         if not self.json:
             self._print(self.stderr, text)
 
@@ -226,20 +226,20 @@ class Output:
         self._print(self.stderr, text)
 
     def show(self, text: object) -> None:
-        """Print what a question is about, also with ``json``: nobody may confirm what they have not seen."""
+        """Print the subject of a question, also with ``json``: a person must see what they confirm."""
         self._print(self.stderr if self.json else self.stdout, text)
 
     def prompt(self, text: str) -> None:
-        """A question, with the cursor behind it."""
+        """Print a question and leave the cursor behind it."""
         write(self.stderr, safe(text) + " ")
 
     def document(self, value: Any) -> None:
-        """The one JSON document, in ASCII: it holds nothing that a terminal would act on."""
+        """Print the one JSON document, in ASCII, so that it contains no control characters for a terminal."""
         if self.json:
             write(self.stdout, json.dumps(value, indent=1, ensure_ascii=True, default=_plain) + "\n")
 
     def plain(self, text: str) -> None:
-        """The text of a file, such as a template or an export, in UTF-8 as it is; a terminal gets no escapes."""
+        """Print the text of a file, such as a template or an export, unchanged in UTF-8; a terminal gets no escapes."""
         if is_terminal(self.stdout):
             write(self.stdout, visible(text.replace("\r\n", "\n")))
         else:
@@ -248,7 +248,7 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, is_asked: bool = False
     ) -> None:
-        """Rows for people; nothing with ``json``, unless a question is about them."""
+        """Print rows for people; nothing with ``json``, unless a question is about them."""
         if is_asked or not self.json:
             stream = self.stderr if self.json else self.stdout
             unicode = (
@@ -278,7 +278,7 @@ class Output:
         return not all(each.is_note for each in found)
 
     def listed(self, value: Listed, stream: IO[str] | None = None) -> str:
-        """The text of a value, with everybody in it if they fit on a page, or if that is asked for."""
+        """Return the text of a value, with all people if they fit on a page or if ``everyone`` is set."""
         return value.listing(sys.maxsize if self.everyone else page_of(stream or self.stdout))
 
     def _print(self, stream: IO[str], text: object) -> None:
@@ -287,12 +287,12 @@ class Output:
 
 
 def page_of(stream: IO[str]) -> int:
-    """How many people fit on a page of a terminal; elsewhere as many as a plan shows by itself."""
+    """Return how many people fit on a page of a terminal; elsewhere the number that a plan shows by default."""
     return shutil.get_terminal_size().lines if is_terminal(stream) else MOST_SHOWN
 
 
 def width_of(stream: IO[str]) -> int | None:
-    """The columns of a terminal; None elsewhere, where a line may be of any length."""
+    """Return the number of columns of a terminal; None elsewhere, where a line can have any length."""
     return shutil.get_terminal_size().columns if is_terminal(stream) else None
 
 
@@ -301,7 +301,7 @@ def _cells(row: Sequence[object]) -> list[str]:
 
 
 def cell(value: object) -> str:
-    """A value in a table; times to the minute, in UTC."""
+    """Return a value as text for a table; times are in UTC, to the minute."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -312,12 +312,12 @@ def cell(value: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Whatever JSON does not know."""
+    """Convert a value of a type that JSON does not have."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def plain(value: Any) -> Any:
-    """A frozen value as JSON data, whatever is in it."""
+    """Return a frozen value, with all values in it, as JSON data."""
     if attrs.has(type(value)):
         fields = attrs.fields(type(value))
         return {
@@ -335,7 +335,7 @@ def plain(value: Any) -> Any:
 
 
 def of_plan(plan: ResetPlan, saved: str | None = None) -> dict[str, Any]:
-    """A plan, what it would clear, and the phrase to be typed."""
+    """Return a plan as JSON data: the progress that it would clear, and the phrase to type."""
     return {
         "digest": plan.digest,
         "phrase": plan.phrase,
@@ -351,7 +351,7 @@ def of_plan(plan: ResetPlan, saved: str | None = None) -> dict[str, Any]:
 
 
 def of_report(report: ResetReport) -> dict[str, Any]:
-    """What became of everyone."""
+    """Return a report as JSON data, with the result of each person."""
     return {
         "plan_digest": report.plan.digest,
         "base_url": report.plan.origin.base_url,
@@ -377,14 +377,17 @@ def of_report(report: ResetReport) -> dict[str, Any]:
 
 
 def write_new(path: Path, content: str | bytes, what: str) -> None:
-    """Write a new file, whole or not at all. Raises InvalidArgumentError if it exists or cannot be written."""
+    """Write a new file; no partial file is left after an error.
+
+    Raises InvalidArgumentError if it exists or cannot be written.
+    """
     refuse_existing(path, what)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     storage.write_new(path, data, what)
 
 
 def refuse_existing(path: Path | None, what: str) -> None:
-    """Say that a new file cannot stand there before the work is done, and not after it."""
+    """Raise InvalidArgumentError before the work is done if a file exists at the path."""
     if path is None:
         return
     if os.path.lexists(path):

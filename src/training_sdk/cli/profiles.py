@@ -1,6 +1,7 @@
-"""Profiles: for each organisation its address, where its token comes from, and the team's hard stops.
+"""Profiles: for each organisation its address, the source of its token, and the team's limits.
 
-A file of profiles may hold tokens, and says which command is run for one: so only its owner may read or change it.
+A file of profiles may contain tokens, and it names the command that returns a token. Therefore only its owner may
+read or change it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LARGEST = 1024 * 1024
 HOLDS_TOKEN = "It may hold a token: if somebody else may have read it, renew the token"  # noqa: S105 - a message
 
 NO_PROFILE = "none"
-"""The name that stands for no profile at all: the environment alone."""
+"""Name for no profile at all: only the environment is used."""
 
 SOURCES = ("token", "token_command", "token_file", "token_env")
 _TEXTS = ("base_url", "token", "token_file", "token_env", "state_dir", "four_eyes", "allowed_signers")
@@ -50,7 +51,7 @@ KEYS = (*_TEXTS, *_LISTS, *_TRUTHS, *_NUMBERS, *_DURATIONS)
 
 @frozen
 class Profile:
-    """One organisation, and how to work in it; all of it may be left out."""
+    """One organisation and the settings for it; all of them are optional."""
 
     name: str | None = None
     base_url: str | None = None
@@ -71,7 +72,10 @@ class Profile:
     allow_insecure_http: bool = False
 
     def find_token(self) -> Secret:
-        """The token, from where the profile says, else from the environment. It is never printed."""
+        """Return the token from the source in the profile, otherwise from the environment.
+
+        The token is never printed.
+        """
         if self.token is not None:
             return self.token
         if self.token_command:
@@ -88,7 +92,7 @@ class Profile:
 
     @property
     def token_source(self) -> str:
-        """Where the token comes from, in words."""
+        """Description of the token's source."""
         source = next((name for name in SOURCES if getattr(self, name)), None)
         if source is None:
             return f"the environment variable {TOKEN_VARIABLE}"
@@ -96,11 +100,11 @@ class Profile:
 
     @property
     def has_token_source(self) -> bool:
-        """Whether it says itself where the token comes from; else that is the environment."""
+        """Whether the profile names the source of the token; otherwise the environment is the source."""
         return any(getattr(self, name) for name in SOURCES)
 
     def check_service(self, address: str | None, what: str) -> None:
-        """Raise InvalidArgumentError if an address from elsewhere leads away from where the profile's token goes."""
+        """Raise InvalidArgumentError if an address is not the service to which the profile's token belongs."""
         own = self.base_url or urls.LIVE
         if not address or not self.has_token_source:
             return
@@ -115,12 +119,12 @@ class Profile:
 
     @property
     def unseal(self) -> Unseal | None:
-        """The hook that opens what was sealed, by the profile's command; None where it names none."""
+        """Hook that decrypts records with the profile's command; None if the profile names no command."""
         return partial(_unsealed, self.unseal_command) if self.unseal_command else None
 
     @property
     def safeguards(self) -> Safeguards:
-        """The hard stops."""
+        """Limits of the profile."""
         return Safeguards(
             protected_courses=self.protected_courses,
             max_users=self.max_users,
@@ -137,7 +141,7 @@ def _service(address: str, name: str) -> object:
 
 
 def default_path() -> Path | None:
-    """The default path of the file of profiles; None for a user without a home directory, who has no such file."""
+    """Return the default path of the file of profiles; None for a user without a home directory."""
     from platformdirs import user_config_path
 
     folder = usual_folder(user_config_path)
@@ -145,11 +149,10 @@ def default_path() -> Path | None:
 
 
 def find_profile(name: str | None, path: str | None) -> Profile:
-    """The profile of that name, or the file's default, or an empty one where there is no file and no name.
+    """Return the profile with this name, or the file's default; an empty profile if there is no file and no name.
 
-    The name ``none`` gives an empty one, and no file is read.
-
-    Raises InvalidArgumentError for a file that others may read, and for whatever cannot be meant.
+    The name ``none`` returns an empty profile, and no file is read. Raises InvalidArgumentError for a file that
+    others may read, and for settings that cannot be used.
     """
     chosen = name or os.environ.get(NAME_VARIABLE) or None
     if chosen == NO_PROFILE:
@@ -267,7 +270,7 @@ def _with_hidden_tokens(document: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_private(path: Path, what: str) -> str:
-    """The text of a file that is the user's own and that nobody else may read or change (POSIX)."""
+    """Return the text of a file that the user owns and that nobody else may read or change (POSIX)."""
     try:
         return private_bytes(path, what, HOLDS_TOKEN).decode("utf-8")
     except UnicodeDecodeError:
@@ -275,9 +278,10 @@ def _read_private(path: Path, what: str) -> str:
 
 
 def private_bytes(path: Path, what: str, why: str) -> bytes:
-    """The content of a file that is the user's own and that nobody else may read or change (POSIX).
+    """Return the content of a file that the user owns and that nobody else may read or change (POSIX).
 
-    ``why`` says in the error what others could do with it, and what to do if somebody else may have read it.
+    ``why`` is part of the error: what other people could do with the file, and what to do if one of them may have
+    read it.
     """
     try:
         content, status = storage.read_regular(path, LARGEST)
@@ -303,7 +307,7 @@ def _refuse_open_to_others(found: os.stat_result, path: Path, what: str, why: st
 
 
 def _unsealed(command: tuple[str, ...], sealed: bytes) -> bytes:
-    """What a command makes of sealed bytes on its standard input. What it prints is personal, so no error quotes it."""
+    """Decrypt bytes with the profile's command. Its output is personal data, so no error quotes it."""
     try:
         done = subprocess.run(command, input=sealed, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - the profile, which only its owner may change, names it
     except subprocess.TimeoutExpired:
@@ -320,7 +324,7 @@ def _unsealed(command: tuple[str, ...], sealed: bytes) -> bytes:
 
 
 def _from_command(profile: Profile) -> Secret:
-    """What a command prints. Its output is a secret, so no error quotes it."""
+    """Return the output of the token command. The output is a secret, so no error quotes it."""
     name = profile.token_command[0]
     try:
         code, printed = _run(profile)
@@ -337,7 +341,7 @@ def _from_command(profile: Profile) -> Secret:
 
 
 def _run(profile: Profile) -> tuple[int, Secret]:
-    """The exit code of the token command, and its output as text; "" where it is none."""
+    """Run the token command; return its exit code and its output as text ("" if the output is not text)."""
     done = subprocess.run(profile.token_command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - see above
     try:
         return done.returncode, Secret(done.stdout.decode("utf-8").strip())

@@ -1,4 +1,4 @@
-"""The program: which commands there are, and what becomes of whatever ends one."""
+"""The program: its commands, and its reaction to every error and signal that ends one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "training-sdk"
 
 @frozen
 class Entry:
-    """A command that is imported only when it is run, and what the list of commands says of it."""
+    """Command that is imported only when it runs, with its line in the list of commands."""
 
     module: str
     help: str
@@ -52,18 +52,18 @@ COMMANDS = {
     "contract": Entry("tools", "Check an implementation against the rules, from outside."),
     "completion": Entry("tools", "Print the script for shell completion."),
 }
-"""In the order of the work."""
+"""Commands in the order in which they are normally used."""
 
 
 class Lazy(Group):
     """A group whose commands are imported when they are run: the list of commands needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in the order of the work."""
+        """Return the names of the commands, in the order of use."""
         return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command itself."""
+        """Import and return the command."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -72,7 +72,7 @@ class Lazy(Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list, without importing anything."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 

@@ -1,4 +1,4 @@
-"""What every command has: its options, its profile, its client, and where it prints."""
+"""Parts that all commands share: options, profile, client and output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from training_sdk.records.state import StateDirectory
 
 @define
 class Invocation:
-    """The facts about one invocation of the program that its messages need, also the message of what ended it."""
+    """Facts about one run of the program that its messages need, including the message of a final error."""
 
     options: dict[str, str] = field(factory=dict)
     """The options of the command, by the names of their parameters."""
@@ -35,9 +35,9 @@ class Invocation:
     """The commands that messages advise: with the plan that was named and the options that they repeat."""
     token_source: str = ""
     everyone: bool = False
-    """List everybody, however many."""
+    """Whether to list all people, however many they are."""
     recorded: str = ""
-    """A sentence on where it is recorded what the command did, once that is recorded."""
+    """Sentence that names the record of what the command did; empty until it is recorded."""
 
     def message_of(self, error: TrainingError) -> str:
         """Return the message of an error, without status and ids."""
@@ -61,10 +61,10 @@ class Session:
     _clients: list[TrainingClient] = field(factory=list)
 
     def client(self, *, may_write: bool = False, max_retry: float | None = None) -> TrainingClient:
-        """A client of the profile. It cannot write unless the command is one that resets.
+        """Return a client of the profile. It cannot write unless the command resets people.
 
-        ``max_retry`` is for how many seconds it tries again, unless --max-retry says otherwise. Without both it gives
-        up after 10 s where nobody has answered.
+        ``max_retry``: seconds for retries, unless --max-retry is given. Without both, the client gives up after 10 s
+        if the server does not answer.
         """
         profile = self.profile
         address = self._address()  # before a token is asked for
@@ -81,7 +81,10 @@ class Session:
         return client
 
     def _address(self) -> str | None:
-        """Where to send. Raises InvalidArgumentError if that is not where the profile's token belongs."""
+        """Return the address of the service.
+
+        Raises InvalidArgumentError if the profile's token does not belong there.
+        """
         profile, environment = self.profile, os.environ.get(BASE_URL_VARIABLE)
         profile.check_service(self.base_url, "--base-url")
         profile.check_service(environment, BASE_URL_VARIABLE)
@@ -99,11 +102,11 @@ class Session:
 
     @property
     def state_dir(self) -> Path | None:
-        """Where records are kept, if option or profile say."""
+        """Directory of the records from the option or the profile; None if neither names one."""
         return self.own_state_dir or self.profile.state_dir
 
     def state(self) -> StateDirectory:
-        """The state directory that is there. Raises InvalidArgumentError if there is none yet."""
+        """Return the existing state directory. Raises InvalidArgumentError if there is none yet."""
         found = StateDirectory.existing(self.state_dir)
         if found is None:
             raise InvalidArgumentError(
@@ -134,11 +137,11 @@ class Session:
 
 
 class NoCommandError(click.UsageError):
-    """A group of commands was named, and none of them; the message is the help."""
+    """Error: a group of commands was named without a command; the message is the help."""
 
 
 class Group(click.Group):
-    """A group that is misused without a command, in every version of click; 8.1 ends with 0."""
+    """Group that reports a missing command as an error in every version of click; click 8.1 exits with 0."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments. Raises NoCommandError if there are none and a command is needed."""
@@ -171,7 +174,7 @@ _COMMON = ("profile", "profiles", "base_url", "state_dir", "max_retry", "as_json
 
 
 def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """The options that all commands have, out of those given to this one, or to its group before its name.
+    """Return the options that all commands share, from those given to the command or to its group.
 
     Raises InvalidArgumentError if they contradict each other.
     """
@@ -204,7 +207,7 @@ ALL = (
         help="List all people. By default a terminal lists them if they fit on a page, else the first ten.",
     ),
 )
-"""For commands that show a plan, a report or what was verified."""
+"""Options for commands that show a plan, a report or a verification."""
 
 
 def _commands(given: Mapping[str, Any], common: Mapping[str, object]) -> ShellCommands:
@@ -216,7 +219,7 @@ def _commands(given: Mapping[str, Any], common: Mapping[str, object]) -> ShellCo
 
 
 def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., ExitCode]:
-    """Give a command the options that all have, and a session made from them."""
+    """Add the options that all commands share, and pass the command a session made from them."""
 
     @wraps(function)
     def called(**given: Any) -> ExitCode:
@@ -245,5 +248,5 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether this is a pipe or a device, which holds nothing any more once it was read."""
+    """Return True for a pipe or a device: it can be read only once."""
     return path.exists() and not path.is_file() and not path.is_dir()

@@ -1,4 +1,4 @@
-"""Standard output and standard error whose writes never fail: the first failure is kept, to be reported at the end."""
+"""Standard output and standard error whose writes never fail: the first failure is stored and reported at the end."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class StreamFile(FileIO):
-    """The file of a standard stream. After a write that failed nothing more is written."""
+    """File of a standard stream. After a failed write, nothing more is written."""
 
     failure: OSError | None = None
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write, and wait where the reader of a pipe that does not block is slow."""
+        """Write, and wait if the pipe is non-blocking and its reader is slow."""
         written = None
         while written is None and self.failure is None:
             try:
@@ -36,7 +36,11 @@ class StreamFile(FileIO):
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Let no failing stream, and no name that its encoding lacks, end a command, and no log line act on a terminal."""
+    """Replace the standard streams.
+
+    A stream that fails, or a name that its encoding cannot represent, does not end a command. Log lines send no
+    control characters to a terminal.
+    """
     show_logs()
     _open_closed_streams()
     before = sys.stdout, sys.stderr
@@ -50,7 +54,7 @@ def standard_streams() -> Iterator[None]:
 
 
 def failure_of(stream: Any) -> OSError | None:
-    """The error of the first write to a stream that failed; None if nothing printed so far was lost."""
+    """Return the error of the first failed write to a stream; None if no output was lost."""
     stream.flush()
     buffer = getattr(stream, "buffer", None)
     file = getattr(buffer, "raw", buffer)
@@ -58,9 +62,9 @@ def failure_of(stream: Any) -> OSError | None:
 
 
 def run_with_streams(run: Callable[[], int], name: str, lost: int) -> int:
-    """Run a program; its exit code, or ``lost`` in the place of 0 if its output could not be written.
+    """Run a program and return its exit code; return ``lost`` instead of 0 if its output could not be written.
 
-    A reader that has gone, as in ``| head``, has read enough.
+    A reader that closed the pipe, as in ``| head``, is no error.
     """
     with standard_streams():
         code = run()
@@ -72,9 +76,9 @@ def run_with_streams(run: Callable[[], int], name: str, lost: int) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Open each standard stream that is closed; else the next file opened gets its number, and what is printed.
+    """Open each standard stream that is closed. Otherwise the next file that is opened gets its number and its output.
 
-    Reading from one is at its end, and writing fails as on a closed stream.
+    Reading from such a stream returns the end of the file; writing fails as on a closed stream.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -84,7 +88,10 @@ def _open_closed_streams() -> None:
 
 
 def _never_failing(stream: TextIO) -> TextIO:
-    """The same stream with a file that keeps its failure. A stream without a file, as in tests, stays as it is."""
+    """Return the same stream with a file that stores its failure.
+
+    A stream without a file, as in tests, is unchanged.
+    """
     if not isinstance(stream, TextIOWrapper):
         return stream
     stream.reconfigure(errors="replace")

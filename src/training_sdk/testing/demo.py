@@ -1,7 +1,7 @@
-"""The main job, told as a story: ``python -m training_sdk.testing.demo``.
+"""The main task as a walkthrough: ``python -m training_sdk.testing.demo``.
 
-Starts the reference server on a loopback socket and does through the SDK what an admin does: looks, is refused,
-plans, confirms, resets, reads back. Exits 0 only if every step went as the rules say.
+Starts the reference server on a loopback socket and does with the SDK what an admin does: read, be refused, plan,
+confirm, reset, read again. Exits with 0 only if every step follows the rules.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PEOPLE_SHOWN = 6
 
 @frozen
 class Stage:
-    """Where the story plays: the server, an admin's client, and the course in question."""
+    """Setting of the walkthrough: the server, an admin's client, and the course."""
 
     mock: MockTraining
     url: str
@@ -58,16 +58,16 @@ class Stage:
     course: Course
 
     def client(self, who: TokenName) -> TrainingClient:
-        """The admin's client with another token; what is kept goes to the same place."""
+        """Return the admin's client with another token; it stores its records in the same place."""
         return self.admin.with_options(token=self.mock.token(who))
 
     def figures(self) -> CourseStatistics:
-        """The course as analytics shows it now."""
+        """Return the course as analytics shows it now."""
         (found,) = self.admin.analytics.course_statistics(course_ids=[self.course.id])
         return found
 
     def rows(self) -> list[ProgressRow]:
-        """The course as the progress feed shows it now."""
+        """Return the course as the progress feed shows it now."""
         return list(self.admin.progress.list(course_id=self.course.id))
 
     def show_figures(self) -> CourseStatistics:
@@ -90,12 +90,12 @@ class Stage:
 
 
 def main() -> int:
-    """Play the story on standard output and return the exit code."""
+    """Run the walkthrough on standard output and return the exit code."""
     return run_with_streams(_tell, "demo", 1)
 
 
 def _tell() -> int:
-    """Tell the story in records of its own."""
+    """Run the walkthrough with its own records."""
     from mock_server import MockTraining
 
     story = Story()
@@ -273,7 +273,7 @@ def _renew_what_is_due(stage: Stage) -> None:
 
 
 def _find_due(stage: Stage, *, already: Iterable[tuple[str, str, datetime]] = ()) -> Due:
-    """The list for today."""
+    """Return the list for today."""
     return who_is_due(stage.rows(), RULE, on=stage.mock.clock.now(), zone="Europe/Zurich", already=already)
 
 
@@ -329,7 +329,7 @@ def _audit(stage: Stage) -> None:
 
 
 def _typed(plan: ResetPlan) -> str:
-    """Stands for the person at the keyboard, who reads the phrase and types it. A script must not do this."""
+    """Stand in for the person at the keyboard, who reads the phrase and types it. A script must not do this."""
     return plan.phrase
 
 
@@ -342,7 +342,7 @@ def _refusal(attempt: Callable[[], object]) -> TrainingError | None:
 
 
 def _bare_reset(stage: Stage, body: dict[str, object], confirmation: dict[str, object] | None) -> int:
-    """What someone with curl could send; the SDK refuses this path, so it goes past it. Answers the status."""
+    """Send what a person with curl could send, without the SDK's guard for this path; return the status."""
     headers = {
         "Authorization": f"Bearer {stage.mock.token('admin')}",
         "Content-Type": "application/json",

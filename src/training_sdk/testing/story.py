@@ -1,4 +1,4 @@
-"""Telling a run to a person: headings, tables, and checks that decide how it ends."""
+"""Output of a walkthrough: headings, tables, and checks that decide the exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 96
 
 @define
 class Story:
-    """Prints what happens and counts what is not as it should be."""
+    """Walkthrough on standard output that counts the facts that are wrong."""
 
     out: TextIO = field(factory=lambda: sys.stdout)
     chapter: int = 0
@@ -27,23 +27,23 @@ class Story:
     _last: str = ""
 
     def heading(self, text: str) -> None:
-        """Begin a numbered chapter."""
+        """Start a numbered chapter."""
         self.chapter += 1
         self._print("heading", f"{self.chapter}. {text}")
 
     def say(self, text: str) -> None:
-        """One line of the story."""
+        """Print one line of the walkthrough."""
         self._print("words", _wrapped(text))
 
     def check(self, fact: str, holds: bool, *, rule: str = "") -> None:
-        """A fact that must hold, with the rule it follows from; a broken one fails the whole run."""
+        """Check a fact that must hold, and name its rule; a wrong fact makes the whole run fail."""
         self.checked += 1
         if not holds:
             self.broken.append(fact)
         self._print("check", f"   {'ok  ' if holds else 'FAIL'} {fact}{f'  [{rule}]' if rule else ''}")
 
     def verdict(self) -> int:
-        """Say how it ended and return the exit code: 0 only if every check held."""
+        """Print the result and return the exit code: 0 only if every check passed."""
         if self.broken:
             self._print(
                 "end", f"{len(self.broken)} of {self.checked} checks FAILED: {'; '.join(self.broken)}"
@@ -53,7 +53,7 @@ class Story:
         return 0
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table; columns as wide as what stands in them."""
+        """Print a table; each column is as wide as its longest cell."""
         cells = [[str(cell) for cell in row] for row in [head, *rows]]
         widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
         lines = [
@@ -65,7 +65,7 @@ class Story:
         self._print("table", "\n".join(line.rstrip() for line in lines))
 
     def _print(self, kind: str, text: str) -> None:
-        """A blank line where the kind of thing changes, so that the eye finds its way."""
+        """Print a blank line if the kind of text changes, then the text."""
         if self._last not in ("", kind):
             print(file=self.out)
         print(visible(text), file=self.out)
@@ -73,7 +73,7 @@ class Story:
 
 
 def _wrapped(text: str) -> str:
-    """The text in lines of at most ``WIDTH`` columns; a word such as an id or an address is never cut."""
+    """Return the text in lines of at most ``WIDTH`` columns; a word such as an id or an address is never split."""
     wrap = textwrap.TextWrapper(
         WIDTH,
         initial_indent="   ",
@@ -85,6 +85,6 @@ def _wrapped(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: an emoji takes two, a combining mark none."""
+    """Return the number of columns on a terminal: an emoji needs two, a combining mark none."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.category(letter) in ("Mn", "Me", "Cf") for letter in text)

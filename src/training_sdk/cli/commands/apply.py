@@ -1,4 +1,4 @@
-"""``apply`` and ``resume``: the only commands that reset anybody."""
+"""``apply`` and ``resume``: the only commands that reset people."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> E
 
 
 def _begun_plan(session: Session, named: Path) -> ResetPlan:
-    """The plan in this file, or the one with this digest whose application has begun on this machine."""
+    """Return the plan in this file, or the started plan with this digest on this machine."""
     digest = digest_typed(str(named))
     if digest is None:
         return ResetPlan.load(named)
@@ -152,7 +152,7 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
 
 
 def _refuse_lost(session: Session, beginning: str) -> None:
-    """Raise RecordsDamagedError for a plan of which the audit log alone says that it has begun."""
+    """Raise RecordsDamagedError for a plan that has started by the audit log alone."""
     state = StateDirectory.existing(session.state_dir)
     if state is not None:
         refuse_lost(state, beginning)
@@ -210,12 +210,12 @@ def _reset(
 
 
 def journal_of(session: Session, plan: ResetPlan) -> JournalState:
-    """How far a plan came on this machine, by its journal."""
+    """Return the state of a plan on this machine from its journal."""
     return JournalCopy.of_plan(StateDirectory.existing(session.state_dir), plan.digest).state()
 
 
 def _so_far(session: Session, plan: ResetPlan) -> str:
-    """How far the application of a plan came; empty where it never began."""
+    """Return how far the plan was applied; empty if it never started."""
     state = StateDirectory.existing(session.state_dir)
     if state is None:
         return ""
@@ -224,7 +224,7 @@ def _so_far(session: Session, plan: ResetPlan) -> str:
 
 
 def name_report(session: Session, digest: str) -> None:
-    """Note where it is recorded what became of everyone in a plan, in case the output cannot be written."""
+    """Name the record of each person's result, in case the output cannot be written."""
     state = StateDirectory.existing(session.state_dir)
     folder = None if state is None else state.path / "plans" / digest
     if folder is not None and folder.is_dir():
@@ -239,12 +239,12 @@ def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:
 
 
 def is_open(journal: JournalState) -> bool:
-    """Whether a plan has begun, and not come to its end."""
+    """Return True if a plan has started and is not finished."""
     return journal.opened is not None and journal.closed is None
 
 
 def _attach_report(error: BaseException, session: Session, journal: JournalState, plan: ResetPlan) -> None:
-    """Give an interrupt that comes without a report the one that the records hold, if a request was sent."""
+    """Add a report from the records to an interrupt that has none, if a request was sent."""
     state = StateDirectory.existing(session.state_dir)
     if isinstance(error, Exception) or report_of(error) is not None or state is None or not journal.has_sent:
         return
@@ -255,7 +255,7 @@ def _attach_report(error: BaseException, session: Session, journal: JournalState
 
 
 def _how_to_go_on(error: BaseException, journal: JournalState, commands: ShellCommands) -> str:
-    """What to do after an error that came when the journal had begun."""
+    """Return advice for an error that occurred after the journal was started."""
     if journal.reached_others:
         return f"Nothing more is sent for this plan. What became of everyone:\n  {commands.report()}"
     if not is_open(journal):
@@ -282,14 +282,14 @@ def _how_to_go_on(error: BaseException, journal: JournalState, commands: ShellCo
 
 
 def _has_had_its_day(error: BaseException) -> bool:
-    """Whether nothing more can be sent for a plan that has begun, and nobody in it is unknown."""
+    """Return True if a started plan can send nothing more and the result of every person is known."""
     if not isinstance(error, StalePlanError) or error.reason == "PLAN_FROM_THE_FUTURE":
         return False
     return error.report is not None and not error.report.counts[Outcome.UNKNOWN]
 
 
 def _after_nothing_sent(error: BaseException, commands: ShellCommands) -> str:
-    """What to do where the journal has begun and no request was sent: there is nothing to resume."""
+    """Return advice for a started journal without a sent request: there is nothing to resume."""
     if not isinstance(error, StalePlanError):
         return f"Nothing was sent. Apply it again when the cause is gone:\n  {commands.apply()}"
     report = error.report

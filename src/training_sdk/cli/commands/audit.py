@@ -1,4 +1,4 @@
-"""``audit``: the log of who reset whom, when and why. None of it needs a server."""
+"""``audit``: the log of resets (who, whom, when and why). No command in this group needs a server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IS_A_COPY = "It is a copy with data of people: purging, and packs without names,
 
 
 def a_head(value: str) -> Head:
-    """The head of a log as ``audit head`` prints it."""
+    """Return the head of a log from the text that ``audit head`` prints."""
     found = _HEAD.fullmatch(value.strip())
     if found is None:
         raise click.BadParameter(
@@ -221,7 +221,7 @@ def bundle(
 
 
 def _servers(entries: Iterable[Mapping[str, Any]]) -> dict[object, str]:
-    """The server of each plan in the log; entries about a plan that was closed or purged do not name it."""
+    """Return the server of each plan in the log; entries about a closed or purged plan do not name it."""
     named = ((entry.get("plan_digest"), _server(entry)) for entry in entries)
     return {digest: where for digest, where in named if digest and where}
 
@@ -236,11 +236,11 @@ def _shown(head: Head) -> str:
 
 
 _ONE = {"people": ("person", "people"), "resets": ("reset", "resets")}
-"""One and many of what an entry counts, where they differ."""
+"""Singular and plural of the things that an entry counts."""
 
 
 def _in_order(outcomes: Mapping[str, int]) -> list[tuple[str, int]]:
-    """What happens comes first, then what is only in scope."""
+    """Return the counts of people and resets first, then the other outcomes."""
     return sorted(outcomes.items(), key=lambda one: one[0] not in _ONE)
 
 

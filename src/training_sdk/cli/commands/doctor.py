@@ -45,13 +45,13 @@ from training_sdk.errors import (
 )
 
 PATIENCE = 10.0
-"""Seconds for which a server that does not answer is tried again: whoever asks wants to know now."""
+"""Seconds of retries for a server that does not answer; short, because the user waits for the result."""
 
 SUBJECTS = {"NO_TOKEN": "token", "PROXY_UNUSABLE": "proxy", "CERTIFICATES_UNUSABLE": "certificates"}
-"""What of the settings is wrong, by the reason of the error."""
+"""Setting that is wrong, by the reason of the error."""
 
 MANY = {"ok": "ok"}
-"""Words that have no plural."""
+"""Words without a plural."""
 
 WIRE = "wire"
 RATE_LIMIT = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -59,10 +59,10 @@ ENVELOPE = {
     *("items", "totalCount", "total_count", "data", "metadata", "users", "lessons", "permission_sets"),
     *("next_page_token", "nextPageToken"),
 }
-"""What stands around the items of a page, as far as the SDK knows."""
+"""Known fields around the items of a page."""
 
 LEFT_TO_LESSON = ("created_datetime", "modified_datetime")
-"""The lessons of a course come without their dates; a single lesson has them."""
+"""Fields that only a single lesson has; the lessons of a course come without them."""
 
 
 @click.command()
@@ -109,7 +109,7 @@ def _service(session: Session) -> Iterator[Check]:
 
 @frozen
 class Seen:
-    """An answer, and what was read from it."""
+    """Answer of the service, and the value that was read from it."""
 
     response: Response
     items: tuple[Model, ...]
@@ -117,7 +117,7 @@ class Seen:
 
 @frozen
 class Identified:
-    """Who the token belongs to, and the answer that says so."""
+    """Owner of the token, and the answer that names them."""
 
     response: Response
     me: Me
@@ -125,13 +125,13 @@ class Identified:
 
 @define
 class Wire:
-    """The answers of one service."""
+    """Answers of one service."""
 
     client: TrainingClient
     answers: list[tuple[str, Response]] = field(factory=list)
 
     def identity(self) -> Identified:
-        """Who the token belongs to. Raises what the client raises."""
+        """Return the owner of the token. Raises the errors of the client."""
 
         def read(response: Response) -> Identified:
             self.answers.append(("WhoAmI", response))
@@ -140,12 +140,12 @@ class Wire:
         return self.client._driver.run(self.client._calls.call(WHO_AM_I, read))
 
     def listing(self, of: Listing[Any]) -> Seen:
-        """The first page of a listing, by the very request that the SDK makes."""
+        """Return the first page of a listing, with the same request that the SDK sends."""
         walk = of._walk
         return self._ask(walk.first.request, lambda response: walk.read(walk.first, response).items)
 
     def lessons(self, course_id: str) -> Seen:
-        """The lessons of a course, which come whole."""
+        """Return the lessons of a course, which are not split into pages."""
 
         def read(response: Response) -> tuple[Model, ...]:
             document = codec.loads(response)
@@ -171,7 +171,7 @@ def rights(wire: Wire) -> tuple[bool | None, bool | None]:
 
 
 def check_wire(wire: Wire, me: str) -> Iterator[Check]:
-    """Every listing that the SDK reads but the webhooks, and what differs from what it expects."""
+    """Check every listing that the SDK reads, except webhooks, and report differences from what it expects."""
     client = wire.client
     course = ""
     for name, listing in _listings(client, me):
@@ -237,9 +237,9 @@ def _described(name: str, seen: Seen, elsewhere: Collection[str] = ()) -> Check:
 
 
 def differing(seen: Seen, elsewhere: Collection[str] = ()) -> Iterator[str]:
-    """How an answer differs from what the SDK expects: fields that are new or gone, values that are new.
+    """Yield the differences of an answer from what the SDK expects: new or missing fields, and new values.
 
-    ``elsewhere`` are fields of the model that another answer brings.
+    ``elsewhere``: fields of the model that another answer contains.
     """
     document = json.loads(seen.response.body)
     around = set(document) - ENVELOPE if isinstance(document, dict) else set()
@@ -269,7 +269,7 @@ def _surprises(items: Sequence[Model]) -> tuple[list[str], list[str]]:
 
 
 def _walk(model: Model, path: str) -> Iterator[tuple[str, object]]:
-    """The unknown fields of a model and of those within it, and all its values of open enums."""
+    """Yield the unknown fields of a model and its nested models, and all their values of open enums."""
     for name in model.extra:
         yield f"{path}{name}", None
     for attribute in attrs.fields(type(model)):
@@ -282,7 +282,7 @@ def _walk(model: Model, path: str) -> Iterator[tuple[str, object]]:
 
 
 def _entries(document: Any) -> list[Mapping[str, Any]]:
-    """The items of a page as they came."""
+    """Return the items of a page before they are converted."""
     if not isinstance(document, dict):
         return []
     lists = [value for value in document.values() if isinstance(value, list)]
@@ -291,7 +291,7 @@ def _entries(document: Any) -> list[Mapping[str, Any]]:
 
 
 def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> list[str]:
-    """The fields of the model that no item brings; where a field is left out when empty, that is no fault."""
+    """Return the fields of the model that no item has. A field that may be left out when empty is no fault."""
     if not entries or not items:
         return []
     spellings = codec._spellings(type(items[0]))
@@ -300,7 +300,7 @@ def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> li
 
 
 def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[Check]:
-    """What the SDK goes by besides the bodies."""
+    """Check the response headers that the SDK uses."""
     limited = [name for name, answer in answers if any(answer.header(one) for one in RATE_LIMIT)]
     if limited:
         yield ok(WIRE, "rate limits", f"announced by {len(limited)} of {len(answers)} answers")
@@ -321,7 +321,7 @@ def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[Check]:
 
 
 def _may(read: Callable[[], object]) -> bool | None:
-    """Whether something may be read; None where that was not the question that was answered."""
+    """Return whether something may be read; None if the answer does not show that."""
     try:
         read()
     except PermissionDeniedError:

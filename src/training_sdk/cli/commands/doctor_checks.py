@@ -1,4 +1,4 @@
-"""Checks of ``doctor`` that compare values: this machine's records, and address, clock and rights at the service."""
+"""Checks of ``doctor`` that compare values: records of this machine, and address, clock and rights at the service."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from training_sdk.records.state import StateDirectory
 
 
 class Standing(StrEnum):
-    """How bad it is."""
+    """Severity of a result."""
 
     OK = "ok"
     NOTE = "note"
-    """Worth knowing, and no fault."""
+    """Useful to know; not a fault."""
     WARNING = "warning"
-    """May spoil a reset, or the reading of it."""
+    """Can cause a wrong reset or a wrong reading of its result."""
     ERROR = "ERROR"
-    """Has to be mended first."""
+    """Must be fixed first."""
 
 
 @frozen
 class Check:
-    """What was looked at, and what was found."""
+    """Subject of a check and its result."""
 
     area: str
     subject: str
@@ -50,33 +50,33 @@ class Check:
 
 
 def ok(area: str, subject: str, detail: str) -> Check:
-    """Nothing to be done."""
+    """Return a result that needs no action."""
     return Check(area, subject, Standing.OK, detail)
 
 
 def note(area: str, subject: str, detail: str) -> Check:
-    """Something to know."""
+    """Return a result that is useful to know."""
     return Check(area, subject, Standing.NOTE, detail)
 
 
 def warning(area: str, subject: str, detail: str) -> Check:
-    """Something to look into."""
+    """Return a result that should be investigated."""
     return Check(area, subject, Standing.WARNING, detail)
 
 
 def error(area: str, subject: str, detail: str) -> Check:
-    """Something to mend."""
+    """Return a result that must be fixed."""
     return Check(area, subject, Standing.ERROR, detail)
 
 
 MACHINE = "machine"
 LITTLE = 200 * 1024 * 1024
-"""Bytes; evidence of some ten thousand people takes as much."""
+"""Bytes of free space; the evidence of about ten thousand people needs as much."""
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 
 
 def check_machine(path: Path | None) -> Iterator[Check]:
-    """The state directory and what is in it. Nothing is made where there is none."""
+    """Check the state directory and its content. A missing directory is not created."""
     try:
         state = StateDirectory.existing(path)
     except TrainingError as problem:
@@ -142,7 +142,7 @@ def _audit(state: StateDirectory) -> Iterator[Check]:
 
 
 def _plans(state: StateDirectory) -> Iterator[Check]:
-    """The journals, and the plans that stopped half-way."""
+    """Check the journals and report the plans that were interrupted."""
     half = []
     for folder in state.plan_folders:
         try:
@@ -161,7 +161,7 @@ def _plans(state: StateDirectory) -> Iterator[Check]:
 
 
 def _locks(state: StateDirectory) -> Iterator[Check]:
-    """Who holds what; a holder that has died left its name, and holds nothing."""
+    """Report the holder of each lock. A process that has died holds no lock, but the file with its name remains."""
     for path in sorted(state.path.rglob("*.holder")):
         match = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
         what = _locked(path.relative_to(state.path).with_suffix(""))
@@ -174,7 +174,7 @@ def _locks(state: StateDirectory) -> Iterator[Check]:
 
 
 def _locked(path: Path) -> str:
-    """What a lock is for; a plan goes by the tail of its phrase, which fits into a table."""
+    """Return the purpose of a lock; a plan is named by the tail of its phrase, which fits into a table."""
     of_plan = len(path.parts) == 3 and path.parts[0] == "plans"
     return f"{path.name} of plan #{short_digest(path.parts[1])}" if of_plan else str(path)
 
@@ -193,11 +193,11 @@ def _lives(process: int) -> bool:
 
 SERVICE = "service"
 OFF, FAR_OFF = 30.0, 300.0
-"""Seconds by which the clocks may differ: worth knowing, and too much to judge by this machine's what is past."""
+"""Seconds between the clocks from which to report a note, and from which this machine's clock is unusable."""
 
 
 def check_address(base_url: str) -> Iterator[Check]:
-    """Where requests go, and whether anybody on the way can read them."""
+    """Check the address of the requests, and whether other people on the network can read them."""
     parts = urlsplit(base_url)
     local = urls.is_loopback(parts.hostname or "")
     where = f"{base_url}{' (this machine)' if local else ''}"
@@ -210,7 +210,7 @@ def check_address(base_url: str) -> Iterator[Check]:
 
 
 def check_network(base_url: str) -> Iterator[Check]:
-    """What the environment says of proxies and certificates on the way there."""
+    """Report the proxy and the certificates that the environment names."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     proxy = None if urls.is_loopback(host) else network.proxy_of(parts.scheme, host)
@@ -232,7 +232,7 @@ def check_network(base_url: str) -> Iterator[Check]:
 
 
 def check_identity(me: Me, response: Response) -> Iterator[Check]:
-    """Whose token it is, and who answers."""
+    """Report the owner of the token, and which kind of server answers."""
     name = " ".join(part for part in (me.firstname, me.lastname) if part)
     yield ok(
         SERVICE, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
@@ -248,7 +248,7 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
 
 
 def check_clock(response: Response, now: datetime) -> Check:
-    """This machine's clock against the server's, which names whole seconds."""
+    """Compare this machine's clock with the server's, which is rounded to seconds."""
     theirs = response.date
     if theirs is None:
         return warning(

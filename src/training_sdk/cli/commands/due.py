@@ -1,4 +1,4 @@
-"""``due``: who has to renew a completion."""
+"""``due``: people who must renew a completion."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ RULES = (
 )
 
 DATES = frozenset({"user_id", "date"})
-"""The columns of a file of dates."""
+"""Columns of a file of dates."""
 
 
 @click.command()
@@ -170,7 +170,7 @@ def due(
 
 
 def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | None) -> tuple[date, date]:
-    """Today in the zone by the clock of the service, and the day that is asked for; none after today with --save."""
+    """Return today in the zone by the service's clock, and the requested day; with --save it cannot be after today."""
     now = time_at(client)
     today = day_of(now, zone)
     day = today if on is None else civil_day(on, zone, "--on")
@@ -180,7 +180,7 @@ def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | 
 
 
 def _check_files(save: Path | None, card: Path | None, key: Path | None) -> None:
-    """Refuse files that go with no plan, and files that are there already."""
+    """Refuse options that need --save without it, and files that exist already."""
     if card is not None and save is None:
         raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
     refuse_key_alone(key, save)
@@ -196,7 +196,7 @@ def _tell(
     made: ResetPlan | None,
     save: Path | None,
 ) -> None:
-    """Show who is due and the plan that was made of it, and what a list cannot show."""
+    """Show the people who are due, the plan that was made for them, and the limits of the list."""
     plan = None if made is None else of_plan(made, str(save))
     session.out.document({"due": of_due(found, today), "plan": plan, "warnings": list(warnings)})
     session.out.say(found)
@@ -213,7 +213,7 @@ def _tell(
 
 
 def _note(session: Session, found: Due, warnings: Sequence[str], today: date) -> None:
-    """Say what a list cannot show, and what it is not for."""
+    """Show the limits of the list: what it cannot show, and what it must not be used for."""
     for warning in warnings:
         session.out.warn(f"Warning: {warning}")
     if found.on > today:
@@ -224,7 +224,7 @@ def _note(session: Session, found: Due, warnings: Sequence[str], today: date) ->
 
 
 def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
-    """A misspelt entry would plan the reset of the very person whom somebody meant to hold back."""
+    """Refuse entries that match no person: a misspelt entry would plan the reset of the person to hold back."""
     if unknown:
         entries = "".join(
             f"\n  {one if isinstance(one, str) else ', '.join(map(str, one))}" for one in unknown
@@ -237,9 +237,9 @@ def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
 
 
 def read_hold(path: Path) -> tuple[str, ...]:
-    """The entries of a hold list, one a line; ``#`` begins a comment at the start of a line or after white space.
+    """Return the entries, one per line; ``#`` starts a comment at the start of a line or after white space.
 
-    Raises InvalidArgumentError for a file that holds nobody: it would hold nobody back.
+    Raises InvalidArgumentError for a file without entries: it would hold nobody back.
     """
     lines = read_lines(path, "the hold list")
     entries = tuple(entry for line in lines if (entry := _COMMENT.sub("", line).strip()))
@@ -249,7 +249,7 @@ def read_hold(path: Path) -> tuple[str, ...]:
 
 
 def _held(client: TrainingClient, entries: Sequence[str]) -> tuple[Held, ...]:
-    """The entries as people, or as (course id, person) where a course of the organisation stands before a comma."""
+    """Return the entries as people, or as (course id, person) if a known course comes before a comma."""
     known: set[str] = set()
     if any("," in entry for entry in entries):
         known = {widely(course.id) for course in client.courses.list()}
@@ -261,12 +261,15 @@ def _held(client: TrainingClient, entries: Sequence[str]) -> tuple[Held, ...]:
 
 
 def _rows(client: TrainingClient, ids: Iterable[str]) -> dict[str, dict[str, ProgressRow]]:
-    """The rows of the feed by course and user."""
+    """Return the rows of the feed by course and user."""
     return {one: {row.user_id: row for row in client.progress.list(course_id=one)} for one in ids}
 
 
 def _about_view(client: TrainingClient, rows: Mapping[str, Mapping[str, ProgressRow]]) -> tuple[str, ...]:
-    """Warnings where people are missing in the list. Raises PermissionDeniedError where the feed may show one alone."""
+    """Return warnings if people are missing in the list.
+
+    Raises PermissionDeniedError if the feed may show only the owner of the token.
+    """
     try:
         return client._driver.run(about_narrow_view(client._calls, rows, "this list"))
     except PermissionDeniedError:
@@ -287,7 +290,7 @@ def _rule(
     anniversaries: Path | None,
     first_completion: bool,
 ) -> Rule:
-    """The one rule that was given."""
+    """Return the one rule that was given."""
     period: dict[str, Any] = {
         name: number for name, number in (("years", years), ("months", months), ("days", days)) if number
     }
@@ -317,7 +320,7 @@ def _fixed(text: str) -> FixedDate:
 
 
 def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
-    """A user id and its date. Raises ValueError if one is missing, or the date is not in ISO 8601."""
+    """Return a user id and its date. Raises ValueError if one is missing, or the date is not in ISO 8601."""
     user_id, text = row["user_id"].strip(), row["date"].strip()
     if not (user_id and text):
         raise ValueError("a user id or a date is missing")
@@ -328,7 +331,7 @@ def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
 
 
 def _dates(path: Path) -> dict[str, date]:
-    """The dates of a CSV file, by user id."""
+    """Return the dates of a CSV file, by user id."""
     dates: dict[str, date] = {}
     begins = 1
     try:
@@ -355,7 +358,10 @@ def _dates(path: Path) -> dict[str, date]:
 
 
 def _first_completions(past: Past) -> Anniversary:
-    """The rule by first completions. Raises EvidenceError for a pack that cannot be read: it may hold the first."""
+    """Return the rule by first completions.
+
+    Raises EvidenceError for a pack that cannot be read, because it might contain the first completion.
+    """
     if past.unread_packs:
         raise EvidenceError(
             f"the first completions are not known, because an evidence pack cannot be read: {past.unread_packs[0]}"
@@ -364,7 +370,7 @@ def _first_completions(past: Past) -> Anniversary:
 
 
 def of_due(due: Due, today: date) -> dict[str, Any]:
-    """Who is due, and who else is listed; ``today`` is the day on which it was asked."""
+    """Return the people who are due, and the others in the list, as JSON data; ``today`` is today's date."""
     return {
         "on": due.on.isoformat(),
         "today": today.isoformat(),

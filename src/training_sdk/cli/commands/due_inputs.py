@@ -1,4 +1,4 @@
-"""Inputs of ``due`` beside the progress feed: earlier resets and completions, and input files."""
+"""Inputs of ``due`` other than the progress feed: earlier resets and completions, and input files."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import read_input
 
 Dated: TypeAlias = tuple[str, str, datetime]
-"""Course id, user id, and when."""
+"""Course id, user id, and time."""
 
 
 @frozen
 class Past:
-    """Resets and completions of one organisation, and what could not be read of them."""
+    """Resets and completions of one organisation, and the records that could not be read."""
 
     resets: tuple[Dated, ...] = ()
     in_doubt: tuple[Dated, ...] = ()
     """Requests that may have had no effect."""
     completions: tuple[Dated, ...] = ()
     about_resets: tuple[str, ...] = ()
-    """A warning for each report and journal that was passed over."""
+    """One warning for each report and journal that was skipped."""
     unread_packs: tuple[str, ...] = ()
-    """Why, for each pack that was passed over."""
+    """One reason for each pack that was skipped."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What may be missing from a list that is made with this."""
+        """Warnings about data that may be missing in a list made with this."""
         return (*self.about_resets, *_about_unread(self.unread_packs))
 
 
 def time_at(client: TrainingClient) -> datetime:
-    """The time by the service, or by this machine's clock if the service names none."""
+    """Return the time of the service, or of this machine's clock if the service names none."""
     return client._driver.run(read_origin(client._calls)).time
 
 
 def past_of(session: Session, client: TrainingClient) -> Past:
-    """The records of this machine about the organisation of a client.
+    """Return the records of this machine about the organisation of a client.
 
-    A pack, report or journal that cannot be read is passed over, and named in the warnings.
+    A pack, report or journal that cannot be read is skipped and named in the warnings.
     """
     state = StateDirectory.existing(session.state_dir)
     if state is None:
@@ -78,7 +78,7 @@ def past_of(session: Session, client: TrainingClient) -> Past:
 
 
 def _about_unread(reasons: Sequence[str]) -> Iterator[str]:
-    """One warning, however many packs there are: sealed ones come by the hundred."""
+    """Yield one warning for all packs: there can be hundreds of encrypted ones."""
     if reasons:
         yield (
             f"{number(len(reasons), 'evidence pack')} cannot be read, so people whose earlier completion nothing else "
@@ -97,9 +97,9 @@ LARGEST = 64 * 1024 * 1024
 
 
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of an input file in UTF-8, read once and bounded; a pipe such as ``<(…)`` is one.
+    """Return the lines of a UTF-8 input file of limited size; a pipe such as ``<(…)`` is accepted and read once.
 
-    Raises InvalidArgumentError if it cannot be read; ``what`` is it, for the message.
+    Raises InvalidArgumentError if it cannot be read; ``what`` names the file in the message.
     """
     try:
         content = read_input(path, LARGEST)

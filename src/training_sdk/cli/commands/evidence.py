@@ -1,4 +1,4 @@
-"""``evidence``: the packs that were written before each reset. None of it needs a server."""
+"""``evidence``: the packs that were written before each reset. No command in this group needs a server."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def _told(one: Purged) -> dict[str, object]:
 def _records(
     state: StateDirectory | None, named: Sequence[Path], folders: Sequence[Path], unseal: Unseal | None
 ) -> list[RecordFinding]:
-    """What the other records say: of everything on this machine or, where packs are named, of these."""
+    """Return the faults in the other records: all of this machine or, if packs are named, only those of the packs."""
     if state is None:
         return []
     found = check_records(state, unseal=unseal)

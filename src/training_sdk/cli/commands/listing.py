@@ -35,7 +35,7 @@ TEXTS = (
 
 
 def exporter_csv(rows: Iterable[ProgressRow]) -> str:
-    """The rows as the exporter writes its file; texts are written as they are, so that the file loads back."""
+    """Return the rows in the exporter's format; texts are unchanged, so that the file can be loaded again."""
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")  # with it a lone \r in a text is quoted
     writer.writerow(COLUMNS)
@@ -44,7 +44,7 @@ def exporter_csv(rows: Iterable[ProgressRow]) -> str:
 
 
 def has_formula(row: ProgressRow) -> bool:
-    """Whether a spreadsheet could take a text of this row for a formula."""
+    """Return True if a spreadsheet could interpret a text of this row as a formula."""
     texts = [getattr(row, name) or "" for name in TEXTS]
     return any(text_cell(text) != text for text in texts)
 
@@ -199,7 +199,10 @@ def progress(
 
 
 def _warn_of_missing_people(out: Output, client: TrainingClient, found: Sequence[ProgressRow]) -> None:
-    """Say where a file that a rehearsal takes for the organisation lacks people whom this token does not see."""
+    """Warn about people who are missing in the file because this token cannot see them.
+
+    A rehearsal would take the file for the whole organisation.
+    """
     rows: dict[str, dict[str, ProgressRow]] = {}
     for row in found:
         rows.setdefault(row.course_id, {})[row.user_id] = row

@@ -1,4 +1,4 @@
-"""``plan`` and ``show``: whom a reset would be for, and what it would clear."""
+"""``plan`` and ``show``: the people whom a reset would reach, and the progress that it would clear."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ WHY = (
 
 
 def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
-    """Several options at once, in the order in which --help is to show them."""
+    """Combine several options, in the order in which --help shows them."""
 
     def decorate(function: F) -> F:
         for option in reversed([one for group in groups for one in group]):
@@ -201,7 +201,7 @@ def plan(session: Session, **given: Any) -> ExitCode | None:
 
 
 def _refuse_options_of_plan(context: click.Context, command: str, given: Collection[str]) -> None:
-    """Refuse what a plan is made of before the name of another command, which would not use it."""
+    """Refuse options of ``plan`` before the name of another command, which would ignore them."""
     typed_here = [
         option.opts[0]
         for option in context.command.params
@@ -241,7 +241,7 @@ def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
 
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
-    """What became of everyone in a plan that was closed, and where to read it again."""
+    """Return the result of each person in a closed plan, and the command that shows it again."""
     see = f"To see it again: {session.commands().report(short_digest(digest))}"
     try:
         plan = None if file is None else ResetPlan.load(file)
@@ -253,7 +253,7 @@ def _left_by(session: Session, state: StateDirectory, digest: str, file: str | N
 
 
 def _check(out: Output, file: Path, columns: Mapping[str, str]) -> ExitCode:
-    """Print what a file of people holds. Without a server, an e-mail and an id of one person count as two people."""
+    """Print the content of a people file; an e-mail and an id of one person count as two people here."""
     found = check_csv(file, columns)
     problems = list(found.problems)
     entries, duplicates = merge(found.entries)
@@ -321,13 +321,13 @@ def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
 
 
 def refuse_key_alone(key: Path | None, save: Path | None) -> None:
-    """Refuse a key where no plan is saved that could be signed."""
+    """Refuse a key if no plan is saved that it could sign."""
     if key is not None and save is None:
         raise InvalidArgumentError("--key signs the saved plan: say with --save where the plan goes")
 
 
 def signed(made: ResetPlan, key: Path | None) -> ResetPlan:
-    """The plan, signed if there is a key; ssh-keygen may ask where somebody sits at a terminal."""
+    """Return the plan, signed if there is a key; ssh-keygen may ask for a passphrase at a terminal."""
     if key is None:
         return made
     return made.sign(key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr))
@@ -356,7 +356,7 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
 def write_card(
     path: Path | None, made: ResetPlan, report: Any = None, *, client: TrainingClient | None = None
 ) -> None:
-    """The effect card, if one was asked for."""
+    """Write the effect card if one was requested."""
     if path is not None:
         from training_sdk.cli.effect_card import effect_card  # which needs jinja2
 
@@ -365,7 +365,7 @@ def write_card(
 
 
 def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
-    """Name and e-mail of whoever made a plan just now, as far as their own token may know them."""
+    """Return name and e-mail of the person who just made a plan, if their token may read them."""
     me = client.users.me()
     if me.user_id != made.origin.user_id:
         return None

@@ -1,4 +1,4 @@
-"""``report``: what became of everyone, out of this machine's records."""
+"""``report``: the result of each person, from the records of this machine."""
 
 from __future__ import annotations
 
@@ -105,15 +105,16 @@ def report(
 
 
 def find_report(session: Session, named: str) -> ResetReport:
-    """The report of a plan that is named by its file, or by its digest as the phrase ends with it.
+    """Return the report of a plan that is named by its file, or by its digest as the phrase ends with it.
 
-    Where the copy of the plan is sealed or purged, people have names by the file or the profile's command, else ids.
+    If the copy of the plan is encrypted or purged, names come from the file or the profile's command; otherwise ids
+    are shown.
     """
     return _found(session, named)[0]
 
 
 def find_folder(session: Session, named: str) -> Path:
-    """The folder of a plan that is named by its file or its digest. Raises InvalidArgumentError if it never began."""
+    """Return the folder of a plan, named by its file or its digest. Raises InvalidArgumentError if it never started."""
     digest = digest_typed(named)
     return _folder(session.state(), ResetPlan.load(named).digest if digest is None else digest)
 
@@ -147,21 +148,21 @@ def _folder(state: StateDirectory, digest: str) -> Path:
 
 
 def digest_typed(named: str) -> str | None:
-    """The beginning of a digest, if that is what was typed and not the name of a file."""
+    """Return the beginning of a digest if the text is one, and None if it is the name of a file."""
     return None if Path(named).exists() else typed_digest(named)
 
 
 def _folders(state: StateDirectory) -> Iterator[Path]:
-    """The folders of the plans whose application has begun, as far as their files show."""
+    """Yield the folders of the plans that have started, as far as their files show it."""
     yield from filter(has_begun, state.plan_folders)
 
 
 def _lost(state: StateDirectory, listed: set[str]) -> Iterator[str]:
-    """What is wrong with each plan that has begun by the audit log, and is not ``listed``."""
+    """Yield the damage of each plan that has started by the audit log and is not ``listed``."""
     try:
         by_plan = entries_by_plan(state)
     except RecordsDamagedError as error:
-        if not listed:  # else it is said of each plan that is
+        if not listed:  # otherwise each listed plan reports it
             yield error.message
         return
     for digest, entries in by_plan.items():
@@ -220,7 +221,7 @@ def _list(session: Session) -> None:
 
 
 def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:
-    """What is known of an application that did not come to its end; None for one that did."""
+    """Return what is known of a reset that did not finish; None for one that finished."""
     if found is None:
         return None
     return {

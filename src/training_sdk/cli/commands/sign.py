@@ -1,4 +1,4 @@
-"""``sign``: the second pair of eyes."""
+"""``sign``: approval by a second person."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
 
 
 def _warn_of_signers(session: Session, approval: Approval) -> None:
-    """Warn of a signature that the file of allowed signers of this profile would not accept."""
+    """Warn about a signature that this profile's file of allowed signers would not accept."""
     signers = session.profile.allowed_signers
     if approval.signature is None or signers is None:
         return

@@ -1,4 +1,4 @@
-"""``verify`` and ``prove``: what a reset is seen to have done, and what it will do."""
+"""``verify`` and ``prove``: check the effect of a reset afterwards, and verify the request format in advance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from training_sdk.local_plans.unfinished import prove_command
 
 @contextmanager
 def _naming_the_way_on(session: Session, planned: ProofPlan) -> Iterator[None]:
-    """Name the record of a proof, and add to the error of one that is pending the command that goes on with it."""
+    """Name the record of a proof; add the command that continues it to the error of a pending proof."""
     try:
         yield
     except ProofFailedError as error:

@@ -1,6 +1,6 @@
-"""The contract kit: the rules of a course reset as black-box checks, for any implementation behind the wire.
+"""The contract tests: rules of a course reset as black-box checks, for any implementation of the HTTP API.
 
-It knows nothing of the reference server but what goes over HTTP.
+They know nothing of the reference server except what it answers over HTTP.
 """
 
 from training_sdk.testing.contract.command import check, main

@@ -1,4 +1,4 @@
-"""What a check is: one question to an implementation, and how it ends."""
+"""A check: one question to an implementation, and its result."""
 
 from __future__ import annotations
 
@@ -35,19 +35,22 @@ class Check:
     rule: str
     name: str
     says: str
-    """What the rule says, as far as this check asks."""
+    """The part of the rule that this check tests."""
     provenance: Provenance
     """The vendor's help article, its API reference, or decided by this project because both are silent."""
     body: Body
     reads_only: bool = False
-    """It changes nothing, so that it may be put to a live service."""
+    """Whether it changes nothing, so that it may be sent to a live service."""
     uses_up_learners: bool = False
-    """On an implementation that breaks the rule, no learner has progress afterwards."""
+    """Whether no learner has progress afterwards if the implementation breaks the rule."""
     policy: Mapping[str, str] = field(factory=dict)
-    """Policies that the world of this check needs; only in a world of the kit's own."""
+    """Policies that the organisation of this check needs; only organisations made by the contract tests have them."""
 
     def made(self, world: World) -> Finding:
-        """Put the question and say how it ended. CannotRunError and ReadOnlyError say that no other can be put."""
+        """Make the check and return its result.
+
+        CannotRunError and ReadOnlyError mean that no other check can be made.
+        """
         world.last = world.noted = ""
         told, masked = self._ended(world), world.wire.masked
         return evolve(
@@ -77,16 +80,16 @@ class Check:
         return self.ended(HOLDS, world.noted or world.last)
 
     def broken(self, fault: BrokenRuleError) -> Finding:
-        """What became of it: the server does not do as the rule says."""
+        """Return the finding: the server does not follow the rule."""
         return self.ended(BROKEN, str(fault), fault.sent, fault.expected, fault.came)
 
     def ended(self, result: Result, seen: str, *told: str) -> Finding:
-        """What became of it."""
+        """Return the finding with this result."""
         return Finding(self.name, self.rule, self.says, self.provenance, result, seen, *told)
 
 
 def _of_the_kit(fault: Exception, last: str) -> str:
-    """What nobody thought of: nothing is said of the server by it."""
+    """Return the text for an unexpected error of the contract tests; it says nothing about the server."""
     *_, where = traceback.extract_tb(fault.__traceback__)
     place = f"{Path(where.filename).name}:{where.lineno}"
     said = f"{type(fault).__name__}: {fault}"[:MOST_SHOWN]
@@ -103,7 +106,7 @@ def check(
     uses_up_learners: bool = False,
     policy: Mapping[str, str] | None = None,
 ) -> Callable[[Body], Check]:
-    """Make a function the check of a rule, in a world with these policies."""
+    """Return a decorator that makes a function a check of a rule, in an organisation with these policies."""
     return lambda body: Check(
         rule,
         f"{rule}-{body.__name__.replace('_', '-')}",

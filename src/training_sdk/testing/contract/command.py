@@ -1,4 +1,4 @@
-"""The command line of the kit: ``python -m training_sdk.testing.contract --base-url URL``."""
+"""The command line of the contract tests: ``python -m training_sdk.testing.contract --base-url URL``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RULE, _RESULT, _GAP = 4, 11, 2
 
 
 def as_table(report: Report, width: int = 100) -> str:
-    """One row per check: rule, says, result, what was seen; and how it ended."""
+    """Return one row per check (rule, statement, result, observation), then a summary."""
     width = min(max(width, NARROWEST), WIDEST)
     rest = width - _RULE - _RESULT - 3 * _GAP
     says = rest * 2 // 5
@@ -61,7 +61,7 @@ def _seen(finding: Finding) -> str:
 
 
 def _cut(text: str) -> str:
-    """Of bounded length and without terminal escapes: a server may have said it."""
+    """Return a text of limited length without terminal escapes, because it may come from the server."""
     plain = inline(text)
     return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}…"
 
@@ -78,7 +78,7 @@ def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) ->
 
 
 def _verdict(report: Report) -> Iterator[str]:
-    """How it ended, each in a paragraph: the findings, which world was tested, and what did not end well."""
+    """Yield the paragraphs of the summary: findings, the tested organisation, and problems at the end."""
     results = [
         f"{report.count(HOLDS)} hold",
         *(f"{report.count(each)} {each}" for each in (BROKEN, NOT_CHECKED)),
@@ -96,7 +96,7 @@ def _verdict(report: Report) -> Iterator[str]:
 
 
 def as_json(report: Report) -> str:
-    """The same as one JSON document, in ASCII, so that whatever a server has said can be printed anywhere."""
+    """Return the same as one JSON document, in ASCII, so that every terminal can print a server's texts."""
     told = {
         "base_url": report.base_url,
         "world": report.world,
@@ -117,7 +117,7 @@ Play on an organisation that is there for it. Type the title of the course to go
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
-    """Run the kit, and say how it ended, as `Ending` has it. ``program`` is what it is called in its own help."""
+    """Run the contract tests and return the exit code, as `Ending` has it. ``program`` is the name in the help."""
     return run_with_streams(lambda: _run(arguments, program), "contract", Ending.NOT_CLEAN)
 
 
@@ -140,7 +140,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
 
 
 def _checked(asked: argparse.Namespace, stopping: Stopping) -> Report:
-    """What was found, also where a signal ended it."""
+    """Return the findings, also if a signal ended the run."""
     given_file = config.read(asked.tokens) if asked.tokens else None
     with closing(_wire(asked.base_url, asked.read_only, asked.allow_insecure_http)) as wire:
         making = Making.of(wire, read_only=asked.read_only, only=asked.rule)
@@ -158,7 +158,7 @@ def _print(asked: argparse.Namespace, report: Report) -> None:
 
 
 def _ended(asked: argparse.Namespace, message: str, ending: Ending) -> Ending:
-    """Say why there are no findings; programs read it on standard output."""
+    """Say why there are no findings; on standard output, where programs read it."""
     write(sys.stderr, f"contract: {visible(message)}\n")
     if asked.json:
         _say_in_json(message, ending)
@@ -178,7 +178,7 @@ def check(
     allowed: Callable[[str], bool] = lambda title: False,
     allow_insecure_http: bool = False,
 ) -> Report:
-    """Check the implementation at an address; ``tokens`` is the path of a file. Errors as `runner.run` has them."""
+    """Check the implementation at an address; ``tokens`` is the path of a file. Raises the errors of `runner.run`."""
     told = config.read(tokens) if tokens else None
     with closing(_wire(base_url, read_only, allow_insecure_http)) as wire:
         return run(wire, read_only=read_only, given=told, only=only, allowed=allowed)
@@ -190,7 +190,7 @@ def _wire(base_url: str, read_only: bool, allow_insecure_http: bool) -> Wire:
 
 
 def _typed(title: str) -> bool:
-    """Whether somebody at the keyboard types the title of the course."""
+    """Return True if a person at the keyboard types the title of the course."""
     write(sys.stderr, WARNING.format(title=title))
     try:
         return confirms(input().strip(), title.strip())
@@ -205,19 +205,19 @@ def _not_allowed(title: str) -> bool:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the options on standard output too, for programs that read JSON there."""
+    """Parser that reports wrong options on standard output too, for programs that read JSON there."""
 
     in_json = False
 
     def error(self, message: str) -> NoReturn:
-        """End with the usage and the message."""
+        """Exit with the usage and the message."""
         if self.in_json:
             _say_in_json(message, Ending.MISUSED)
         super().error(message)
 
 
 def _is_json(argument: str) -> bool:
-    """Whether an argument asks for JSON; options may be cut short."""
+    """Return True if an argument requests JSON; options may be abbreviated."""
     return len(argument) > len("--") and "--json".startswith(argument)
 
 

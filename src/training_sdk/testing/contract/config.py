@@ -1,6 +1,6 @@
-"""What the kit is told of an implementation without a control plane: a small file with tokens and a course.
+"""Settings for an implementation without a control plane: a small file with tokens and a course.
 
-A token stands in the file, which nobody else may be able to read, or in an environment variable, as ``"$NAME"``.
+A token is stored in the file, which nobody else may be able to read, or in an environment variable, as ``"$NAME"``.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
 
 @frozen
 class ContractConfig:
-    """Tokens by kind, and the course to play with."""
+    """Tokens by kind, and the course for the checks."""
 
     tokens: Mapping[str, str] = field(repr=False)
     course: str = ""
 
 
 def from_environment() -> ContractConfig | None:
-    """An administrator's token from the environment; None without one."""
+    """Return a configuration with an administrator's token from the environment; None without one."""
     token = os.environ.get(ENVIRONMENT)
     return ContractConfig({"admin": argument_checks.token(token).reveal()}) if token else None
 
 
 def read(path: str | os.PathLike[str]) -> ContractConfig:
-    """What a JSON or TOML file names. InvalidArgumentError, naming the remedy, for one that cannot be used."""
+    """Read a JSON or TOML file. Raises InvalidArgumentError, with the remedy, if it cannot be used."""
     file = Path(path)
     data, mode = _parsed(file)
     tokens, course = data.get("tokens"), data.get("course", "")
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike[str]) -> ContractConfig:
 
 
 def _parsed(file: Path) -> tuple[dict[str, Any], int]:
-    """What a file holds, and its mode; a pipe is refused, for it may hold tokens that others feed."""
+    """Return the content of a file and its mode; refuse a pipe, because others could write tokens to it."""
     try:
         content, status = storage.read_regular(file, LARGEST)
         if len(content) > LARGEST:

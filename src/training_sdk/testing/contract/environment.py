@@ -1,4 +1,4 @@
-"""Where the checks play: in worlds made over the control plane, or in the organisation that is given."""
+"""Environments of the checks: organisations made over the control plane, or the one that is given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training_sdk.testing.contract.wire import Answer, Wire
 from training_sdk.testing.contract.world import FEED, World
 
 NOON = "2026-12-01T12:00:00Z"
-"""When it is in the worlds that the kit makes: their clocks stand still, until a check moves them."""
+"""Time in the organisations that the contract tests make: their clocks stop until a check advances them."""
 WORLDS = "/_mock/worlds"
 TOKEN, SECRET = "SAFETYCULTURE_API_TOKEN", "TRAINING_MOCK_SECRET"
 SECRET_REQUIRED = "CONTROL_SECRET_REQUIRED"  # noqa: S105 - a reason
@@ -28,20 +28,20 @@ EXHAUSTED = "WORLDS_EXHAUSTED"
 
 
 class Environment(Protocol):
-    """Where the checks play."""
+    """Place where the checks run."""
 
     @property
     def told(self) -> str:
-        """Which world is tested, in words."""
+        """Description of the organisation that is tested."""
 
     @property
     def course(self) -> str:
-        """The title of the course in which real people are reset; "" where none are."""
+        """Title of the course in which real people are reset; "" if none are."""
 
     def one(self, policy: Mapping[str, str]) -> AbstractContextManager[World]:
-        """The world of one check, with these policies.
+        """Return the organisation for one check, with these policies.
 
-        CannotRunError if there is none, NotCheckedError if there is none with these policies.
+        Raises CannotRunError if there is none, NotCheckedError if there is none with these policies.
         """
 
 
@@ -54,13 +54,13 @@ class GivenOrganisation:
 
     @property
     def told(self) -> str:
-        """Which world is tested, in words."""
+        """Description of the organisation that is tested."""
         if self.course:
             return f"all in the organisation of the tokens, with its course {self.course!r}"
         return "all in the organisation of the tokens, read only"
 
     def one(self, policy: Mapping[str, str]) -> AbstractContextManager[World]:
-        """The same world every time. NotCheckedError for a check that needs a policy."""
+        """Return the same organisation every time. Raises NotCheckedError for a check that needs a policy."""
         if policy:
             raise NotCheckedError(f"this needs a world of the kit's own, with the policy {_switches(policy)}")
         return nullcontext(self.world)
@@ -68,20 +68,20 @@ class GivenOrganisation:
 
 @define
 class CreatedWorlds:
-    """Worlds made over the control plane, each for one check."""
+    """Simulated organisations made over the control plane, each for one check."""
 
     wire: Wire
     policy: str = ""
-    """The switches that the server gives its worlds, as far as it says so."""
+    """Policies that the server says its organisations have."""
     course: str = ""
     _lost: str = ""
-    """Why no more worlds are asked for."""
+    """Reason why no more organisations are requested."""
 
     @contextmanager
     def one(self, policy: Mapping[str, str]) -> Iterator[World]:
-        """A world, which is deleted afterwards.
+        """Yield an organisation, which is deleted afterwards.
 
-        CannotRunError if none can be made, NotCheckedError if the server refuses or ignores these policies.
+        Raises CannotRunError if none can be made, NotCheckedError if the server refuses or ignores these policies.
         """
         made = self._made(policy)
         tokens = _tokens(made)
@@ -100,12 +100,12 @@ class CreatedWorlds:
 
     @property
     def told(self) -> str:
-        """Which worlds are tested, in words."""
+        """Description of the organisations that are tested."""
         switches = f", with the server's policy {self.policy}" if self.policy else ""
         return f"each in a demo world of its own{switches}, made over POST {WORLDS}, not in the world that is served"
 
     def _made(self, policy: Mapping[str, str]) -> Mapping[str, Any]:
-        """The answer, which names the world. CannotRunError without one, and for a refusal."""
+        """Return the answer that names the organisation. Raises CannotRunError if it names none, and for a refusal."""
         if self._lost:
             raise CannotRunError(self._lost)
         asked = f"POST {WORLDS}"
@@ -130,7 +130,7 @@ class CreatedWorlds:
         raise CannotRunError(_no_world(answer, self.wire.secret))
 
     def _remove(self, world_id: str) -> None:
-        """Delete a world; if that fails, note it, for the findings are worth more than an error here."""
+        """Delete an organisation; note a failure instead of raising it, so that the findings are not lost."""
         came = "cut short"
         try:
             answer = self.wire.control("DELETE", f"worlds/{world_id}")
@@ -156,7 +156,7 @@ def _tokens(made: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _check_taken(asked: Mapping[str, str], said: object) -> None:
-    """NotCheckedError unless the policy that the server says its world has holds each of these switches."""
+    """Raise NotCheckedError unless the policy that the server returns contains each requested switch."""
     if not (isinstance(said, dict) and asked.items() <= said.items()):
         raise NotCheckedError(
             f"the server made a world, and its answer does not name the policy {_switches(asked)} that was asked for"
@@ -192,7 +192,7 @@ def _about_the_secret(secret: str) -> str:
 
 
 def readable(wire: Wire, given: ContractConfig | None) -> World:
-    """A world for reading: by the tokens given, in the environment, or else listed by a control plane."""
+    """Return an organisation for reading: by the given tokens, by the environment, or from a control plane's list."""
     known = given or givens.from_environment() or _listed(wire)
     wire.tokens.update(known.tokens.values())
     return World(wire, known.tokens, course_id=known.course)
@@ -214,7 +214,10 @@ def _listed(wire: Wire) -> ContractConfig:
 
 
 def looked_at(world: World) -> World:
-    """The same world. CannotRunError unless the admin may read its feed: else every rule would seem broken."""
+    """Return the same organisation.
+
+    Raises CannotRunError if the admin cannot read its feed: all rules would seem broken.
+    """
     try:
         answer = world.send("GET", FEED)
         fault = _unreadable(answer)
@@ -226,7 +229,7 @@ def looked_at(world: World) -> World:
 
 
 def _unreadable(answer: Answer) -> str:
-    """Why nothing can be read off the feed; "" if it can."""
+    """Return the reason why the feed cannot be read; "" if it can."""
     if answer.status == 401:
         return "the service takes the administrator's token for none: set another one"
     said = f"{answer.sent} was answered {answer.came}"
@@ -243,7 +246,7 @@ def _unreadable(answer: Answer) -> str:
 
 
 def given_course(wire: Wire, given: ContractConfig, allowed: Callable[[str], bool]) -> GivenOrganisation:
-    """The organisation whose tokens are given, and the course to play with, once that is allowed."""
+    """Return the organisation whose tokens are given, and the course for the checks, once that is allowed."""
     world = looked_at(readable(wire, given))
     if not given.course:
         raise CannotRunError(

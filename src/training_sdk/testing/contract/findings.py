@@ -1,4 +1,4 @@
-"""How a check ends: it holds, it is broken, or it could not be made; each says what was seen."""
+"""Results of checks: the rule holds, is broken, or could not be checked; each with what was observed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KIT_FAILED: Final = "kit failed"
 
 
 class Ending(IntEnum):
-    """The exit codes of the kit, the same however it is started."""
+    """Exit codes of the contract tests, the same for each way to start them."""
 
     NOTHING_BROKEN = 0
     RULE_BROKEN = 1
@@ -26,7 +26,7 @@ class Ending(IntEnum):
 
 
 class BrokenRuleError(Exception):
-    """What came is not what the rule says."""
+    """Error: the answer does not follow the rule."""
 
     def __init__(self, sent: str, expected: str, came: str) -> None:
         super().__init__(f"sent {sent}; expected {expected}; came {came}")
@@ -34,30 +34,30 @@ class BrokenRuleError(Exception):
 
 
 class NotCheckedError(Exception):
-    """The rule could not be put to the test here; the message says why, and what would help."""
+    """Error: the rule could not be checked here; the message gives the reason and the remedy."""
 
 
 class CannotRunError(Exception):
-    """Nothing can be checked, or no more from here on; the message says what to mend."""
+    """Error: no check can be made, or no further one; the message says what to fix."""
 
 
 class HangingError(CannotRunError):
-    """No answer came in time: whoever hangs once hangs again, and no check more is worth that time."""
+    """Error: no answer came in time. A server that hangs would hang again, so no further check is made."""
 
 
 @frozen
 class Finding:
-    """What became of one check."""
+    """Result of one check."""
 
     check: str
-    """Its name, such as ``R06-wrong-title``."""
+    """Name of the check, such as ``R06-wrong-title``."""
     rule: str
     says: str
     provenance: str
-    """Where the rule comes from: article, reference, decided."""
+    """Source of the rule: article, reference, decided."""
     result: Result
     seen: str
-    """What was seen; for a broken rule what was sent, expected and came; else why nothing can be said of the rule."""
+    """Observation; for a broken rule the request, the expected and the actual answer; else the reason."""
     sent: str = ""
     expected: str = ""
     came: str = ""
@@ -65,29 +65,29 @@ class Finding:
 
 @frozen
 class Report:
-    """What became of all of them."""
+    """Results of all checks."""
 
     base_url: str
     findings: tuple[Finding, ...]
     world: str = ""
-    """Which world was tested, in words."""
+    """Description of the organisation that was tested."""
     stopped: str = ""
-    """Why not all checks were made, and what that may have left behind; "" if they were."""
+    """Reason why not all checks were made, and what may be left behind; "" if all were made."""
     left: tuple[str, ...] = ()
-    """What the kit has made and could not remove, and how to remove it."""
+    """Objects that were made and could not be removed, and how to remove them."""
 
     @property
     def broken(self) -> tuple[str, ...]:
-        """The rules that are broken, each once."""
+        """Broken rules, each once."""
         return tuple(dict.fromkeys(each.rule for each in self.findings if each.result == BROKEN))
 
     def count(self, result: Result) -> int:
-        """How many checks ended this way."""
+        """Return the number of checks with this result."""
         return sum(each.result == result for each in self.findings)
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with: 4 if not all checks were made, else 1 if a rule is broken, else 5, 3 or 0."""
+        """Exit code of the command: 4 if not all checks were made, else 1 if a rule is broken, else 5, 3 or 0."""
         if self.stopped:
             return Ending.STOPPED
         if self.broken:

@@ -1,4 +1,4 @@
-"""Making the checks: each in a world of its own where there is a control plane, else all in the one that is given."""
+"""Run the checks: each in its own organisation if there is a control plane, else all in the given one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VENDORS = (
 
 
 def all_checks(*, read_only: bool = False) -> tuple[Check, ...]:
-    """Every check, or those that change nothing, in the order in which they are made."""
+    """Return all checks, or those that change nothing, in the order in which they are made."""
     return tuple(each for each in CHECKS if each.reads_only or not read_only)
 
 
@@ -51,11 +51,13 @@ def run(
     only: Sequence[str] = (),
     allowed: Callable[[str], bool] = lambda title: False,
 ) -> Report:
-    """Make the checks, or those of the rules in ``only``, and say what became of each, by rule.
+    """Make the checks, or those of the rules in ``only``, and return the result of each, by rule.
 
-    With ``given`` the checks play in that organisation, and reset people in its course if ``allowed``, which is asked
-    with the course's title. Without it the kit makes worlds of its own, over ``POST /_mock/worlds``. CannotRunError if
-    neither is possible; should the service go away later, the report says so, with what was found.
+    With ``given``, the checks run in that organisation and reset people in its course if ``allowed`` returns true for
+    the course's title. Without it, they run in organisations that they create with ``POST /_mock/worlds``.
+
+    Raises CannotRunError if neither is possible. If the service fails later, the report says so and contains the
+    results so far.
     """
     making = Making.of(wire, read_only=read_only, only=only)
     making.make(given=given, allowed=allowed)
@@ -64,25 +66,25 @@ def run(
 
 @define
 class Making:
-    """Checks on their way: what has been found stays, whatever ends them."""
+    """Checks in progress: the results so far remain, whatever ends the run."""
 
     wire: Wire
     checks: Sequence[Check]
     read_only: bool
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
-    """Around whatever a signal may cut short."""
+    """Context around each step that a signal may interrupt."""
     found: list[Finding] = field(factory=list)
     stopped: str = ""
     _ground: Environment | None = None
 
     @classmethod
     def of(cls, wire: Wire, *, read_only: bool, only: Sequence[str] = ()) -> Making:
-        """The checks of these rules, none of them made yet."""
+        """Return the checks of these rules, none of them made yet."""
         checks = [each for each in all_checks(read_only=read_only) if not only or each.rule in only]
         return cls(wire, checks, read_only)
 
     def make(self, *, given: ContractConfig | None, allowed: Callable[[str], bool]) -> None:
-        """Make one after another, until the service goes away. CannotRunError if that is before the first."""
+        """Make the checks in order, until the service fails. Raises CannotRunError if it fails before the first."""
         if self.wire.is_vendors and not self.read_only:
             raise CannotRunError(VENDORS)
         self._ground = self._found_ground(given, allowed)
@@ -107,7 +109,7 @@ class Making:
             return given_course(self.wire, given, allowed)
 
     def stop(self, why: str) -> None:
-        """Say why no more of them are made, and what that may have done."""
+        """Record why no further checks are made, and what the last one may have done."""
         course = self._ground.course if self._ground else ""
         touched = not all(each.reads_only for each in self.checks[: len(self.found) + 1])
         risk = f"; people in {course!r} may have been reset" if course and touched else ""
@@ -115,11 +117,11 @@ class Making:
 
     @property
     def litter(self) -> tuple[str, ...]:
-        """What is left behind, each in a sentence."""
+        """Sentences about the data that is left behind."""
         return tuple(f"Left behind: {each}" for each in self.wire.left)
 
     def report(self) -> Report:
-        """What became of each, by rule; those that were not made are not checked."""
+        """Return the result of each check, by rule; the others are not checked."""
         rest = [each.ended(NOT_CHECKED, "stopped before it ended") for each in self.checks[len(self.found) :]]
         findings = tuple(sorted((*self.found, *rest), key=lambda each: each.rule))
         world = self._ground.told if self._ground else ""
@@ -131,15 +133,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @define
 class Stopping:
-    """Remembers the first signal, and raises KeyboardInterrupt for it only where that is allowed."""
+    """Signal handler that records the first signal, and raises KeyboardInterrupt only where that is allowed."""
 
     asked: str = ""
-    """The name of the signal that came; "" for none."""
+    """Name of the signal that came; "" for none."""
     _may_raise: bool = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals. Only the main thread may, so that in another nothing changes."""
+        """Handle the signals. Only the main thread can; in another thread nothing changes."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -152,7 +154,7 @@ class Stopping:
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
-        """Inside, a signal ends what is done, at once; one that came before does so on entering."""
+        """Let a signal end the block at once; an earlier signal ends it when it is entered."""
         try:
             self._may_raise = True
             if self.asked:
@@ -162,7 +164,7 @@ class Stopping:
             self._may_raise = False
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        """A second signal ends everything, also what should be finished: somebody does not want to wait for it."""
+        """Record the first signal; let a second one end everything at once, because the user does not want to wait."""
         again, self.asked = bool(self.asked), self.asked or signal.Signals(number).name
         if again or self._may_raise:
             self._may_raise = False

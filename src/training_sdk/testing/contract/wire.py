@@ -1,4 +1,4 @@
-"""How the kit speaks: anything to any path, as anybody or nobody, sent once; no answer is an error of its own."""
+"""HTTP client of the contract tests: any body to any path, as any user or none, never repeated."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ RESET = urls.RESET_PATH
 JSON_TYPE = "application/json"
 USERS = "/users/v1/users/list"
 READING = frozenset({("POST", USERS)})
-"""What changes nothing beside GET."""
+"""Requests other than GET that change nothing."""
 MOST_SHOWN = 300
 SHORTEST_SECRET = 8
-"""Characters: what is shorter hides nothing, and would be struck out of every other word."""
+"""Characters; a shorter secret would be masked inside ordinary words."""
 LISTS = ("data", "items", "users")
-"""What answers list objects by; of a preview, users are one object."""
+"""Fields that contain lists of objects; in a preview, ``users`` is one object."""
 SHOWN_HEADERS = ("reset-confirmation", "idempotency-key")
 
 
 class MissingFieldError(KeyError):
-    """An object of an answer lacks a field that the rules need; not to be taken for a fault of the kit."""
+    """Error: an object of an answer lacks a field that the rules need; not an error in the contract tests."""
 
 
 class Told(dict[str, Any]):
-    """A JSON object of an answer. What it lacks is the server's fault: MissingFieldError."""
+    """JSON object of an answer. A missing field is the server's fault: it raises MissingFieldError."""
 
     def __missing__(self, name: str) -> Any:
         raise MissingFieldError(name)
@@ -58,24 +58,24 @@ class Told(dict[str, Any]):
 
 @frozen
 class Answer:
-    """What was sent, in short and without tokens, and what came."""
+    """Summary of a request without tokens, and the answer to it."""
 
     sent: str
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    """What must not be shown, should the server repeat it."""
+    """Texts that must not be shown if the server repeats them."""
 
     def json(self) -> Any:
-        """The body; a rule counts as broken if it is no JSON."""
+        """Return the body as JSON; a rule counts as broken if it is not JSON."""
         try:
             return json.loads(self.body, object_hook=Told)
         except (ValueError, RecursionError):
             raise BrokenRuleError(self.sent, "an answer in JSON", self.came) from None
 
     def object(self) -> dict[str, Any]:
-        """The body of a 200, a JSON object whose lists are lists of objects."""
+        """Return the body of a 200: a JSON object whose lists are lists of objects."""
         self.expect(200)
         value = self.json()
         if not isinstance(value, dict):
@@ -88,7 +88,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text, whatever it is, without tokens."""
+        """Body as text, even if it is not JSON, without tokens."""
         body = self.body
         if b"\\" in body:  # an escape in JSON may spell a secret in another way
             for each in self.secrets:
@@ -97,19 +97,19 @@ class Answer:
 
     @property
     def reason(self) -> str:
-        """The reason in capitals of an error's details; "" where there is none."""
+        """Reason in capitals from an error's details; "" if there is none."""
         return next((str(each["reason"]) for each in self._details() if "reason" in each), "")
 
     @property
     def blamed(self) -> str:
-        """The field of the request that an error's details name; "" where there is none."""
+        """Field of the request that an error's details name; "" if there is none."""
         named = (each.get("metadata") for each in self._details())
         fields = (each.get("field") for each in named if isinstance(each, dict))
         return next((each for each in fields if isinstance(each, str)), "")
 
     @property
     def message(self) -> str:
-        """An error's message, without tokens; "" where there is none."""
+        """Message of an error, without tokens; "" if there is none."""
         said = self._error().get("message")
         return without(self.secrets, said)[:MOST_SHOWN] if isinstance(said, str) else ""
 
@@ -131,7 +131,7 @@ class Answer:
         return f"{self.status} {(reason or self.text)[:MOST_SHOWN]}".rstrip()
 
     def expect(self, status: int, reason: str = "") -> Answer:
-        """BrokenRuleError unless the status is this one, and the reason too where one is named."""
+        """Raise BrokenRuleError unless the status is this one and, if given, the reason too."""
         if self.status == 429 and status != 429:
             raise NotCheckedError(f"{self.sent} was answered 429: the rate limit is spent, try again later")
         if self.status != status or (reason and self.reason != reason):
@@ -141,16 +141,16 @@ class Answer:
 
 @frozen
 class Wire:
-    """One connection to the implementation; a request is never repeated."""
+    """Connection to the implementation; a request is never repeated."""
 
     base_url: urls.BaseUrl
     driver: SyncDriver
     secret: str = field(default="", repr=False)
-    """What the control plane asks for, where it asks."""
+    """Secret of the control plane, if it requires one."""
     tokens: set[str] = field(factory=set, repr=False)
-    """Those in use now, whoever's they are: never shown, whatever the server does with them."""
+    """All tokens in use now. They are never shown, whatever the server does with them."""
     left: list[str] = field(factory=list)
-    """What was made over it and could not be removed, and how to remove it."""
+    """Objects that were made over it and could not be removed, and how to remove them."""
 
     @classmethod
     def to(
@@ -163,9 +163,9 @@ class Wire:
         read_only: bool = False,
         allow_insecure_http: bool = False,
     ) -> Wire:
-        """A connection to this address, over which nothing can be changed if ``read_only``, or by the environment.
+        """Return a connection to this address; it can change nothing if ``read_only`` or the environment says so.
 
-        InvalidArgumentError for an address that is none.
+        Raises InvalidArgumentError for an invalid address.
         """
         address = allowed_address(base_url, allow_insecure_http=allow_insecure_http)
         # Each request names its own token, so the connection's is never sent.
@@ -190,11 +190,11 @@ class Wire:
         content: bytes | None = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        """Send ``body`` as JSON, or ``content`` as it stands; no token means no Authorization header.
+        """Send ``body`` as JSON, or ``content`` unchanged; without a token, no Authorization header is sent.
 
-        Past ``client.request`` and its guard on purpose: what guards a user against resetting by accident would keep
-        the kit from asking whether the server guards itself. Nothing but the kit does it, in worlds that it has made,
-        or that somebody has named for it and confirmed by typing the course's title.
+        Bypasses ``client.request`` and its guard on purpose: with the guard, the contract tests could not check
+        whether the server protects itself. Only the contract tests do this, in organisations that they have made, or
+        in one that a person has named and confirmed by typing the course's title.
         """
         secret, token = Secret(token), ""  # a traceback shows the parameter
         content = json.dumps(body).encode() if body is not None else content
@@ -217,13 +217,16 @@ class Wire:
         return Answer(sent, response.status, response.headers, response.body, hidden)
 
     def masked(self, text: str) -> str:
-        """The same without tokens and the secret."""
+        """Return the text without tokens and the secret."""
         return without({self.secret, *self.tokens}, text)
 
     def control(
         self, method: str, path: str, token: str = "", *, body: object = None, who: str = ""
     ) -> Answer:
-        """Ask the control plane; the token selects the world. CannotRunError before the vendor's service is asked."""
+        """Call the control plane; the token selects the organisation.
+
+        Raises CannotRunError for the vendor's service.
+        """
         if self.is_vendors:
             raise CannotRunError(
                 "the vendor's own service has no control plane, and must not learn our secret"
@@ -237,7 +240,7 @@ class Wire:
 
 
 def _once(request: Request) -> Flow[Response]:
-    """The shortest flow there is: no retry, no error for any status."""
+    """Send a request once: no retry, and no error for any status."""
     response: Response = yield request
     return response
 
@@ -245,7 +248,7 @@ def _once(request: Request) -> Flow[Response]:
 def _told(
     method: str, target: str, who: str, content: bytes | None, headers: Sequence[tuple[str, str]]
 ) -> str:
-    """A request for a person to read: never the token, and of the headers those that a rule is about."""
+    """Describe a request for a person: never the token, and only the headers that a rule is about."""
     parts = [method, "reset" if target == RESET else target, *([f"as {who}"] if who else [])]
     if content is not None:
         dots = "…" if len(content) > MOST_SHOWN else ""
@@ -260,7 +263,7 @@ def _are_objects(listed: object) -> bool:
 
 
 def without(secrets: Iterable[str], text: str) -> str:
-    """A text in which each secret is struck out."""
+    """Return the text with each secret masked."""
     for each in secrets:
         if len(each) >= SHORTEST_SECRET:
             text = text.replace(each, "***")
@@ -268,5 +271,5 @@ def without(secrets: Iterable[str], text: str) -> str:
 
 
 def unused_hex(length: int) -> str:
-    """Random hex digits, so that an id made of them exists nowhere."""
+    """Return random hex digits, so that an id made of them exists nowhere."""
     return secrets.token_hex(length)[:length]

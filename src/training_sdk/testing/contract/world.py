@@ -1,4 +1,4 @@
-"""The world that a check plays in: who may speak, what its feed shows, and the control plane where there is one."""
+"""The organisation of a check: its users, its feed, and the control plane if there is one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training_sdk.testing.contract.wire import RESET, USERS, Answer, Told, Wire,
 
 Json = dict[str, Any]
 Row = dict[str, Any]
-"""A row of the progress feed, its names in snake_case."""
+"""Row of the progress feed with names in snake_case."""
 Course = dict[str, Any]
 
 FEED = "/training/v1/feed/training-course-progress"
@@ -50,40 +50,40 @@ def _snake(name: str) -> str:
 
 
 def snake(record: Mapping[str, Any]) -> Json:
-    """A record with its names in snake_case: the live wire writes both."""
+    """Return a record with names in snake_case; the live service uses both spellings."""
     return Told((_snake(name), value) for name, value in record.items())
 
 
 def is_recorded(row: Row) -> bool:
-    """R09: whether anything is recorded, as far as the feed can show it."""
+    """R09: return True if progress is recorded, as far as the feed can show it."""
     return any(row.get(name) for name in RECORDED)
 
 
 @define
 class World:
-    """One world, by its tokens. What is read is read anew each time."""
+    """One organisation, accessed with its tokens. Data is read again each time."""
 
     wire: Wire
     tokens: Mapping[str, str] = field(repr=False)
     is_own: bool = False
-    """The kit has made it for one check, with a control plane: anything may be done to it."""
+    """Whether the contract tests have made it for one check, with a control plane: any change is allowed."""
     course_id: str = ""
-    """The course to play with; "" for whichever suits the check."""
+    """Course for the checks; "" to let each check choose one."""
     last: str = ""
-    """The latest exchange."""
+    """Latest request and answer."""
     noted: str = ""
-    """The latest that was more than a look: what a check says when its rule holds."""
+    """Latest request that changed something or was refused: shown by a check whose rule holds."""
 
     # --- speaking ---------------------------------------------------------------------------------------------------
 
     def token(self, who: str) -> str:
-        """Somebody's token; "" for nobody. NotCheckedError where there is none of that kind."""
+        """Return a user's token; "" for no user. Raises NotCheckedError if there is no token of that kind."""
         if who and who not in self.tokens:
             raise NotCheckedError(f"there is no token of the kind {who!r}")
         return self.tokens[who] if who else ""
 
     def send(self, method: str, path: str, who: str = "admin", **parts: Any) -> Answer:
-        """Send as somebody, or with ``who=""`` as nobody."""
+        """Send as this user, or without a token for ``who=""``."""
         answer = self.wire.send(method, path, self.token(who), who=who or "nobody", **parts)
         self.last = f"{answer.sent} → {answer.status} {answer.reason}".rstrip()
         if answer.status != 200 or path == RESET:
@@ -91,20 +91,20 @@ class World:
         return answer
 
     def get(self, path: str, who: str = "admin", **query: object) -> Json:
-        """The JSON object at a path."""
+        """Return the JSON object at a path."""
         return self.send("GET", path, who, query=query).object()
 
     def control(self, method: str, path: str, body: object = None) -> Json:
-        """Ask the control plane of this world. NotCheckedError without one."""
+        """Call the control plane of this organisation. Raises NotCheckedError without one."""
         return self.controlled(method, path, body).object()
 
     def controllable(self) -> None:
-        """NotCheckedError without a control plane: for checks that would have reset somebody before they notice."""
+        """Raise NotCheckedError without a control plane, before a check that needs one resets a person."""
         if not self.is_own:
             raise NotCheckedError("this needs a control plane (POST /_mock/worlds), and there is none")
 
     def controlled(self, method: str, path: str, body: object = None) -> Answer:
-        """The same, whatever it answers."""
+        """Call the control plane; return the answer. Raises NotCheckedError if the operation is missing."""
         self.controllable()
         answer = self.wire.control(method, path, self.token("admin"), body=body)
         if answer.status in (404, 405, 501):
@@ -114,7 +114,7 @@ class World:
         return answer
 
     def act(self, action: str, course: str, user: str, **details: object) -> Json:
-        """Let a learner act, and answer what is recorded of them then."""
+        """Let a learner act, and return what is recorded for them then."""
         body = {"course": course, "user": user, **details}
         record: Json = self.control("POST", f"learners/{action}", body)["record"]
         return record
@@ -122,11 +122,11 @@ class World:
     # --- reading ----------------------------------------------------------------------------------------------------
 
     def rows(self, who: str = "admin", **query: object) -> list[Row]:
-        """The progress feed, all of its pages."""
+        """Return all pages of the progress feed."""
         return self._pages(FEED, self.get(FEED, who, **query), who)
 
     def _pages(self, path: str, answer: Json, who: str = "admin") -> list[Row]:
-        """A feed from its first answer on; nothing for none."""
+        """Return all pages of a feed from its first answer; nothing for an empty one."""
         found: list[Row] = []
         for _ in range(MOST_PAGES):
             found += [snake(row) for row in answer["data"]] if answer else []
@@ -137,14 +137,14 @@ class World:
         raise BrokenRuleError(f"GET {path}", "an end", f"{MOST_PAGES} pages and more")
 
     def _following(self, path: str, next_page: str) -> str:
-        """The token goes to this address only, also where a page points elsewhere."""
+        """Return the address of the next page; refuse another server, because the token belongs to this one only."""
         try:
             return self.wire.base_url.next_target(next_page, path)
         except TrainingError as error:
             raise BrokenRuleError(f"GET {path}", "a next_page on the same host", error.message) from None
 
     def row(self, course: str, user: str, who: str = "admin") -> Row:
-        """Somebody's row in a course."""
+        """Return a user's row in a course."""
         found = [row for row in self.rows(who, course_id=course, user_id=user) if _is_of(row, course, user)]
         if len(found) != 1:
             raise BrokenRuleError(
@@ -153,30 +153,30 @@ class World:
         return found[0]
 
     def courses(self, who: str = "admin") -> list[Course]:
-        """Every course that somebody sees."""
+        """Return all courses that a user sees."""
         return self._numbered(COURSES, who)
 
     def statistics(self, who: str = "admin") -> dict[str, Json]:
-        """The statistics of every course, by its id."""
+        """Return the statistics of every course, by its id."""
         return {each["courseId"]: each for each in self._numbered(f"{ANALYTICS}/courses/statistics", who)}
 
     def listed(self, path: str) -> Json:
-        """What is at a path, and nothing where the implementation does not have it."""
+        """Return the object at a path; empty if the implementation does not have it."""
         answer = self.send("GET", path)
         return {} if answer.status in (404, 405, 501) else answer.object()
 
     def fed(self, path: str) -> list[Json]:
-        """A feed of people, all of its pages; nothing where the implementation does not have it."""
+        """Return all pages of a feed of people; nothing if the implementation does not have it."""
         return self._pages(path, self.listed(path))
 
     def every_attempt(self) -> list[Json]:
-        """Every attempt of everybody."""
+        """Return every attempt of every user."""
         return self._numbered(f"{ANALYTICS}/lessons/attempts", "admin")
 
     def kept(self) -> Json:
-        """What the control plane's state document holds of organisations and notifications; nothing without one.
+        """Return organisations and notifications from the control plane's state document; nothing without one.
 
-        Its other parts may change although nothing has happened to anybody.
+        Other parts of the document can change although no person's data has changed.
         """
         if not self.is_own:
             return {}
@@ -187,17 +187,17 @@ class World:
         return {name: state[name] for name in ("organisations", "outbox") if name in state}
 
     def lessons(self, course: str, user: str, who: str = "admin") -> list[Json]:
-        """How far somebody is in the lessons of a course."""
+        """Return a user's progress in the lessons of a course."""
         path = f"{ANALYTICS}/users/{user}/lessons/progress"
         return [each for each in self._numbered(path, who) if each["courseId"] == course]
 
     def attempts(self, course: str, user: str, who: str = "admin") -> list[Json]:
-        """Somebody's attempts at the lessons of a course."""
+        """Return a user's attempts at the lessons of a course."""
         asked = self._numbered(f"{ANALYTICS}/lessons/attempts", who, userId=user, courseId=course)
         return [each for each in asked if (each["courseId"], each["userId"]) == (course, user)]
 
     def slides(self, course: str, user: str) -> list[Json]:
-        """The slides of a course that somebody has viewed or answered; none on a service without such figures."""
+        """Return the slides of a course that a user has viewed or answered; none on a service without such figures."""
         path, noted = f"{ANALYTICS}/users/{user}/slides/statistics", self.noted
         status = self.send("GET", path, query={"page": 1, "pageSize": 1}).status
         self.noted = noted  # an operation that is missing is no exchange to tell of
@@ -206,7 +206,7 @@ class World:
         return [each for each in seen if each.get("courseId") == course]
 
     def _numbered(self, path: str, who: str, **query: object) -> list[Json]:
-        """A listing in numbered pages, all of them."""
+        """Return all pages of a listing with numbered pages."""
         found: list[Json] = []
         for page in range(1, MOST_PAGES):
             answer = self.get(path, who, page=page, pageSize=1000, **query)
@@ -216,7 +216,7 @@ class World:
         raise BrokenRuleError(f"GET {path}", "an end", f"{MOST_PAGES} pages and more")
 
     def people(self, who: str = "admin") -> list[Json]:
-        """Everybody in somebody's organisation."""
+        """Return all people in a user's organisation."""
         found: list[Json] = []
         token = ""
         for _ in range(MOST_PAGES):
@@ -229,13 +229,13 @@ class World:
         raise BrokenRuleError(f"POST {USERS}", "an end", f"{MOST_PAGES} pages and more")
 
     def me(self, who: str = "admin") -> str:
-        """Somebody's user id."""
+        """Return a user's id."""
         return str(snake(self.get(WHO_AM_I, who))["user_id"])
 
     # --- choosing ---------------------------------------------------------------------------------------------------
 
     def course(self, **wanted: str) -> Course:
-        """The course to play with; one of its own world with these fields, which has most completions."""
+        """Return the course for a check; in its own organisation, the one with these fields and most completions."""
         courses = {each["id"]: each for each in self.courses()}
         if self.course_id:
             chosen = courses.get(self.course_id)
@@ -250,17 +250,17 @@ class World:
         return courses[max(sorted(set(done)), key=done.count)]
 
     def completed(self, course: Course, number: int = 1) -> list[Row]:
-        """Learners who have completed a course; whoever is reset has not, so that no check gets another's."""
+        """Return learners who have completed a course and were not reset, so each check gets its own people."""
         return self._take(course, number, "have completed", lambda row: bool(row["completed_at"]))
 
     def begun(self, course: Course) -> Row:
-        """A learner who has begun a course and not completed it."""
+        """Return a learner who has started a course and not completed it."""
         return self._take(
             course, 1, "are half-way", lambda row: is_recorded(row) and not row["completed_at"]
         )[0]
 
     def not_begun(self, course: Course) -> Row:
-        """A learner who is assigned to a course and has nothing recorded."""
+        """Return a learner who is assigned to a course and has no recorded progress."""
         return self._take(course, 1, "have not begun", lambda row: not is_recorded(row))[0]
 
     def _take(self, course: Course, number: int, what: str, fits: Any) -> list[Row]:
@@ -276,7 +276,7 @@ class World:
         return found[:number]
 
     def _spared(self) -> set[str]:
-        """Where all checks share one world, whoever the learner's token belongs to comes last: R15 needs them."""
+        """Return the owner of the learner's token. R15 needs this learner, so other checks choose them last."""
         if self.is_own or "learner" not in self.tokens:
             return set()
         answer = self.wire.send("GET", WHO_AM_I, self.tokens["learner"], who="learner")
@@ -294,7 +294,7 @@ class World:
         headers: Sequence[tuple[str, str]] = (),
         **fields: object,
     ) -> Answer:
-        """Ask for a reset of these users, or of everyone with None; ``count`` confirms, None leaves it out.
+        """Request a reset of these users, or of everyone for None; ``count`` confirms the number, None leaves it out.
 
         ``fields`` replace those of the body.
         """
@@ -304,7 +304,7 @@ class World:
         return self.send("POST", RESET, who, body=body, headers=(*confirmed, *headers))
 
     def cleared(self, course: Course, *rows: Row) -> None:
-        """Reset these learners, for a check of what follows. NotCheckedError if that cannot be done."""
+        """Reset these learners, so that the effects can be checked. Raises NotCheckedError if that is not possible."""
         answer = self.reset(course, [row["user_id"] for row in rows], len(rows))
         if answer.status != 200:
             raise NotCheckedError(f"a plain reset is refused: {answer.came}")
@@ -315,7 +315,7 @@ class World:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Nothing changes inside: no row or attempt of anybody, nor anything that the state document shows."""
+        """Check that nothing changes inside the block: no row, no attempt, and no part of the state document."""
         before = self._seen()
         yield
         told = self.noted or self.last
@@ -330,20 +330,20 @@ class World:
         }
 
     def same(self, told: str, what: str, before: Any, after: Any) -> None:
-        """BrokenRuleError, with the first thing that differs, unless both are the same."""
+        """Raise BrokenRuleError, with the first difference, unless both are the same."""
         if before != after:
             raise BrokenRuleError(told, f"{what} as before", _difference(before, after)[:MOST_TOLD])
 
     def takes_effect(self, course: Course, users: Sequence[str] | None, *reset: Row) -> None:
-        """A reset that counts these learners, and really resets every one of them.
+        """Check that a reset counts these learners and really resets each of them.
 
-        How much of somebody's progress goes is R12's matter: here it is enough that something has.
+        R12 checks how much progress is removed. Here it is enough that some progress is removed.
         """
         updated(self.reset(course, users, len(reset)), len(reset))
         self.gone(course, *reset)
 
     def gone(self, course: Course, *reset: Row) -> None:
-        """None of these learners' rows is as it was, for all that a 200 has said."""
+        """Check that the row of each of these learners has changed, whatever the 200 says."""
         told = self.noted or self.last
         now = {row["user_id"]: row for row in self.rows(course_id=course["id"])}
         kept = [
@@ -357,22 +357,22 @@ class World:
             )
 
     def unknown_user(self) -> str:
-        """The id of a user who does not exist."""
+        """Return the id of a user who does not exist."""
         return f"user_{unused_hex(32)}"
 
 
 def confirming(title: str, users: object) -> tuple[str, str]:
-    """The header that confirms a reset."""
+    """Return the header that confirms a reset."""
     return "reset-confirmation", json.dumps({"courseTitle": title, "users": users})
 
 
 def recorded(row: Row) -> list[Any]:
-    """What is recorded in a row."""
+    """Return the recorded progress of a row."""
     return [row.get(name) for name in RECORDED]
 
 
 def _difference(before: Any, after: Any) -> str:
-    """The first thing that differs, for a person to read."""
+    """Return the first difference, for a person to read."""
     if isinstance(before, dict) and isinstance(after, dict):
         name = next(each for each in (*before, *after) if before.get(each) != after.get(each))
         return f"{name}: {_difference(before.get(name), after.get(name))}"
@@ -393,7 +393,7 @@ def _said(wanted: Mapping[str, str]) -> str:
 
 
 def updated(answer: Answer, number: int) -> None:
-    """A 200 that says how many users were reset; zero may be absent."""
+    """Check that a 200 returns how many users were reset; the field may be absent for zero."""
     said = answer.object()
     if said.get("usersUpdated", said.get("usersupdated", 0)) != number:
         raise BrokenRuleError(answer.sent, f"usersUpdated {number}", answer.came)

@@ -1,4 +1,4 @@
-"""The checks of the contract kit, by families of rules."""
+"""Checks of the contract tests, by families of rules."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ CHECKS: tuple[Check, ...] = tuple(
         key=lambda each: (each.uses_up_learners, not each.reads_only),
     )
 )
-"""Every check: those that only read come first, those after which no learner has progress come last."""
+"""All checks: first those that only read, last those after which no learner has progress."""

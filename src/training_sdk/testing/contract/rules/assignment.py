@@ -1,4 +1,4 @@
-"""Who is assigned: R10."""
+"""Checks of assignment to a course: R10."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training_sdk.testing.contract.world import (
     "reference, decided",
 )
 def ways_of_being_assigned(world: World) -> None:
-    """Each way, put on and taken off again."""
+    """Check each way to assign a person: assign, then unassign."""
     if not world.is_own:
         raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
     course, roll = _emptiest(world), _Roll.of(world)
@@ -53,7 +53,7 @@ def ways_of_being_assigned(world: World) -> None:
     "R10", "Deactivated users and guests are assigned to nothing, and cannot be reset.", "reference, decided"
 )
 def guests_and_deactivated(world: World) -> None:
-    """One of each, assigned directly."""
+    """Check a guest and a deactivated person, both assigned directly."""
     if not world.is_own:
         raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
     course, roll = _emptiest(world), _Roll.of(world)
@@ -73,7 +73,7 @@ def guests_and_deactivated(world: World) -> None:
     policy={"absent": "kept"},
 )
 def what_the_absent_keep(world: World) -> None:
-    """One who has completed it is unassigned, everyone is reset, and they are assigned again."""
+    """Unassign a person who completed the course, reset everyone, and assign the person again."""
     before, after = _reset_while_away(world)
     if recorded(after) != recorded(before):
         raise BrokenRuleError("assigning somebody again", "their progress as before", str(after))
@@ -86,14 +86,14 @@ def what_the_absent_keep(world: World) -> None:
     policy={"absent": "cleared"},
 )
 def what_the_absent_lose(world: World) -> None:
-    """The same, where they lose it."""
+    """Do the same where unassigned people lose their progress."""
     _, after = _reset_while_away(world)
     if is_recorded(after):
         raise BrokenRuleError("assigning somebody again", "nothing recorded", str(after))
 
 
 def _reset_while_away(world: World) -> tuple[Row, Row]:
-    """The row of somebody before they are unassigned, and after everyone was reset and they have returned."""
+    """Return a person's row before they are unassigned, and after a reset of everyone and a new assignment."""
     course = world.course()
     away, there = world.completed(course, 2)
     nobody = {"clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True, "universalAccess": False}
@@ -110,7 +110,7 @@ def _reset_while_away(world: World) -> tuple[Row, Row]:
 
 @define
 class _Roll:
-    """Who can learn, who cannot, and who belongs to which group and site."""
+    """People by ability to learn (yes or no), and the members of each group and site."""
 
     learners: set[str]
     others: set[str]
@@ -130,12 +130,12 @@ class _Roll:
 
 
 def can_learn(person: Json) -> bool:
-    """R10: neither deactivated nor a guest."""
+    """R10: return True for a person who is neither deactivated nor a guest."""
     return not person["status"].endswith("_DEACTIVATED") and not person["seat_type"].endswith("_COLLABORATOR")
 
 
 def _emptiest(world: World) -> Course:
-    """The published course with the fewest rows."""
+    """Return the published course with the fewest rows."""
     rows = [row["course_id"] for row in world.rows()]
     published = [each for each in world.courses() if each["status"] == "Published"]
     return min(published, key=lambda course: (rows.count(course["id"]), course["id"]))

@@ -1,4 +1,4 @@
-"""Every attempt is on record: R23."""
+"""Checks of the audit log, which records every attempt: R23."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training_sdk.testing.contract.world import RECORDED, Json, Row, World, is_r
 
 REQUEST_ID = "x-request-id"
 _PLAIN = 1000
-"""Numbers from here on are nothing that the log says of itself."""
+"""Smallest number that cannot be the log's own data."""
 
 
 @check(
@@ -25,7 +25,7 @@ _PLAIN = 1000
     "decided",
 )
 def audit_log(world: World) -> None:
-    """Four that are refused and one that is done, found by their request ids."""
+    """Send four resets that are refused and one that is done; find them by their request ids."""
     world.controllable()
     course = world.course()
     (row,) = world.completed(course)
@@ -51,14 +51,14 @@ def audit_log(world: World) -> None:
 
 
 def _plainly(answer: Answer, status: int) -> None:
-    """Whether it is confirmed is R06's matter."""
+    """Skip the check if the status is unexpected: rule R06 checks the confirmation."""
     if answer.status != status:
         raise NotCheckedError(f"{answer.sent} should be answered {status}: {answer.came}")
 
 
 @check("R23", "A reset of everyone is written down with those whom it has reset.", "decided")
 def everyone_is_written_down(world: World) -> None:
-    """One entry, with as many users as the feed shows with progress."""
+    """Check for one entry with as many users as the feed shows with progress."""
     world.controllable()
     course = world.course()
     users = [row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)]
@@ -69,7 +69,7 @@ def everyone_is_written_down(world: World) -> None:
 
 @check("R23", "The log holds no past completion: no dates, no score, no time spent.", "decided")
 def the_log_holds_no_past(world: World) -> None:
-    """Somebody is reset, and what is written of it is looked through."""
+    """Reset a person, and search the log entry for their past progress."""
     course = world.course()
     (row,) = world.completed(course)
     before = _entries(world)
@@ -85,12 +85,12 @@ def the_log_holds_no_past(world: World) -> None:
 
 
 def _stands_in(told: str, text: str) -> bool:
-    """As a word of its own: a score of 97 is not in an id that has these digits."""
+    """Return True if a value is a separate word of the text: a score of 97 is not part of an id with these digits."""
     return re.search(rf"(?<![\w.-]){re.escape(text)}(?![\w.-])", told) is not None
 
 
 def _telling(row: Row) -> list[Any]:
-    """What of a row can be told from what a log says of its own; a score is looked for as the time spent is."""
+    """Return the values of a row that can be recognised in a log: dates, a long time spent, and the score."""
     spent, score = row.get("time_spent_seconds") or 0, row.get("score") or 0
     numbers = [spent] if spent >= _PLAIN else []
     numbers += [score] if 1 < score < 100 else []
@@ -104,7 +104,7 @@ def _entries(world: World) -> list[Json]:
 def _outcome(
     world: World, entries: list[Json], request_id: str, actor: str, course: str, users: Collection[str]
 ) -> Any:
-    """The outcome of the one entry of a request, which must name the rest."""
+    """Return the outcome in the only entry of a request; the entry must contain the other values."""
     found = [each for each in entries if each["request_id"] == request_id]
     if len(found) != 1:
         raise BrokenRuleError(
@@ -122,6 +122,6 @@ def _outcome(
 
 
 def _is_now(world: World, at: str) -> bool:
-    """By the control plane's clock, which stands still."""
+    """Return True if a time is now by the control plane's clock, which is stopped."""
     now = datetime.fromisoformat(world.control("GET", "clock")["now"])
     return abs(datetime.fromisoformat(at) - now) < timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""What is noticed first where several things are wrong: R29."""
+"""Checks of the order in which a server reports several faults of a request: R29."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training_sdk.testing.contract.world import INVALID, KEY, Course, Json, Row,
 
 @define
 class _Wrong:
-    """A reset with some things wrong with it, of which the first one by the rule decides the answer."""
+    """Reset request with several faults; by the rule, the first fault decides the answer."""
 
     world: World
     course: Course
@@ -25,7 +25,7 @@ class _Wrong:
     key: str
 
     def ask(self, *faults: str) -> Answer:
-        """Send it."""
+        """Send the request."""
         body: dict[str, Any] = {"courseId": self.course["id"], "userIds": [self.row["user_id"]]}
         changes: Mapping[str, Json] = {
             "field": {"userIds": 7},
@@ -59,7 +59,7 @@ STEPS = {
     "unconfirmed": (428, ""),
     "untrue": (412, ""),
 }
-"""What can be wrong, in the order in which it is to be noticed, and the answer to each."""
+"""Possible faults in the order in which a server must detect them, with the answer to each."""
 
 PAIRS = (
     *(("nobody", each) for each in ("large", "type", "syntax", "field", "course", "unconfirmed")),
@@ -72,7 +72,7 @@ PAIRS = (
     *(("user", each) for each in ("key", "unconfirmed", "untrue")),
     *(("key", each) for each in ("unconfirmed", "untrue")),
 )
-"""Two things wrong at once, the one to be noticed first: as many as can be told apart."""
+"""Pairs of faults, the one to be detected first in front: all pairs that can be distinguished."""
 
 
 @check(
@@ -82,9 +82,9 @@ PAIRS = (
     "decided",
 )
 def order_of_checks(world: World) -> None:
-    """Resets with two things wrong with them. What is not even noticed alone is another rule's matter."""
+    """Send resets with two faults each. Another rule checks whether each fault alone is detected."""
     course = world.course()
-    world.token("learner")  # without which nobody need be reset
+    world.token("learner")  # raises NotCheckedError before the first reset if there is none
     first, row = world.completed(course, 2)
     wrong = _Wrong(world, course, row, f"kit-{secrets.token_hex(8)}")
     world.reset(course, [first["user_id"]], 1, headers=[(KEY, wrong.key)])

@@ -1,4 +1,4 @@
-"""A reset is confirmed, always: R06."""
+"""Checks of the confirmation, which every reset needs: R06."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TO_FULL_WIDTH = 0xFEE0
     "R06", "A reset without a confirmation changes nothing: 428 CONFIRMATION_REQUIRED.", "article, decided"
 )
 def no_confirmation(world: World) -> None:
-    """For one learner and for everyone."""
+    """Send resets without a confirmation, for one learner and for everyone."""
     course = world.course()
     (row,) = world.completed(course)
     with world.unchanged():
@@ -34,7 +34,7 @@ def no_confirmation(world: World) -> None:
     "article, decided",
 )
 def untrue_confirmation(world: World) -> None:
-    """Of a reset of two learners: titles that look alike, and numbers close by and far off."""
+    """Confirm a reset of two learners with similar titles, and with numbers that are slightly or far wrong."""
     course = world.course()
     rows = world.completed(course, 2)
     _untrue(world, course, [row["user_id"] for row in rows], len(rows))
@@ -47,7 +47,7 @@ def untrue_confirmation(world: World) -> None:
     uses_up_learners=True,
 )
 def untrue_confirmation_of_everyone(world: World) -> None:
-    """The same titles and numbers for a reset of everyone."""
+    """Confirm a reset of everyone with the same titles and numbers."""
     course = world.course()
     everyone = sum(is_recorded(row) for row in world.rows(course_id=course["id"]))
     if not everyone:
@@ -67,9 +67,9 @@ def _untrue(world: World, course: Course, users: Sequence[str] | None, number: i
 
 
 def like(title: str) -> Iterator[str]:
-    """Titles that somebody could take for this one, or a careless comparison could; never the title itself.
+    """Yield titles that a person or a careless comparison could mistake for this one; never the title itself.
 
-    A title without letter case, or without a character that has a wider twin, has fewer of them.
+    A title without letter case, or without a character that has a wider form, has fewer of them.
     """
     plain = next((each for each in title if "!" <= each <= "~"), "")
     wide = title.replace(plain, chr(ord(plain) + _TO_FULL_WIDTH), 1) if plain else title
@@ -78,7 +78,7 @@ def like(title: str) -> Iterator[str]:
 
 
 def _tells_what_is_true(answer: Answer, title: str, number: int | None) -> None:
-    """The title and the number; how many everyone is, which None leaves open, is R09's matter."""
+    """Check that an answer contains the true title and number; None skips the number, because R09 checks everyone's."""
     spellings = (json.dumps(title)[1:-1], json.dumps(title, ensure_ascii=False)[1:-1])
     if not any(spelled in answer.text for spelled in spellings):
         raise BrokenRuleError(answer.sent, f"the true title {title!r} in the answer", answer.text)
@@ -90,7 +90,7 @@ def _tells_what_is_true(answer: Answer, title: str, number: int | None) -> None:
     "R06", "A confirmation that is not of its form, or is there twice, is 400 INVALID_ARGUMENT.", "decided"
 )
 def malformed_confirmation(world: World) -> None:
-    """Not JSON, another number of keys, a number that is none, two headers."""
+    """Send confirmations that are not JSON, or have a wrong number of keys, an invalid number, or two headers."""
     course = world.course()
     (row,) = world.completed(course)
     good = {"courseTitle": course["title"], "users": 1}

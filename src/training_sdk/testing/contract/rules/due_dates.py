@@ -1,4 +1,4 @@
-"""What holds of single resets beside their effect: due dates, nothing to reset, the course's status: R20, R21, R25."""
+"""Checks of single resets other than their effect: due dates, nothing to reset, the course's status: R20, R21, R25."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training_sdk.testing.contract.world import World, updated
 
 @check("R20", "A due date that is relative to the assignment is a later one after the reset.", "decided")
 def relative_due_dates_start_anew(world: World) -> None:
-    """Somebody in a course with a relative due date."""
+    """Reset a person in a course with a relative due date."""
     course = world.course(dueBy="relative")
     (row,) = world.completed(course)
     world.cleared(course, row)
@@ -24,7 +24,7 @@ def relative_due_dates_start_anew(world: World) -> None:
 
 @check("R20", "It is as many days after the reset as the course gives after an assignment.", "decided")
 def relative_due_dates_count_from_the_reset(world: World) -> None:
-    """By the control plane's clock, which stands still, and the days that the state document gives."""
+    """Compare the due date with the control plane's clock, which is stopped, and the days in the state document."""
     course = world.course(dueBy="relative")
     (row,) = world.completed(course)
     organisations = world.control("GET", "state")["organisations"]
@@ -39,7 +39,7 @@ def relative_due_dates_count_from_the_reset(world: World) -> None:
 
 @check("R20", "A fixed due date stays.", "decided")
 def fixed_due_dates_stay(world: World) -> None:
-    """Somebody in a course that is due on a date."""
+    """Reset a person in a course with a fixed due date."""
     course = world.course(dueBy="static")
     (row,) = world.completed(course)
     world.cleared(course, row)
@@ -58,7 +58,7 @@ def _moment(text: str) -> datetime:
     "decided",
 )
 def nothing_to_reset_is_no_error(world: World) -> None:
-    """Somebody who has not begun, alone."""
+    """Reset one person who has not started."""
     course = world.course()
     idle = world.not_begun(course)
     with world.unchanged():
@@ -67,7 +67,7 @@ def nothing_to_reset_is_no_error(world: World) -> None:
 
 @check("R21", "Nor does it send a notification.", "decided")
 def nothing_to_reset_tells_nobody(world: World) -> None:
-    """The outbox, before and after."""
+    """Compare the outbox before and after."""
     course = world.course()
     idle = world.not_begun(course)
     before = world.control("GET", "outbox")["notifications"]
@@ -77,13 +77,13 @@ def nothing_to_reset_tells_nobody(world: World) -> None:
 
 @check("R25", "Draft courses can be reset too.", "decided")
 def draft_courses(world: World) -> None:
-    """Somebody in one."""
+    """Reset a person in a draft course."""
     _in_a_course_that_is(world, "Draft")
 
 
 @check("R25", "Archived courses can be reset too.", "decided")
 def archived_courses(world: World) -> None:
-    """Somebody in one."""
+    """Reset a person in an archived course."""
     _in_a_course_that_is(world, "Archived")
 
 

@@ -1,4 +1,4 @@
-"""The same request twice takes effect once: R11."""
+"""Checks that a repeated request takes effect only once: R11."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _key() -> Header:
     "decided",
 )
 def repeated_keys(world: World) -> None:
-    """Once more, for somebody else, and with another number."""
+    """Send the same key again: unchanged, for another person, and with another number."""
     course = world.course()
     row, other = world.completed(course, 2)
     users, key = [row["user_id"]], [_key()]
@@ -39,7 +39,7 @@ def repeated_keys(world: World) -> None:
 
 @check("R11", "Only a 200 is kept: the same key may be used again after a 404 or a 412.", "decided")
 def refusals_are_not_kept(world: World) -> None:
-    """A reset in an unknown course and an untrue one, each sent again as it should be."""
+    """Send a reset of an unknown course and one with a wrong confirmation; correct and resend each."""
     course = world.course()
     rows = world.completed(course, 2)
     for row, changes, count, status in zip(
@@ -54,7 +54,7 @@ def refusals_are_not_kept(world: World) -> None:
 
 @check("R11", "A repetition has no effect of its own, though there be progress again.", "decided")
 def a_repetition_does_nothing(world: World) -> None:
-    """Somebody is reset, completes the course again, and the first request comes once more."""
+    """Reset a person who then completes the course again; repeat the first request."""
     world.controllable()
     course = world.course()
     (row,) = world.completed(course)
@@ -71,7 +71,7 @@ def a_repetition_does_nothing(world: World) -> None:
     "decided",
 )
 def no_right_to_a_repetition(world: World) -> None:
-    """A learner sends what an administrator has sent."""
+    """Send an administrator's request again as a learner."""
     course = world.course()
     (row,) = world.completed(course)
     key = [_key()]
@@ -82,7 +82,7 @@ def no_right_to_a_repetition(world: World) -> None:
 
 @check("R11", "A key counts for one actor alone.", "decided")
 def keys_of_one_actor(world: World) -> None:
-    """Two who may reset in the same organisation take the same one for two learners."""
+    """Let two users of the same organisation send the same key for two learners."""
     world.token("resetter")
     course = world.course()
     first, second = world.completed(course, 2)
@@ -94,7 +94,7 @@ def keys_of_one_actor(world: World) -> None:
 
 @check("R11", "A key counts for one organisation alone.", "decided")
 def keys_of_one_organisation(world: World) -> None:
-    """Ours and another organisation's administrator take the same one."""
+    """Let administrators of two organisations send the same key."""
     if not world.is_own:
         raise NotCheckedError("this resets somebody elsewhere, and is done in a world of the kit's own only")
     course = world.course()
@@ -110,7 +110,7 @@ def keys_of_one_organisation(world: World) -> None:
 
 
 def _elsewhere(world: World) -> tuple[Course, Row]:
-    """Somebody of another organisation who has completed a course."""
+    """Return a course and a person of another organisation who has completed it."""
     courses = {each["id"]: each for each in world.courses("outsider")}
     for row in world.rows("outsider"):
         if row["completed_at"] and row["course_id"] in courses:

@@ -1,4 +1,4 @@
-"""Nothing else is touched: R16."""
+"""Checks that a reset changes nothing else: R16."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Key = tuple[str, str]
     "article",
 )
 def nothing_else_is_touched(world: World) -> None:
-    """Everything that can be read, before and after, save for the one row and the figures of its course."""
+    """Compare everything that can be read, before and after, except the one row and the figures of its course."""
     course = world.course()
     (row,) = world.completed(course)
     key = (course["id"], row["user_id"])
@@ -59,9 +59,9 @@ def _readable_but(world: World, key: Key) -> dict[str, Any]:
 
 
 def _in_full(world: World, path: str, rest: str, course: str) -> list[Any]:
-    """A listing with each of its entries; nothing where there is no such listing.
+    """Return a listing with each of its entries; nothing if there is no such listing.
 
-    Of the course itself only that it is in them: how it looks is R17's matter.
+    The course itself is reduced to its id, because R17 checks its other fields.
     """
     entries = [
         (each, world.listed(f"{path}/{each['id']}{rest}")) for each in world.listed(path).get("items", ())
@@ -70,7 +70,7 @@ def _in_full(world: World, path: str, rest: str, course: str) -> list[Any]:
 
 
 def _named(value: Any, course: str) -> Any:
-    """The same with nothing but the id of this course, wherever it stands."""
+    """Return a value in which this course is reduced to its id."""
     if isinstance(value, dict):
         if value.get("id") == course:
             return course
@@ -85,7 +85,7 @@ def _named(value: Any, course: str) -> Any:
     "article",
 )
 def nothing_else_in_the_state(world: World) -> None:
-    """The state document, before and after, save for what is of the one learner in the one course."""
+    """Compare the state document before and after, except the data of the one learner in the one course."""
     course = world.course()
     (row,) = world.completed(course)
     key = (course["id"], row["user_id"])
@@ -95,7 +95,7 @@ def nothing_else_in_the_state(world: World) -> None:
 
 
 def _organisations_but(world: World, key: Key) -> list[Json]:
-    """Every organisation without what a reset of this learner may change, and what the feed and R17 look at."""
+    """Return every organisation without what a reset of this learner may change, and what the feed and R17 check."""
     state: list[Json] = world.control("GET", "state")["organisations"]
     course_id, user_id = key
     for organisation in state:
@@ -112,7 +112,7 @@ def _organisations_but(world: World, key: Key) -> list[Json]:
 
 @check("R16", "A reset of everyone in a course touches no other course of theirs.", "article")
 def everyone_of_one_course(world: World) -> None:
-    """The rows and attempts of those who are reset, in all other courses, before and after."""
+    """Compare rows and attempts of the people who are reset, in all other courses, before and after."""
     if not world.is_own:
         raise NotCheckedError("everyone is reset once only where there is one world; R09 looks at this there")
     course = world.course()

@@ -1,4 +1,4 @@
-"""What follows a reset: notifications, certificates, late writes: R18, R19, R22; the log and webhooks beside them."""
+"""Checks of effects after a reset: notifications, certificates, late writes, log and webhooks: R18, R19, R22."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LATE: tuple[tuple[str, Json], ...] = (
     ("hand-in-assignment", {}),
     ("complete-course", {}),
 )
-"""What a learner may have done offline."""
+"""Actions that a learner may have done offline."""
 
 
 @check(
@@ -29,7 +29,7 @@ LATE: tuple[tuple[str, Json], ...] = (
     "article",
 )
 def notifications(world: World) -> None:
-    """One of each kind is reset, beside one who has not begun, and the outbox is read before and after."""
+    """Reset one person of each kind and one who has not started; compare the outbox before and after."""
     course = world.course()
     settings = _notification_settings(world)
     recorded = [row for row in world.rows(course_id=course["id"]) if row["completed_at"]]
@@ -49,7 +49,7 @@ def notifications(world: World) -> None:
 
 @check("R18", "So it is where everyone in a course is reset.", "article")
 def notifications_of_everyone(world: World) -> None:
-    """The outbox before and after, beside everybody with recorded progress and their settings."""
+    """Compare the outbox, before and after, with all people with recorded progress and their settings."""
     course = world.course()
     settings = _notification_settings(world)
     users = [row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)]
@@ -65,7 +65,7 @@ def notifications_of_everyone(world: World) -> None:
     policy={"unpublished_notifications": "none"},
 )
 def no_notifications_of_unpublished_courses(world: World) -> None:
-    """Somebody with notifications on, in a draft and in an archived course; the outbox before and after."""
+    """Reset people with notifications on, in a draft and in an archived course; compare the outbox."""
     settings = _notification_settings(world)
     before = _outbox(world)
     for status in ("Draft", "Archived"):
@@ -88,7 +88,7 @@ def _outbox(world: World) -> list[Json]:
 
 
 def _told(world: World, sent: str, before: list[Json], course: Course, users: Collection[str]) -> None:
-    """Exactly these users have been told of exactly this course, once each."""
+    """Check that exactly these users were notified of exactly this course, once each."""
     told = Counter((each["course_id"], each["user_id"]) for each in _outbox(world)[len(before) :])
     expected = Counter((course["id"], user) for user in users)
     if told != expected:
@@ -98,7 +98,7 @@ def _told(world: World, sent: str, before: list[Json], course: Course, users: Co
 
 
 def _notification_settings(world: World) -> dict[str, bool]:
-    """Who wants to be told; the vendor's wire does not show it, the state document does."""
+    """Return who wants notifications: the state document shows it, the vendor's API does not."""
     document = world.control("GET", "state")
     people = [person for each in document["organisations"] for person in each["people"]]
     return {person["id"]: person["notifications"] for person in people}
@@ -110,7 +110,7 @@ def _notification_settings(world: World) -> dict[str, bool]:
     "article, decided",
 )
 def certificates(world: World) -> None:
-    """Of two learners: before the reset, after it, and after a new completion of one a day later."""
+    """Check two learners' certificates: before a reset, after it, and after a new completion a day later."""
     course, rows = _certified(world)
     key = (course["id"], rows[0]["user_id"])
     old = _certificates(world, *key)
@@ -128,7 +128,7 @@ def certificates(world: World) -> None:
 
 
 def _certified(world: World) -> tuple[Course, list[Row]]:
-    """Two who hold a certificate, and its course."""
+    """Return a course and two people who have a certificate of it."""
     shown = [
         (each["course_id"], each["user_id"]) for each in world.control("GET", "certificates")["certificates"]
     ]
@@ -143,7 +143,7 @@ def _certified(world: World) -> tuple[Course, list[Row]]:
 
 @check("R19", "Never a certificate without a completion, and never with the switch off.", "article, decided")
 def no_undeserved_certificates(world: World) -> None:
-    """A learner who opens the course and one who does a lesson, and a completion in a course that gives none."""
+    """Check a learner who opens the course and does a lesson, and a completion of a course without certificates."""
     course = world.course()
     idle = world.not_begun(course)
     lesson = world.lessons(course["id"], idle["user_id"])[0]["lessonId"]
@@ -162,7 +162,7 @@ def no_undeserved_certificates(world: World) -> None:
 
 
 def _without_certificates(world: World) -> list[Course]:
-    """Courses that somebody has completed and that give no certificate; the state document says which."""
+    """Return courses without a certificate that people have completed, by the state document."""
     state = world.control("GET", "state")
     entries = [each["course"] for organisation in state["organisations"] for each in organisation["courses"]]
     off = {each["id"] for each in entries if not each["certificate"]}
@@ -187,7 +187,7 @@ def _expect(world: World, sent: str, expected: str, held: Any, fits: Callable[[A
     "decided",
 )
 def late_writes(world: World) -> None:
-    """A device that was offline sends what was done the day before, of every kind, and then what was done since."""
+    """Send the actions of the day before from an offline device, of every kind, and then newer ones."""
     course = world.course()
     (row,) = world.completed(course)
     now = world.control("GET", "clock")["now"]

@@ -1,4 +1,4 @@
-"""Who may do it: R01 to R05."""
+"""Checks of the permission to reset: R01 to R05."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _names_the_permission(answer: Answer) -> None:
     "article",
 )
 def listed_users_take_the_permission(world: World) -> None:
-    """Somebody who may see all training tries."""
+    """Try a reset as a user who may see all training."""
     course = world.course()
     (row,) = world.completed(course)
     with world.unchanged():
@@ -43,7 +43,7 @@ def listed_users_take_the_permission(world: World) -> None:
 
 @check("R02", "A reset of everyone in a course takes the same permission.", "decided")
 def everyone_takes_the_permission(world: World) -> None:
-    """The same somebody tries it with everyone."""
+    """Try a reset of everyone as the same user."""
     course = world.course()
     with world.unchanged():
         answer = world.reset(course, None, 1, who="manager").expect(403, "PERMISSION_DENIED")
@@ -57,7 +57,7 @@ def everyone_takes_the_permission(world: World) -> None:
     policy={"everyone_permission": "both"},
 )
 def everyone_takes_both_permissions(world: World) -> None:
-    """Two who hold one each try it; somebody who holds both gets as far as the missing confirmation."""
+    """Try it as two users with one permission each; a user with both must reach the confirmation check."""
     course = world.course()
     for who in ("resetter", "manager"):
         with world.unchanged():
@@ -69,7 +69,7 @@ def everyone_takes_both_permissions(world: World) -> None:
 
 @check("R03", "No token and an unknown one are 401, and nothing changes.", "reference")
 def nobody_gets_in(world: World) -> None:
-    """A request and a reset by nobody, and by an invented token."""
+    """Send a request and a reset without a token, and with an invented token."""
     course = world.course()
     (row,) = world.completed(course)
     with world.unchanged():
@@ -80,13 +80,13 @@ def nobody_gets_in(world: World) -> None:
 
 @check("R03", "A revoked token is 401, and nothing changes.", "reference")
 def revoked_tokens(world: World) -> None:
-    """A request and a reset."""
+    """Send a request and a reset with a revoked token."""
     _opens_nothing(world, "revoked")
 
 
 @check("R03", "An expired token is 401, and nothing changes.", "reference")
 def expired_tokens(world: World) -> None:
-    """A request and a reset."""
+    """Send a request and a reset with an expired token."""
     _opens_nothing(world, "expired")
 
 
@@ -101,7 +101,7 @@ def _opens_nothing(world: World, who: str) -> None:
 
 @check("R03", "No token and an unknown one are 401.", "reference", reads_only=True)
 def strangers_read_nothing(world: World) -> None:
-    """The same with reading alone."""
+    """Do the same with read requests only."""
     world.send("GET", WHO_AM_I, "").expect(401)
     world.send("GET", FEED, "").expect(401)
     _invented(world)
@@ -118,13 +118,13 @@ def _invented(world: World) -> None:
     "reference",
 )
 def organisations_are_apart(world: World) -> None:
-    """The administrator of another organisation reaches for ours, and ours for a user of theirs."""
+    """Access our course as another organisation's administrator, and read one of their users as our administrator."""
     course = world.course()
     (row,) = world.completed(course)
     with world.unchanged():
         world.reset(course, [row["user_id"]], 1, who="outsider").expect(404)
         world.reset(course, None, 1, who="outsider").expect(404)
-        # An assignment of nothing to nobody: harmless even where it is taken.
+        # An empty assignment changes nothing, even if the server accepts it.
         path = f"{COURSES}/{course['id']}/assignments"
         world.send("PUT", path, "outsider", body={"assignments": []}).expect(404)
     stranger = world.me("outsider")
@@ -133,7 +133,7 @@ def organisations_are_apart(world: World) -> None:
 
 @check("R03", "No list of one organisation holds a course, a row or a user of another.", "reference")
 def lists_are_apart(world: World) -> None:
-    """Courses, rows and users beside each other, and rows asked for by the id of our course."""
+    """Compare courses, rows and users of both organisations, and rows requested by the id of our course."""
     _disjoint(world, "courses", *({each["id"] for each in world.courses(who)} for who in BOTH))
     _disjoint(world, "rows", *({each["course_id"] for each in world.rows(who)} for who in BOTH))
     _disjoint(world, "users", *({each["user_id"] for each in world.people(who)} for who in BOTH))
@@ -154,7 +154,7 @@ def _disjoint(world: World, what: str, ours: set[str], theirs: set[str]) -> None
     "article, decided",
 )
 def learners_reset_nobody(world: World) -> None:
-    """A learner tries it with themselves, with somebody, with everyone."""
+    """Try a reset as a learner: of themselves, of another person, and of everyone."""
     course = world.course()
     (row,) = world.completed(course)
     _may_reset_nobody(world, course, "learner", row["user_id"])
@@ -166,7 +166,7 @@ def learners_reset_nobody(world: World) -> None:
     "article, decided",
 )
 def leaders_reset_nobody(world: World) -> None:
-    """The leader of a team tries it with one of the team as well."""
+    """Try a reset as the leader of a team, also of a member of the team."""
     course = world.course()
     (row,) = world.completed(course)
     me = world.me("teamlead")
@@ -191,7 +191,7 @@ def _may_reset_nobody(world: World, course: Course, who: str, *users: str) -> No
 
 @check("R04", "A refusal for want of rights reveals nothing about the target.", "decided")
 def refusals_reveal_nothing(world: World) -> None:
-    """What exists and what does not get the same answer."""
+    """Check that existing and missing objects get the same answer."""
     course = world.course()
     (row,) = world.completed(course)
     known = world.reset(course, [row["user_id"]], 1, who="learner").expect(403)
@@ -204,7 +204,7 @@ def refusals_reveal_nothing(world: World) -> None:
 
 @check("R04", "Nor do they get a preview, where there is one.", "decided")
 def no_preview_for_others(world: World) -> None:
-    """A learner asks what a reset of themselves, of somebody, of nobody at all would clear."""
+    """Request a preview as a learner: of themselves, of another person, and of no person."""
     course = world.course()
     (row,) = world.completed(course)
     asked = world.send("POST", PREVIEW, body={"courseId": course["id"], "userIds": [row["user_id"]]})

@@ -1,4 +1,4 @@
-"""The course begins anew, and is the same course: R12, R13, R17."""
+"""Checks that a reset clears progress and keeps the course: R12, R13, R17."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COUNTED = (
     "discussionPosts",
     "assignmentHandIns",
 )
-"""What a preview counts of it."""
+"""Cleared things that a preview counts."""
 
 
 @check(
@@ -36,7 +36,7 @@ COUNTED = (
     "article",
 )
 def the_course_begins_anew(world: World) -> None:
-    """The row, the lessons, the attempts and the slides of somebody who had completed it."""
+    """Check row, lessons, attempts and slides of a person who had completed the course."""
     course = world.course()
     (row,) = world.completed(course)
     user = row["user_id"]
@@ -63,7 +63,7 @@ def _nothing_in(world: World, left: Any, where: str) -> None:
 
 @check("R12", "So is the date on which the completion expires.", "article")
 def no_expiry_without_a_completion(world: World) -> None:
-    """Somebody whose completion has such a date."""
+    """Reset a person whose completion has such a date."""
     rows = [row for row in world.rows() if row.get("completion_expiry_date") and row["completed_at"]]
     courses = {each["id"]: each for each in world.courses()}
     chosen = [row for row in rows if row["course_id"] == world.course_id or world.is_own]
@@ -81,7 +81,7 @@ def no_expiry_without_a_completion(world: World) -> None:
     "article",
 )
 def what_lies_inside_is_cleared(world: World) -> None:
-    """Two hand in everything there is, one half-way; reset, they open the course again: nothing has come back."""
+    """Let two people submit everything, one of them half-way through the course; after a reset, nothing returns."""
     course = world.course()
     rows = [*world.completed(course), world.begun(course)]
     for row in rows:
@@ -99,7 +99,7 @@ def _hand_in_everything(world: World, row: Row) -> None:
 
 @check("R13", "The preview of another reset counts none of them either.", "article")
 def no_preview_of_the_past(world: World) -> None:
-    """Somebody hands in everything there is, is reset, and opens the course again."""
+    """Let a person submit everything, reset them, and let them open the course again."""
     course = world.course()
     (row,) = world.completed(course)
     _hand_in_everything(world, row)
@@ -116,7 +116,7 @@ def no_preview_of_the_past(world: World) -> None:
 
 @check("R17", "The course stays the same course.", "article")
 def it_stays_the_same_course(world: World) -> None:
-    """Its entry and its lessons as before."""
+    """Compare the course's entry and its lessons before and after."""
     course = world.course()
     (row,) = world.completed(course)
     lessons = world.get(f"{COURSES}/{course['id']}/lessons")
@@ -129,7 +129,7 @@ def it_stays_the_same_course(world: World) -> None:
 
 @check("R17", "It is completed again, without a copy of it.", "article")
 def it_is_completed_again(world: World) -> None:
-    """Somebody is reset and does it once more."""
+    """Reset a person who then completes the course again."""
     world.controllable()
     course = world.course()
     (row,) = world.completed(course)
@@ -149,7 +149,7 @@ TRIES = 3
     "article",
 )
 def analytics_follow_at_once(world: World) -> None:
-    """The statistics of every course beside a count, before and after a reset."""
+    """Compare the statistics of every course with a count, before and after a reset."""
     course = world.course()
     rows = world.completed(course, 2)
     figures_fit(world)
@@ -159,7 +159,7 @@ def analytics_follow_at_once(world: World) -> None:
 
 @check("R14", "So do the statistics that the leader of a team sees.", "article")
 def figures_of_a_team_follow(world: World) -> None:
-    """One of the team is reset."""
+    """Reset a member of the team."""
     course = world.course()
     team = {row["user_id"] for row in world.rows("teamlead", course_id=course["id"]) if row["completed_at"]}
     if not team:
@@ -173,7 +173,7 @@ def figures_of_a_team_follow(world: World) -> None:
 
 
 def figures_fit(world: World, who: str = "admin") -> None:
-    """BrokenRuleError where statistics and feed disagree although the feed stands still meanwhile."""
+    """Raise BrokenRuleError if statistics and feed disagree while the feed does not change."""
     rows = world.rows(who)
     if not rows:
         raise NotCheckedError("the feed has no rows, so that there is nothing to count")
@@ -205,14 +205,14 @@ def _disagreement(world: World, who: str, rows: list[Row]) -> BrokenRuleError | 
 
 
 def _rounded(figures: Mapping[str, Any]) -> str:
-    """Figures as people read them: no more digits than count."""
+    """Return figures rounded to as many digits as are compared."""
     return str(
         {name: round(value, 2) if isinstance(value, float) else value for name, value in figures.items()}
     )
 
 
 def _counted(rows: list[Row]) -> dict[str, float]:
-    """What the statistics of a course must say of these rows."""
+    """Return what the statistics of a course must be for these rows."""
     done = sum(bool(row["completed_at"]) for row in rows)
     scores = [row["score"] for row in rows if any(row.get(name) for name in RECORDED)]
     return {
@@ -238,7 +238,7 @@ DATES = ("opened_at", "completed_at", "openedDateTime", "completedDateTime", "st
     "article",
 )
 def the_past_is_gone_everywhere(world: World) -> None:
-    """Its dates, looked for by every filter; a plain look is R12's affair."""
+    """Search for past dates with every filter; R12 checks the unfiltered lists."""
     course = world.course()
     (row,) = world.completed(course)
     gone = _reset(world, course, row)
@@ -249,7 +249,7 @@ def the_past_is_gone_everywhere(world: World) -> None:
 
 @check("R15", "Nor does the learner get it: not from the feed, not from lessons or attempts.", "article")
 def learners_lose_their_past_too(world: World) -> None:
-    """The learner whose token there is is reset, and looks."""
+    """Reset the learner whose token is known, and search as this learner."""
     me = world.me("learner")
     course = world.course()
     found = [each for each in world.rows(course_id=course["id"], user_id=me) if each["completed_at"]]
@@ -265,7 +265,7 @@ def learners_lose_their_past_too(world: World) -> None:
     "R15", "Taking the assignment away and giving it back does not bring the past back.", "article, decided"
 )
 def no_archive_behind_the_assignment(world: World) -> None:
-    """Somebody is reset, unassigned and assigned anew."""
+    """Reset a person, unassign them and assign them again."""
     _reset_and_unassigned(world)
 
 
@@ -276,7 +276,7 @@ def no_archive_behind_the_assignment(world: World) -> None:
     policy={"absent": "cleared"},
 )
 def no_archive_where_the_absent_are_cleared(world: World) -> None:
-    """The same in such a world."""
+    """Do the same where unassigned people lose their progress."""
     _reset_and_unassigned(world)
 
 
@@ -298,7 +298,7 @@ def _reset_and_unassigned(world: World) -> None:
 
 
 def _reset(world: World, course: Course, row: Row) -> set[str]:
-    """Reset somebody; the dates of their past, save for those that a plain look shows still."""
+    """Reset a person; return the dates of their past that an unfiltered list no longer shows."""
     key = (course["id"], row["user_id"])
     shown = [row, *world.lessons(*key), *world.attempts(*key)]
     marks = {each[name] for each in shown for name in DATES if each.get(name)}

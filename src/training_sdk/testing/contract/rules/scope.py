@@ -1,4 +1,4 @@
-"""Whom a reset means: R07, R08."""
+"""Checks of the people whom a reset reaches: R07, R08."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from training_sdk.testing.contract.world import INVALID, Course, Row, World, con
     "decided",
 )
 def scope_never_widens(world: World) -> None:
-    """Every body that somebody could take for "everyone", or for a list, by mistake."""
+    """Send every body that could be mistaken for "everyone" or for a list."""
     course = world.course()
     (row,) = world.completed(course)
     everyone = sum(is_recorded(each) for each in world.rows(course_id=course["id"]))
@@ -34,7 +34,7 @@ def scope_never_widens(world: World) -> None:
 
 
 def _ambiguous(course: str, user: str) -> Iterator[str]:
-    """Bodies that leave open whom they mean, or say it in a way that is not the documented one."""
+    """Yield bodies that do not say clearly whom they mean, or not in the documented form."""
     scopes: tuple[dict[str, Any], ...] = (
         {},
         {"userIds": [user], "allUsers": True},
@@ -74,7 +74,7 @@ def _ambiguous(course: str, user: str) -> Iterator[str]:
     "decided",
 )
 def one_unknown_user_stops_all(world: World) -> None:
-    """An invented user, and two of them."""
+    """Send one invented user, and two of them."""
     course = world.course()
     (row,) = world.completed(course)
     first, second = world.unknown_user(), world.unknown_user()
@@ -85,7 +85,7 @@ def one_unknown_user_stops_all(world: World) -> None:
 
 @check("R08", "A user of another organisation does not exist either.", "decided")
 def one_user_of_others_stops_all(world: World) -> None:
-    """The administrator of the other organisation is listed."""
+    """Send the administrator of the other organisation in the list."""
     course = world.course()
     (row,) = world.completed(course)
     stranger = world.me("outsider")
@@ -102,7 +102,7 @@ def _stopped(world: World, course: Course, row: Row, *strangers: str) -> None:
 
 @check("R08", "Repeated ids count once; up to 1000 ids as sent are taken, more are 400.", "decided")
 def repeated_and_too_many_ids(world: World) -> None:
-    """The same learner 1001 times, another one 1000 times, and one twice."""
+    """Send one learner 1001 times, another one 1000 times, and one twice."""
     course = world.course()
     first, second = world.completed(course, 2)
     with world.unchanged():
@@ -121,7 +121,7 @@ def repeated_and_too_many_ids(world: World) -> None:
     "decided",
 )
 def recorded_progress_is_what_counts(world: World) -> None:
-    """Somebody half-way, beside somebody who has not begun."""
+    """Reset a person who has started and one who has not."""
     course = world.course()
     begun, idle = world.begun(course), world.not_begun(course)
     world.takes_effect(course, [begun["user_id"], idle["user_id"]], begun)
@@ -130,7 +130,7 @@ def recorded_progress_is_what_counts(world: World) -> None:
 
 @check("R09", "Of several listed, all are reset.", "decided")
 def all_of_a_list(world: World) -> None:
-    """Three learners who have completed the course."""
+    """Reset three learners who have completed the course."""
     course = world.course()
     rows = world.completed(course, 3)
     world.takes_effect(course, [row["user_id"] for row in rows], *rows)
@@ -147,7 +147,7 @@ def _as_before(world: World, course: Course, row: Row) -> None:
     "decided",
 )
 def a_lone_post_counts(world: World) -> None:
-    """Somebody who only posts to the discussion is opened, and is reset."""
+    """Let a person only post to the discussion; check that ``opened_at`` is set, and that a reset takes effect."""
     course = world.course()
     idle = world.not_begun(course)
     world.act("post-to-discussion", course["id"], idle["user_id"], text="contract kit")
@@ -164,10 +164,10 @@ def a_lone_post_counts(world: World) -> None:
     uses_up_learners=True,
 )
 def everyone_is_everyone_with_progress(world: World) -> None:
-    """As many as the feed shows; the rows of everybody else stay, in this course and in others.
+    """Compare the count with the feed; all other people's rows stay, in this course and in others.
 
-    Where there is one reset of everyone only, it answers for the other courses of those who are reset as well;
-    in a world of the kit's own that is R16's.
+    If only one reset of everyone is possible, this check also covers the other courses of the people who are reset.
+    In an organisation that the contract tests made, R16 covers them.
     """
     course = world.course()
     before = world.rows()

@@ -1,4 +1,4 @@
-"""Seeing the progress of others is a right of its own: R05."""
+"""Checks of the right to see other people's progress: R05."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSED = (403, 404)
     reads_only=True,
 )
 def learners_see_themselves(world: World) -> None:
-    """The feed and the lists, as a learner asks for them, by the id of somebody else as well."""
+    """Read the feed and the lists as a learner, also with another person's id."""
     me = world.me("learner")
     attempts = f"{ANALYTICS}/lessons/attempts"
     _own_alone(world, FEED, me)
@@ -34,13 +34,13 @@ def learners_see_themselves(world: World) -> None:
 
 
 def _others(world: World, me: str) -> list[str]:
-    """Somebody else who has completed a course, if anybody has."""
+    """Return the id of another person who has completed a course, if there is one."""
     rows: list[Row] = [row for row in world.rows() if row["user_id"] != me]
     return [row["user_id"] for row in sorted(rows, key=lambda row: not row["completed_at"])][:1]
 
 
 def _own_alone(world: World, path: str, me: str, *, may_refuse: bool = False, **query: str) -> None:
-    """A list holds nothing of anybody else, or is refused where somebody else is asked for."""
+    """Check that a list contains no other person, or is refused if another person is requested."""
     answer = world.send("GET", path, "learner", query=query)
     if may_refuse and answer.status in REFUSED:
         return
@@ -58,7 +58,7 @@ def _own_alone(world: World, path: str, me: str, *, may_refuse: bool = False, **
     reads_only=True,
 )
 def leaders_see_their_teams(world: World) -> None:
-    """Less than everything, and the figures of what is seen."""
+    """Check that leaders see less than everything, and the figures of what they see."""
     every = {row["user_id"] for row in world.rows()}
     seen = world.rows("teamlead")
     team = {row["user_id"] for row in seen}
@@ -77,7 +77,7 @@ def leaders_see_their_teams(world: World) -> None:
     "reference, decided",
 )
 def leaders_see_their_teams_alone(world: World) -> None:
-    """The feed beside the groups and sites of the state document, for the vendor's wire does not show who manages."""
+    """Compare the feed with the groups and sites of the state document: the vendor's API does not show who manages."""
     me = world.me("teamlead")
     people = [
         each
@@ -103,7 +103,7 @@ def _is_led(person: Json, leader: Json) -> bool:
     "R05", '"Training: Administration" sees the progress of all users.', "reference, decided", reads_only=True
 )
 def managers_see_everyone(world: World) -> None:
-    """As much as an administrator."""
+    """Check that managers see as much as an administrator."""
     if world.rows("manager") != world.rows():
         raise BrokenRuleError(world.last, "the rows an administrator sees", "others")
 
@@ -115,7 +115,7 @@ def managers_see_everyone(world: World) -> None:
     reads_only=True,
 )
 def whoever_began_has_opened(world: World) -> None:
-    """Every row of the feed."""
+    """Check every row of the feed."""
     rows = world.rows()
     if not any(map(is_recorded, rows)):
         raise NotCheckedError("nothing is recorded of anybody")
@@ -129,7 +129,7 @@ def whoever_began_has_opened(world: World) -> None:
 
 @check("R10", "Deactivated users and guests have no rows.", "reference, decided", reads_only=True)
 def rows_of_learners_alone(world: World) -> None:
-    """The feed beside the list of users."""
+    """Compare the feed with the list of users."""
     others = {person["user_id"] for person in world.people() if not can_learn(person)}
     if not others:
         raise NotCheckedError("there is neither a guest nor anybody deactivated")
@@ -142,13 +142,13 @@ def rows_of_learners_alone(world: World) -> None:
 
 @check("R14", "Course statistics equal what counting the rows of the feed gives.", "article", reads_only=True)
 def figures_equal_the_feed(world: World) -> None:
-    """Every course's."""
+    """Compare the figures of every course."""
     figures_fit(world)
 
 
 @check("R29", "Who it is comes first: 401 before any fault of the request.", "decided", reads_only=True)
 def rights_come_first(world: World) -> None:
-    """A feed request with a limit that is none, with a token and without."""
+    """Request the feed with an invalid limit, with a token and without."""
     fault = {"limit": "none"}
     if world.send("GET", FEED, query=fault).status != 400 or world.send("GET", FEED, "").status != 401:
         raise NotCheckedError(

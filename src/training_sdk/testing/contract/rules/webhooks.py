@@ -1,4 +1,4 @@
-"""A webhook per user: R24, and of R21 that nothing to reset is no event."""
+"""Checks of webhooks: one per user (R24), and none if there is nothing to reset (R21)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST = 1024 * 1024
 
 @define
 class Received:
-    """What came in: headers, their names in lower case, and bodies."""
+    """Received requests: headers with lower-case names, and bodies."""
 
     url: str
     deliveries: list[tuple[dict[str, str], bytes]] = field(factory=list)
@@ -34,7 +34,7 @@ class Received:
 
 @contextmanager
 def receiver() -> Iterator[Received]:
-    """Listen on a free port of the loopback address; whatever comes is answered 200."""
+    """Listen on a free port of the loopback address; answer every request with 200."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -64,9 +64,9 @@ EVENT = "TRIGGER_EVENT_TRAINING_COURSE_RESET"
 WEBHOOKS = "/webhooks/v1/webhooks"
 SIGNATURE = "x-safetyculture-signature"
 PATIENCE = 10.0
-"""Seconds that events may take to arrive."""
+"""Seconds to wait for events."""
 A_MOMENT = 0.02
-"""Seconds for one event too many to arrive."""
+"""Seconds to wait for an event too many."""
 
 
 @check(
@@ -76,7 +76,7 @@ A_MOMENT = 0.02
     "reference, decided",
 )
 def webhooks(world: World) -> None:
-    """Two learners are reset beside one who has not begun, while a receiver on this machine listens."""
+    """Reset two learners and one person who has not started, while a receiver on this machine listens."""
     course = world.course()
     rows, idle = world.completed(course, 2), world.not_begun(course)
     users = [row["user_id"] for row in rows]
@@ -97,7 +97,7 @@ def webhooks(world: World) -> None:
 
 @check("R21", "Nor does it send a webhook event.", "decided")
 def nothing_to_reset_is_no_event(world: World) -> None:
-    """Somebody who has not begun is reset alone while a receiver on this machine listens."""
+    """Reset one person who has not started, while a receiver on this machine listens."""
     course = world.course()
     idle = world.not_begun(course)
     with _listening(world) as (received, _):
@@ -109,7 +109,7 @@ def nothing_to_reset_is_no_event(world: World) -> None:
 
 @contextmanager
 def _listening(world: World) -> Iterator[tuple[Received, str]]:
-    """A receiver that a webhook of the service knows, and what the service signs with."""
+    """Yield a receiver that is registered as a webhook of the service, and the signing secret."""
     if not _is_near(world):
         raise NotCheckedError("the service is elsewhere, and cannot reach a receiver on this machine")
     with receiver() as received:
@@ -128,13 +128,13 @@ def _listening(world: World) -> Iterator[tuple[Received, str]]:
 
 
 def _is_of_the_address(made: Answer) -> bool:
-    """Whether it is this receiver that is refused, by name, and not webhooks altogether."""
+    """Return True if the service refuses this receiver's address, and not webhooks in general."""
     refused = (made.status, made.reason, made.blamed) == (400, INVALID, "url")
     return refused and HOST in made.message
 
 
 def _removed(world: World, made: Answer) -> None:
-    """Delete the webhook that an answer names, whatever its status; noted as left behind until that has worked."""
+    """Delete the webhook that an answer names, whatever its status; it is noted as left behind until it is deleted."""
     told = made.json()
     webhook = told.get("webhook_id") if isinstance(told, dict) else None
     if webhook:
@@ -151,7 +151,7 @@ def _is_near(world: World) -> bool:
 
 
 def _wait(world: World, received: Received, number: int) -> None:
-    """Until so many have come, and nothing more is under way as far as the service says."""
+    """Wait until this number has come, and the service reports no event under way."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         waiting = world.control("GET", "deliveries")["waiting"] if world.is_own else 0
@@ -180,7 +180,7 @@ def _event(sent: str, body: bytes) -> Any:
 
 
 def _at(sent: str, event: Any, *names: str) -> Any:
-    """What is there in an event; it is the server's fault if there is no such field."""
+    """Return the value at a path of an event. A missing field is the server's fault."""
     value = event
     for name in names:
         if not isinstance(value, dict) or name not in value:
@@ -194,7 +194,7 @@ def _shown(value: Any) -> str:
 
 
 def _tells_the_rest(sent: str, event: Any, course: Course, me: str) -> None:
-    """Type, course and actor are right, and nothing of the past is in it."""
+    """Check type, course and actor, and that the event contains nothing of the past."""
     types, resource = _at(sent, event, "event", "event_types"), _at(sent, event, "resource", "id")
     named, actor = _at(sent, event, "data", "details", "course_id"), _at(sent, event, "event", "triggered_by")
     if (types, resource, named) != ([EVENT], course["id"], course["id"]):
@@ -207,7 +207,7 @@ def _tells_the_rest(sent: str, event: Any, course: Course, me: str) -> None:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """Every field's name, however deep, in snake_case."""
+    """Yield the name of every field, at any depth, in snake_case."""
     if isinstance(value, dict):
         yield from snake(value)
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
