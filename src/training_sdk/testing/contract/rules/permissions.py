@@ -204,7 +204,7 @@ def refusals_reveal_nothing(world: World) -> None:
 
 @check("R04", "Nor do they get a preview, where there is one.", "decided")
 def no_preview_for_others(world: World) -> None:
-    """Request a preview as a learner: of themselves, of another person, and of no person."""
+    """Request a preview as a learner and as a leader: of themselves, of another person, and of no person."""
     course = world.course()
     (row,) = world.completed(course)
     asked = world.send("POST", PREVIEW, body={"courseId": course["id"], "userIds": [row["user_id"]]})

@@ -34,7 +34,7 @@ def learners_see_themselves(world: World) -> None:
 
 
 def _others(world: World, me: str) -> list[str]:
-    """Return the id of another person who has completed a course, if there is one."""
+    """Return the id of another person, preferably one who has completed a course; empty if there is none."""
     rows: list[Row] = [row for row in world.rows() if row["user_id"] != me]
     return [row["user_id"] for row in sorted(rows, key=lambda row: not row["completed_at"])][:1]
 
