@@ -30,10 +30,16 @@ REMEDIES = {
     "plan_again": "Plan again.",
     "plan_everyone": "Leave out --server-side, or use a plan made with --everyone, without --only and without "
     "criteria.",
+    "close_again": "Closing it was interrupted. Close it again: {close}.",
+    "close_lost": "Restore a copy of plans/{folder} and resume it. If there is none, find out what became of them and "
+    "close it: {close}.",
+    "prove_pending": "To look again, run training-sdk prove with the same course and person. Nothing is sent again. "
+    "Plan nothing for these people before the proof has ended.",
     "prove": "To look again, run training-sdk prove with the same course and person. Nothing is sent again.",
+    "prove_afterwards": "Only then prove the format again on a test course with training-sdk prove.",
     "prove_again": "Prove the format again on a test course with training-sdk prove.",
     "prove_first": "Prove the format on a test course first with training-sdk prove, or use the web app there.",
-    "prove_format_alone": "Prove the format again without --refused-with first.",
+    "prove_format_alone": "Prove the format without --refused-with first.",
     "prove_same_again": "Go on with training-sdk prove and the same course and person. Nothing is sent again.",
     "prove_with_token": "Or prove the format again with this one.",
     "evidence_key": "To search it for a user, pass its key with --key-file, or leave the pack out.",
@@ -52,6 +58,7 @@ REMEDIES = {
     "users share it, and it is cleared, with the journals of resets whose result is still open.",
     "token": "Set SAFETYCULTURE_API_TOKEN, or name a source of the token in a profile.",
     "token_text": "If it was pasted with a line break, set it again without.",
+    "undivided_resume": "Leave out --per-request.",
     "undivided": "Leave out --server-side or --per-request.",
     "unseal": "Name the command that opens it in the profile: unseal_command.",
     "wait_for_server": "To wait for a server that is starting, set --max-retry.",
@@ -73,7 +80,13 @@ def message_of(error: TrainingError, options: Mapping[str, str], commands: Shell
         message = re.sub(rf"(?<![\w.'-]){name}(?![\w'(])", option, message, count=1)
     if remedy is None:
         return message
-    known = {"plan": commands.plan, "resume": commands.resume(), **dict(remedy.values)}
+    values = dict(remedy.values)
+    known = {
+        "plan": commands.plan,
+        "resume": commands.resume(),
+        "close": commands.close(values.get("digest", "")),
+    }
+    known |= values
     return f"{sentence(message)} {REMEDIES[remedy.key].format_map(known)}"
 
 

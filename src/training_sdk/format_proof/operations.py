@@ -92,7 +92,6 @@ class FormatProofs(Bound[D]):
         if by_server == (who is not None):
             raise InvalidArgumentError(
                 "a proof resets one person who is named, or everyone on the course",
-                argument="person",
                 remedy=Remedy("whom_to_prove", "Name the person, or pass server_side=True and no person."),
             )
         last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")

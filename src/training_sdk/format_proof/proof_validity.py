@@ -12,6 +12,9 @@ from training_sdk.records.state import StateDirectory
 PROVE_AGAIN = Remedy(
     "prove_again", "Prove the format again on a test course with client.resets.prove_format."
 )
+PROVE_AFTERWARDS = Remedy(
+    "prove_afterwards", "Only then prove the format again on a test course with client.resets.prove_format."
+)
 
 
 def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
@@ -34,7 +37,7 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
             f"the format at {ground.base_url} {what} the service said that it reset more people than plan "
             f"{refuting.name} had sent. Nothing was sent. {LOOK_INTO_IT}",
             reason="PROOF_WITHDRAWN",
-            remedy=PROVE_AGAIN,
+            remedy=PROVE_AFTERWARDS,
         )
     if proof is not None and not proof.other_courses:
         raise UnconfirmedFormatError(

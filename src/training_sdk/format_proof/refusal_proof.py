@@ -39,7 +39,7 @@ class RefusalProofRun(ProofRun):
             raise UnconfirmedFormatError(
                 f"the format was never proved at {ground.base_url}, so a refusal could be about the format. "
                 "Nothing was sent",
-                remedy=Remedy("prove_format_alone", "Prove the format again without refused_with first."),
+                remedy=Remedy("prove_format_alone", "Prove the format without refused_with first."),
             )
         if proof.proved_by != self.here.user_id:
             raise UnconfirmedFormatError(

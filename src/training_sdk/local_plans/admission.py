@@ -43,7 +43,7 @@ _RESUME = Remedy(
     "resume", "Go on with client.resets.resume(plan, confirm=…), which first reads back the uncertain people."
 )
 _PROVE = Remedy(
-    "prove",
+    "prove_pending",
     "To look again, prove the format again with the same course and person (client.resets.prove_format). Plan nothing "
     "for these people before the proof has ended.",
 )
@@ -70,12 +70,11 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     """
     entries = log.entries(plan_digest=plan.digest)
     if any(entry.get("event") == CLOSED for entry in entries):
-        again = ""
-        if journal.state().opened is not None and journal.state().closed is None:
-            again = f" Closing it was interrupted. Close it again: {COMMANDS.close(plan.short_digest)}."
+        is_interrupted = journal.state().opened is not None and journal.state().closed is None
         raise AlreadyAppliedError(
             f"This plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
-            f"was sent. Plan again.{again}"
+            "was sent. Plan again.",
+            remedy=_close_again(plan.short_digest) if is_interrupted else None,
         )
     if contradicts(entries, journal.state(), journal.heads):
         raise RecordsDamagedError(
@@ -183,9 +182,8 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
         raise _overlap(
             plan,
             among,
-            f"The journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}. "
-            f"Restore a copy of plans/{lost.digest} and resume it. If there is none, find out what became of them "
-            f"and close it: training-sdk plan close {short_digest(lost.digest)} --reason …",
+            f"The journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}",
+            _close_lost(lost.digest),
         )
     if among and lost.may_have_reset and now < lost.settled_at:
         when = minute_text(lost.settled_at)
@@ -193,9 +191,30 @@ def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: 
         raise _overlap(plan, among, f"{why} data until {when}. Wait")
 
 
-def _overlap(plan: ResetPlan, keys: Sequence[Key], why: str) -> OverlappingPlanError:
+def _close_lost(digest: str) -> Remedy:
+    short = short_digest(digest)
+    return Remedy(
+        "close_lost",
+        f"Restore a copy of plans/{digest} and resume it. If there is none, find out what became of them and close it: "
+        f"{COMMANDS.close(short)}.",
+        (("digest", short), ("folder", digest)),
+    )
+
+
+def _close_again(digest: str) -> Remedy:
+    return Remedy(
+        "close_again",
+        f"Closing it was interrupted. Close it again: {COMMANDS.close(digest)}.",
+        (("digest", digest),),
+    )
+
+
+def _overlap(
+    plan: ResetPlan, keys: Sequence[Key], why: str, remedy: Remedy | None = None
+) -> OverlappingPlanError:
     names = {user.key: who(user) for user in plan.users}
     return OverlappingPlanError(
         f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them.",
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
+        remedy=remedy,
     )

@@ -108,7 +108,7 @@ def _refuse_without_journal(state: StateDirectory, digest: str, packs: tuple[str
     if not packs or is_closed(state, digest):
         raise InvalidArgumentError(
             f"Plan #{short_digest(digest)} was never applied on this machine and has no open evidence here. There is "
-            "nothing to close"
+            "nothing to close."
         )
 
 

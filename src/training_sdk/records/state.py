@@ -144,7 +144,8 @@ def _chosen(path: str | os.PathLike[str] | None) -> Path:
         )
     if not text.strip() or "\0" in text:
         raise InvalidArgumentError(
-            f"{name} must not be empty. Leave it out for the default place.", argument="state_dir"
+            f"{name} must not be empty or have a NUL. Leave it out for the default place.",
+            argument="state_dir",
         )
     return expanded(text, name).absolute()
 

@@ -69,9 +69,11 @@ class Preflight:
         except UnconfirmedFormatError as error:
             if not resuming:
                 raise
-            why = error.info.message.replace("Nothing was sent. ", "").replace(", so nothing was sent", "")
+            why = sentence(error.info.message)
+            for of_this_attempt in (" Nothing was sent.", ", so nothing was sent"):
+                why = why.replace(of_this_attempt, "")
             message = (
-                f"{sentence(why)} What had been sent before was read back; nothing more was sent. "
+                f"{why} What had been sent before was read back; nothing more was sent. "
                 "Resume again once it is proved"
             )
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None

@@ -11,7 +11,13 @@ from training_sdk._core.flow import Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import IncompleteResetError, InvalidArgumentError, StalePlanError, TrainingError
+from training_sdk.errors import (
+    IncompleteResetError,
+    InvalidArgumentError,
+    Remedy,
+    StalePlanError,
+    TrainingError,
+)
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
@@ -28,7 +34,6 @@ from training_sdk.resets.recipients import without_not_applied
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.reset_request import (
-    UNDIVIDED,
     Order,
     ResetRequest,
     divide,
@@ -79,7 +84,11 @@ def as_begun(order: Order, state: JournalState) -> Order:
     if opened is None:
         raise TrainingError("the journal has no beginning")
     if opened.server_side and order.per_request is not None:
-        raise InvalidArgumentError(UNDIVIDED)
+        raise InvalidArgumentError(
+            "this plan was begun as one call for everyone of a course, which cannot be divided into requests",
+            argument="per_request",
+            remedy=Remedy("undivided_resume", "Leave out per_request."),
+        )
     waves = order.waves
     if waves is None and opened.waves is not None:
         waves = restored(opened.waves)

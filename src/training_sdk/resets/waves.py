@@ -104,6 +104,10 @@ class Waves:
                 argument="zone",
                 remedy=Remedy("waves_zone", "Pass zone='Europe/Zurich' or your own."),
             )
+        if not isinstance(self.zone, str | None):
+            raise InvalidArgumentError(
+                f"zone must be a name such as 'Europe/Zurich', not {self.zone!r}", argument="zone"
+            )
         object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
     def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:

@@ -113,8 +113,8 @@ class Verification:
     is_finished: bool = True
     notes: tuple[str, ...] = ()
     """Sentences about fields that the service keeps after a reset, and whether it resets completed people only."""
-    commands: ShellCommands = field(default=COMMANDS, repr=False, eq=False)
-    """The commands that the text names."""
+    commands: ShellCommands | None = field(default=None, repr=False, eq=False)
+    """The commands that the text names; None for the methods of the client."""
 
     @property
     def counts(self) -> Mapping[Seen, int]:
@@ -189,11 +189,11 @@ class Verification:
         """One line for each reason why people of the plan are not known to have been reset, and what to do."""
         total = len(self.report.plan.targets)
         again, digest = "plan again for those who are left", self.report.plan.short_digest
-        remedy = f"the plan is closed, so {again}" if self.is_finished else self.commands.resume(digest)
+        shell = self.commands or COMMANDS
+        resume = shell.resume(digest) if self.commands else "client.resets.resume(plan, confirm=…)"
+        remedy = f"the plan is closed, so {again}" if self.is_finished else resume
         if not self.is_finished and not self.left_unknown:
-            remedy += (
-                f". If they have moved since, close the plan ({self.commands.close(digest)}) and {again}"
-            )
+            remedy += f". If they have moved since, close the plan ({shell.close(digest)}) and {again}"
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
             remedy = again = "nothing more is sent for this plan"

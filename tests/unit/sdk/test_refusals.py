@@ -327,11 +327,16 @@ def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Pa
     def withdrawn(ground: ProofScope) -> Proof | None:
         raise UnconfirmedFormatError("the proof was withdrawn", reason="PROOF_WITHDRAWN", remedy=PROVE_AGAIN)
 
-    here.find_proof = withdrawn
-    with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
-        here.resume(plan)
-    assert "Nothing was sent" not in caught.value.message
-    assert "Prove the format again" in caught.value.message
+    def too_narrow(ground: ProofScope) -> Proof | None:
+        raise UnconfirmedFormatError(
+            "so nobody could see that. Nothing was sent", reason="PROOF_TOO_NARROW", remedy=PROVE_AGAIN
+        )
+
+    for here.find_proof in (withdrawn, too_narrow):
+        with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
+            here.resume(plan)
+        assert "Nothing was sent" not in caught.value.message
+        assert "Prove the format again" in caught.value.message
     here.find_proof = lambda ground: None
     with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
         here.resume(plan)

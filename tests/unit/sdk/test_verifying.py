@@ -420,7 +420,7 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
     clear(feed, 0)()
     found, _ = verify(feed, report)
     assert (found.counts[Seen.VERIFIED], found.is_verified, found.left_unknown) == (1, False, 1)
-    assert "training-sdk resume" in str(found)
+    assert "client.resets.resume(plan, confirm=…)" in str(found)
     with pytest.raises(IncompleteResetError, match="1 of 1 reset not verified"):
         found.raise_for_unverified()
 
@@ -428,9 +428,9 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
 @pytest.mark.parametrize(
     ("outcome", "code", "said"),
     [
-        (Outcome.SKIPPED, Code.NOT_SENT, "2 of 3 were never sent: training-sdk resume"),
-        (Outcome.SKIPPED, Code.INTERRUPTED, "2 of 3 were never sent: training-sdk resume"),
-        (Outcome.FAILED, Code.REFUSED, "2 of 3 were refused by the service: training-sdk resume"),
+        (Outcome.SKIPPED, Code.NOT_SENT, "2 of 3 were never sent: client.resets.resume"),
+        (Outcome.SKIPPED, Code.INTERRUPTED, "2 of 3 were never sent: client.resets.resume"),
+        (Outcome.FAILED, Code.REFUSED, "2 of 3 were refused by the service: client.resets.resume"),
         (Outcome.UNKNOWN, Code.ANSWER_LOST, "2 of 3 were left unknown in the report"),
         (Outcome.SKIPPED, Code.MOVED, "2 of 3 were left alone"),
     ],

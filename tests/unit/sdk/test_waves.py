@@ -142,6 +142,7 @@ def test_without_hours_and_days_only_the_pause_counts() -> None:
     ("wrong", "named"),
     [
         ({"size": 0}, "size"),
+        ({"size": 1, "zone": ZoneInfo("Europe/Zurich")}, "zone must be a name"),
         ({"size": True}, "size"),
         ({"size": 2.5}, "size"),
         ({"every": 60}, "every"),

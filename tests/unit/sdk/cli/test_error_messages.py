@@ -154,9 +154,9 @@ def messages_in(tree: ast.AST) -> Iterator[str]:
 
 FOR_PROGRAMS = (
     *("must be a ", "is the path of a course reset", "FromCompletion needs", "rows must be", "dtype=str"),
-    *("with the async client", STOPPED),
+    *("with the async client", STOPPED, "client.resets.resume(plan, confirm=…)"),
 )
-"""Messages about values that the command line never gives."""
+"""Messages about values that the command line never gives, and texts for which it has its own commands."""
 
 
 @pytest.mark.parametrize(
@@ -349,3 +349,13 @@ def test_the_card_names_the_planner_and_counts_in_english(
     assert "@" in who[1]
     assert "<li>1 completion with" in card
     assert "1 completions" not in card
+
+
+@pytest.mark.parametrize("key", ["close_again", "close_lost"])
+def test_the_command_that_closes_a_plan_has_the_options_that_were_given(key: str) -> None:
+    values = (("digest", "a1b2-c3d4-e5f6-0718"), ("folder", "a1b2"))
+    error = TrainingError("It was lost", remedy=Remedy(key, "Close it.", values))
+    said = message_of(error, {}, ShellCommands("--profile prod --state-dir /srv/records"))
+    assert (
+        "training-sdk plan close --profile prod --state-dir /srv/records a1b2-c3d4-e5f6-0718 --reason" in said
+    )
