@@ -281,14 +281,17 @@ def _advice(said: str, url: Any) -> str:
         ignored = " and ".join(name for name in network.NOT_READ if os.environ.get(name))
         return (
             "If your organisation signs certificates itself, name the file of its authority in SSL_CERT_FILE"
-            f"{f' ({ignored} is not read)' if ignored else ''}. Check that the base URL is right."
+            f"{f' ({ignored} is not read)' if ignored else ''}. Check that {_BASE_URL} is right."
         )
     proxy = None if is_loopback(url.host) else network.proxy_of(url.scheme, url.host)
     if "WRONG_VERSION_NUMBER" in said and not proxy:
         return "The server there does not speak TLS. Check the base URL: its port, and whether it must begin with http://."
     if proxy:
-        return f"Check that the proxy that {proxy[0]} names is running, and that the base URL is right."
-    return "Check that the server is running, and that the base URL is right."
+        return f"Check that the proxy that {proxy[0]} names is running, and that {_BASE_URL} is right."
+    return f"Check that the server is running, and that {_BASE_URL} is right."
+
+
+_BASE_URL = "the base URL (SAFETYCULTURE_BASE_URL, --base-url)"
 
 
 def bounded(text: str) -> str:

@@ -76,8 +76,10 @@ def message_of(error: TrainingError, options: Mapping[str, str], commands: Shell
     """
     message, remedy = error.info.message, error.remedy
     if error.argument is not None and (option := option_of(error.argument, options)) is not None:
-        name = re.escape(error.argument.rpartition(" ")[2])
-        message = re.sub(rf"(?<![\w.'-]){name}(?![\w'(])", option, message, count=1)
+        before, _, name = error.argument.rpartition(" ")
+        # A name without an underscore is also a word: it is the parameter where the message begins with it.
+        place = r"(?<![\w.'-])" if "_" in name else rf"(?<=\A{re.escape(before)} )" if before else r"\A"
+        message = re.sub(rf"{place}{re.escape(name)}(?![\w'(])", option, message, count=1)
     if remedy is None:
         return message
     values = dict(remedy.values)
@@ -120,18 +122,21 @@ def notes_of(error: BaseException, commands: ShellCommands, shown: str) -> list[
 
     The SDK's advice after a stop is left out where another note names the command to go on with.
     """
-    stopped = STOPPED.partition("{")[0]
+    begins, _, rest = STOPPED.partition("{counts}. ")
+    where_it_is, _, resume = rest.partition(". ")
     notes = dict.fromkeys(note for note in getattr(error, "__notes__", ()) if note not in shown)
-    advice = [note for note in notes if note.startswith(stopped)]
+    notes = dict.fromkeys(note.replace(where_it_is, _SHOWN) for note in notes)
+    advice = [note for note in notes if note.startswith(begins) and note.endswith(resume)]
     others = [_PROOF if note == GO_ON else note for note in notes if note not in advice]
     ways = ("resume", "prove", "plan close")
     if not advice or any(f"training-sdk {way}" in note for note in others for way in ways):
         return others
     counts = advice[-1].partition(". ")[0]
     go_on = REMEDIES["resume"].format(resume=commands.resume())
-    return [*others, f"{counts}. What became of everyone is shown above. {go_on}"]
+    return [*others, f"{counts}. {_SHOWN}. {go_on}"]
 
 
+_SHOWN = "What became of everyone is shown above"
 _PROOF = f"This was a proof. {REMEDIES['prove_same_again']}"
 _CARRIED = ("profile", "profiles", "base_url", "state_dir")
 

@@ -200,12 +200,12 @@ def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
     if left := left_by_excel(header):
         return left
     if missing:
-        return f"there is no column {_quoted(missing)}, although a mapping of headers names it"
+        return f"there is no column {_quoted(missing)}, although --column or columns names it"
     if unknown := [name for name in header if name and name not in KNOWN]:
         if any("@" in name or name.startswith("user_") for name in unknown):
             remedy = " (does the file begin without a header?)"
         else:
-            remedy = ". Map other headers to these names; a column that is mapped to note is ignored"
+            remedy = "; map others with --column or columns. A column that is mapped to note is ignored"
         return f"there is no column {_quoted(unknown)}; known are {', '.join(KNOWN)}{remedy}"
     if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
         return f"the column {twice[0]!r} occurs twice"

@@ -156,7 +156,7 @@ class OutcomeTracker:
         """
         if fate.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
-        detail = fate.said_of_people or fate.error.message
+        detail = fate.said_of_people or fate.error.info.message
         self.settle(people, fate.outcome, detail, fate.code, fate.by or type(fate.error).__name__)
 
     def held_up(
@@ -168,7 +168,7 @@ class OutcomeTracker:
         """
         is_ours = isinstance(problem, TrainingError)
         is_stop = not is_ours or isinstance(problem, ResetInterruptedError)
-        detail = problem.message if isinstance(problem, TrainingError) else self._interruption(problem)
+        detail = problem.info.message if isinstance(problem, TrainingError) else self._interruption(problem)
         code = Code.INTERRUPTED if is_stop else Code.NOT_SENT
         waiting = [user for user in people if self.outcomes[user.key].code is Code.NOT_SENT]
         self.settle(waiting, Outcome.SKIPPED, detail, code, type(problem).__name__)

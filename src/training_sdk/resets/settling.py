@@ -38,7 +38,8 @@ def add_note_if_failing(flow: Flow[None], told: BaseException) -> Flow[BaseExcep
     try:
         yield from flow
     except Exception as trouble:
-        told.add_note(f"Besides, the records could not be kept: {trouble}")
+        why = trouble.info.message if isinstance(trouble, TrainingError) else trouble
+        told.add_note(f"Besides, the records could not be kept: {why}")
     except GeneratorExit:
         raise
     except BaseException as stop:  # a second Ctrl-C: raise it without further steps, but with the report

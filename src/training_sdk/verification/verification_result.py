@@ -190,10 +190,11 @@ class Verification:
         total = len(self.report.plan.targets)
         again, digest = "plan again for those who are left", self.report.plan.short_digest
         shell = self.commands or COMMANDS
-        resume = shell.resume(digest) if self.commands else "client.resets.resume(plan, confirm=…)"
+        named = digest if shell.plan == COMMANDS.plan else ""
+        resume = shell.resume(named) if self.commands else "client.resets.resume(plan, confirm=…)"
         remedy = f"the plan is closed, so {again}" if self.is_finished else resume
         if not self.is_finished and not self.left_unknown:
-            remedy += f". If they have moved since, close the plan ({shell.close(digest)}) and {again}"
+            remedy += f". If they have moved since, close the plan ({shell.close(named)}) and {again}"
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
             remedy = again = "nothing more is sent for this plan"

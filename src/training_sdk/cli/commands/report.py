@@ -116,13 +116,13 @@ def find_report(session: Session, named: str) -> ResetReport:
 def find_folder(session: Session, named: str) -> Path:
     """Return the folder of a plan, named by its file or its digest. Raises InvalidArgumentError if it never started."""
     digest = digest_typed(named)
-    return _folder(session.state(), ResetPlan.load(named).digest if digest is None else digest)
+    return _folder(session, ResetPlan.load(named).digest if digest is None else digest)
 
 
 def _found(session: Session, named: str) -> tuple[ResetReport, Unfinished | None]:
     state, digest = session.state(), digest_typed(named)
     given = ResetPlan.load(named) if digest is None else None
-    folder = _folder(state, given.digest if given is not None else str(digest))
+    folder = _folder(session, given.digest if given is not None else str(digest))
     plan = read_plan_copy(folder, unseal=session.profile.unseal) if given is None else given
     found, unfinished = report_in(state, folder, datetime.now(UTC), plan, unseal=session.profile.unseal)
     commands = session.commands(named if digest is None else "PLAN.json")
@@ -137,12 +137,13 @@ def _told(found: ResetReport, unfinished: Unfinished | None) -> dict[str, Any]:
     return of_report(found) if unfinished is None else {**of_report(found), "finished_at": None}
 
 
-def _folder(state: StateDirectory, digest: str) -> Path:
+def _folder(session: Session, digest: str) -> Path:
+    state = session.state()
     folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(
-            f"no plan #{short_digest(digest)} was applied with the records in {state.path}; see training-sdk report "
-            "--list"
+            f"no plan #{short_digest(digest)} was applied with the records in {state.path}; see "
+            f"{session.commands().report('--list')}"
         )
     return folder
 

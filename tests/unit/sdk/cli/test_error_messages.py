@@ -27,7 +27,7 @@ from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import RESUME as RESUME_REMEDY
 from training_sdk.plans.wording import ShellCommands
-from training_sdk.resets.report import STOPPED
+from training_sdk.resets.report import STOPPED, STOPPED_AND_OTHERS
 
 SDK = Path(training_sdk.__file__).parent
 COURSE = "6908610029087ab67fa50c2e"
@@ -359,3 +359,36 @@ def test_the_command_that_closes_a_plan_has_the_options_that_were_given(key: str
     assert (
         "training-sdk plan close --profile prod --state-dir /srv/records a1b2-c3d4-e5f6-0718 --reason" in said
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "argument", "shown"),
+    [
+        (
+            "the hours and days of waves need a time zone",
+            "zone",
+            "the hours and days of waves need a time zone",
+        ),
+        ("zone must be a name", "zone", "--zone must be a name"),
+        (
+            "an id in users must not be empty, users",
+            "an id in users",
+            "an id in --user must not be empty, users",
+        ),
+        ("it would exceed max_users", "max_users", "it would exceed --max-users"),
+    ],
+)
+def test_a_word_in_a_sentence_is_no_parameter(message: str, argument: str, shown: str) -> None:
+    options = {"zone": "--zone", "users": "--user", "max_users": "--max-users"}
+    assert message_of(InvalidArgumentError(message, argument=argument), options, ShellCommands()) == shown
+
+
+def test_after_a_stop_that_reached_others_nothing_advises_to_resume() -> None:
+    stop = KeyboardInterrupt()
+    stop.add_note(
+        STOPPED_AND_OTHERS.format(counts="2 reset", others="3 people outside the plan may have been reset")
+    )
+    (note,) = notes_of(stop, ShellCommands(), "")
+    assert "3 people outside the plan" in note
+    assert "What became of everyone is shown above." in note
+    assert "resume" not in note

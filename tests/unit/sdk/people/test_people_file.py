@@ -68,13 +68,13 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
     (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
     assert "no column 'e-mail', 'standort'" in told
-    assert "Map other headers to these names" in told
+    assert "map others with --column or columns" in told
 
 
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        ({"Mail": "email"}, "there is no column 'mail', although a mapping"),
+        ({"Mail": "email"}, "there is no column 'mail', although --column"),
         ({"E-Mail": "email", "note": "email"}, "the column 'email' occurs twice"),
     ],
 )
