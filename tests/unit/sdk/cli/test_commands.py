@@ -412,7 +412,7 @@ def test_a_file_with_other_headers_is_counted_checked_and_planned(
     (tmp_path / "people.csv").write_text(rows)
     code, checked, _ = run("plan", "--check-people", "people.csv")
     assert code == ExitCode.USAGE
-    assert "Map other headers to these names" in checked["problems"][0]
+    assert "map others with --column or columns" in checked["problems"][0]
     named = ("--column", "email=E-Mail", "--column", "note=Ort")
     course = ("--column", "course_id=Kurs")
     code, checked, _ = run("plan", "--check-people", "people.csv", *named, *course)
