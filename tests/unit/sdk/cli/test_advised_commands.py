@@ -190,7 +190,7 @@ def test_doctor_and_log_lines_name_options(
     assert last_resort is not None
     lines = [last_resort.format(record) for record in caplog.records if "trying again" in record.getMessage()]
     assert lines
-    assert all("_url" not in line and "the base URL is right" in line for line in lines)
+    assert all("base_url" not in line and "--base-url) is right" in line for line in lines)
 
 
 def test_https_where_nobody_speaks_tls_is_named(run: Run) -> None:

@@ -362,7 +362,7 @@ def test_a_plan_that_was_not_finished_is_not_verified(
         capsys.readouterr()
         assert main(["verify", named]) == ExitCode.INCOMPLETE
         said = capsys.readouterr().out
-        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {plan.short_digest}"
+        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {named}"
         assert f"{total - sent} of {total} were never sent: {advice}" in said
         assert "client." not in said
     events = [entry["event"] for entry in run("audit", "show", "--plan", digest)[1]["entries"]]
