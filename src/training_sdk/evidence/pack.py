@@ -311,7 +311,7 @@ class StoredPack:
 def _missing_lessons(
     stored: StoredPack, rows: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
-    """Return course and user of the targets of whom a pack lacks lessons."""
+    """Return course and user of each target whose lessons are missing in a pack."""
     if not stored.manifest.missing_lessons:
         return ()
     tally = LessonTally()

@@ -217,7 +217,7 @@ class Tables:
         self.counts[table.name] += len(items)
 
     def missing(self) -> Iterator[tuple[str, str]]:
-        """Return the targets, as course and user, of whom no row has come."""
+        """Return course and user of each target without a row."""
         for course_id, users in self.targets.items():
             for user_id in sorted(users):
                 if (course_id, user_id) not in self.rows:

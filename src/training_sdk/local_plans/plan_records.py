@@ -371,7 +371,7 @@ def resets_begun(state: StateDirectory, here: Origin) -> tuple[LastResets, dict[
 
 
 def _resets(state: StateDirectory, here: Origin) -> tuple[LastResets, LastResets, dict[Key, datetime]]:
-    """Return the last resets by the reports, those by the journals, and the people of whom it is not known.
+    """Return the last resets by the reports, those by the journals, and the people whose last reset is unknown.
 
     A person counted by a service whose proof is pending or failed, and who was not seen at 0 %, is in doubt. Damaged
     records of proofs, or a damaged log, name no such person, and are reported as unreadable.

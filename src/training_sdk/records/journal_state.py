@@ -151,7 +151,7 @@ class JournalState:
 
     @property
     def missing_lessons(self) -> tuple[Key, ...]:
-        """Course and user of the people of whom the packs lack lessons."""
+        """Course and user of each person whose lessons are missing in the packs."""
         return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
 
     def fate(self, chunk: int) -> ChunkFate:

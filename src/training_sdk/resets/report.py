@@ -150,7 +150,7 @@ class ResetReport:
     approved: Approved | None = None
     """The approver, and how far the approval was verified; None without an approval, or in an older report."""
     missing_lessons: tuple[Key, ...] = ()
-    """Course and user of the people of whom the evidence lacks lessons, which the caller accepted."""
+    """Course and user of each person whose lessons are missing in the evidence; the caller accepted that."""
     reached_others: int = 0
     """The number of people outside the plan who may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
