@@ -5,10 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOWEST := .venv-lowest
+BENCH  := .venv-bench
 # What needs none of the tools that require newer versions themselves. TESTS="tests/unit/sdk/cli" runs a part of it.
 TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk tests/e2e/test_cli.py
 
-.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook record wheel clean
+.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
@@ -19,6 +20,8 @@ help:
 	@echo "make check        types, lint and import rules"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make notebook     write the .ipynb files of docs/notebooks from their scripts"
+	@echo "make bench        measure speed and memory beside the peers, on a quiet machine (ten minutes)"
+	@echo "make bench-short  a part of it in 90 seconds; fails only far beyond the goals"
 	@echo "make record       write again what the server and the commands are recorded to say"
 	@echo "make wheel        build the wheel into dist/"
 
@@ -71,6 +74,19 @@ docs: setup
 notebook: setup
 	$(BIN)/python -c 'from docs._generate import notebook; notebook.write()'
 
+$(BENCH)/.ready: pyproject.toml
+	@echo "Making the environment of the peers in $(BENCH); this takes about a minute."
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BENCH)/bin/python -m pip install --quiet --group bench --editable '.[cli,server,testing]'
+	@touch $@
+
+bench: $(BENCH)/.ready
+	$(BENCH)/bin/python -m benchmarks
+
+bench-short: $(BENCH)/.ready
+	$(BENCH)/bin/python -m benchmarks --short
+
 record: setup
 	cd tests && ../$(BIN)/python -m record
 
@@ -78,4 +94,4 @@ wheel: setup
 	$(BIN)/python -m build --wheel --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(LOWEST) dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .npm
+	rm -rf $(VENV) $(LOWEST) $(BENCH) dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .npm

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from docs._generate import commands, contract, differences, notebook, proofs, tables
+from docs._generate import commands, contract, differences, notebook, proofs, speed, tables
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -39,6 +39,7 @@ _PARTS: dict[str, Callable[..., str]] = {
     "send-rules": tables.send_rules,
     "serve-options": tables.serve_options,
     "short-names": tables.short_names,
+    "speed": speed.speed,
     "unsure-fields": differences.unsure_fields,
     "unsure-operations": differences.unsure_operations,
     "tests": lambda rule, *marks: proofs.section(rule, proofs.scan(ROOT / "tests"), ROOT, *marks),
