@@ -42,6 +42,12 @@ class Uvicorn:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=named, timeout=PATIENCE)
 
 
+@pytest.fixture(autouse=True)
+def port_locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the locks of served ports apart from those of other processes: these tests name the same port."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def uvicorn(tmp_path: Path) -> Iterator[Start]:
     """Run ``uvicorn mock_server.asgi:app`` on a free port, until the test ends."""
