@@ -32,7 +32,7 @@ def test_R06_the_sdk_sends_nothing_without_the_phrase_of_this_very_plan(stage: S
     for confirm in [*wrong, typed(other), typed(one)]:
         with pytest.raises(ConfirmationError) as refused:
             client.resets.apply(plan, confirm=confirm)
-        assert phrase in refused.value.message
+        assert (phrase in str(refused.value)) is (phrase in str(confirm))
     assert not stage.tap.resets
 
 

@@ -7,7 +7,10 @@ import json
 import logging
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from html import escape
+from itertools import islice
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Final, NoReturn, final
 from unicodedata import category, name, normalize
@@ -230,6 +233,36 @@ def _guarded(run: re.Match[str]) -> str:
 
 def _json_cell(text: str) -> str:
     return text.replace(";", "\\u003b")
+
+
+# --- tables in notebooks ---
+
+MOST_IN_HTML = 100
+LONGEST_CELL = 500
+
+
+def table_html(head: Iterable[str], rows: Iterable[Iterable[object]], most: int = MOST_IN_HTML) -> str:
+    """Return a table in HTML with at most so many rows; every cell is escaped, on one line, and cut if it is long."""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = ("".join(f"<td>{_cell_html(cell)}</td>" for cell in row) for row in islice(rows, most))
+    return f"<table><tr>{names}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _cell_html(cell: object) -> str:
+    if isinstance(cell, datetime):
+        cell = f"{cell:%Y-%m-%d %H:%M}"
+    text = "" if cell is None else inline(str(cell))
+    return escape(text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…")
+
+
+def paragraphs_html(lines: Iterable[str]) -> str:
+    """Return each line as a paragraph in HTML, escaped."""
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def notebook_html(html: str) -> str:
+    """Return HTML in which notebooks typeset no formulas (a title may have two ``$``), and nothing is invisible."""
+    return visible(f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>')
 
 
 MASK: Final = "***"

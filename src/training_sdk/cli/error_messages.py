@@ -43,6 +43,7 @@ REMEDIES = {
     "prove_same_again": "Go on with training-sdk prove and the same course and person. Nothing is sent again.",
     "prove_with_token": "Or prove the format again with this one.",
     "evidence_key": "To search it for a user, pass its key with --key-file, or leave the pack out.",
+    "read_phrase": "Read the text above the prompt, or show the plan again, and type the phrase at its end.",
     "read_only": "The profile says read_only = true, or SAFETYCULTURE_READ_ONLY is set. Use a profile that can write, "
     "if that is what you mean.",
     "resume_as_one_user": "Go on as one user: {resume}.",

@@ -216,10 +216,11 @@ class ResetPlan:
         return visible(wording.plan(self, page))
 
     def __repr__(self) -> str:
-        return visible(f"<ResetPlan: {self.phrase}>")
+        users = wording.number(self.people, "user")
+        return visible(f"<ResetPlan: {wording.courses(self.courses)}, {users}, digest {self.short_digest}>")
 
     def _repr_html_(self) -> str:
-        return visible(wording.plan_html(self))
+        return wording.plan_html(self)
 
 
 @frozen(repr=False)

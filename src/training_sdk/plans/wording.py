@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -13,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from training_sdk._core.text import MOST_NAMED, inline
+from training_sdk._core.text import (
+    MOST_IN_HTML,
+    MOST_NAMED,
+    inline,
+    notebook_html,
+    paragraphs_html,
+    table_html,
+)
 from training_sdk._core.text import number as number
 from training_sdk.errors import InvalidArgumentError, Remedy
 
@@ -236,36 +242,37 @@ def others(count: int) -> str:
 
 
 def plan_html(planned: ResetPlan) -> str:
-    """Return a plan as HTML for notebooks, with all targets."""
+    """Return a plan as HTML for notebooks. The phrase is in parts: outputs are stored, and copied by programs."""
     titles = {course.id: shown(course.title) for course in planned.courses}
+    head = ("course", "name", "e-mail or id", "state", "percent", "completed", "score", "last reset on")
     rows = (
         (
             titles.get(user.course_id, user.course_id),
             shown(user.name),
-            inline(user.email or user.user_id),
-            inline(user.state),
+            user.email or user.user_id,
+            user.state,
             f"{user.percent:g} %",
             f"{user.completed_at:%Y-%m-%d}" if user.completed_at else "",
-            str(user.score or ""),
+            user.score or "",
             f"{user.last_reset_at:%Y-%m-%d}" if user.last_reset_at else "",
         )
         for user in planned.targets
     )
-    head = ("course", "name", "e-mail or id", "state", "percent", "completed", "score", "last reset on")
-    said = [*frame(planned, sys.maxsize), *_to_go_on(planned)]
-    return without_maths(f"<p>{'<br>'.join(map(escape, said))}</p>{table_html(head, rows)}")
+    left = len(planned.targets) - MOST_IN_HTML
+    said = "<br>".join(map(escape, frame(planned, MOST_IN_HTML)))
+    more = paragraphs_html([f"… and {left} more, in the targets of the plan."]) if left > 0 else ""
+    return notebook_html(f"<p>{said}</p>{_phrase_html(planned)}{table_html(head, rows)}{more}")
 
 
-def table_html(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table in HTML; every cell is escaped."""
-    names = "".join(f"<th>{escape(name)}</th>" for name in head)
-    cells = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
-    return f"<table><tr>{names}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
-
-
-def without_maths(html: str) -> str:
-    """Return HTML in which notebooks typeset no formulas: a title may have two ``$``."""
-    return f'<div class="mathjax_ignore tex2jax_ignore">{html}</div>'
+def _phrase_html(planned: ResetPlan) -> str:
+    if not planned.targets:
+        return paragraphs_html(_to_go_on(planned))
+    one = len(planned.courses) == 1
+    course = ("TITLE", courses(planned.courses)[1:-1]) if one else ("COURSES", courses(planned.courses))
+    parts = (course, ("USERS", number(planned.people, "user")), ("DIGEST", planned.short_digest))
+    said = f"reset {'&quot;TITLE&quot;' if one else 'COURSES'} for USERS #DIGEST"
+    table = table_html(("in place of", "type"), parts)
+    return f"<p>It cannot be undone. To go on, type: <code>{said}</code></p>{table}"
 
 
 def some(names: Iterable[str]) -> str:

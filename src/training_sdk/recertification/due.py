@@ -11,7 +11,17 @@ from attrs import frozen
 
 from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
-from training_sdk._core.text import inline, mailbox, visible, widely
+from training_sdk._core.text import (
+    MOST_IN_HTML,
+    inline,
+    mailbox,
+    notebook_html,
+    number,
+    paragraphs_html,
+    table_html,
+    visible,
+    widely,
+)
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 
@@ -139,15 +149,41 @@ class Due:
     def __str__(self) -> str:
         return visible("\n".join(self._lines()))
 
-    def _lines(self) -> Iterator[str]:
+    def _repr_html_(self) -> str:
+        head = ("list", "name", "e-mail or id", "course", "completed", "due on", "reset from", "why")
+        cases = [case for of_standing in self.listed.values() for case in of_standing]
+        rows = (
+            (
+                *(case.standing, case.name, case.email or case.user_id, case.course_title or case.course_id),
+                *(case.completed_at, case.due_on, case.reset_from, case.why),
+            )
+            for case in cases
+        )
+        left = len(cases) - MOST_IN_HTML
+        below = [f"… and {left} more"] if left > 0 else []
+        if vain := len(self.held_nobody):
+            below.append(
+                f"{number(vain, 'entry', 'entries')} of the hold list in none of the rows: held_nobody"
+            )
+        table = table_html(head, rows) if cases else ""
+        return notebook_html(f"{paragraphs_html([self._headline])}{table}{paragraphs_html(below)}")
+
+    @property
+    def _headline(self) -> str:
         counts = ", ".join(f"{len(cases)} {standing}" for standing, cases in self.listed.items())
-        yield f"Recertification {self.rule}, on {self.on} ({self.zone}): {counts}, {self.not_due} not due."
+        return f"Recertification {self.rule}, on {self.on} ({self.zone}): {counts}, {self.not_due} not due."
+
+    def _lines(self) -> Iterator[str]:
+        yield self._headline
         for standing, cases in self.listed.items():
             if cases:
                 yield f"{_HEADINGS[standing].format(on=self.on)}:"
                 yield from (f"  - {case}" for case in cases)
         if self.held_nobody:
             yield f"On the hold list, but in none of the rows: {', '.join(map(str, self.held_nobody))}"
+
+    def __repr__(self) -> str:
+        return visible(f"<Due: {self._headline}>")
 
 
 _HEADINGS = {

@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from html import escape
 from pathlib import PurePath
 
 from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.text import inline, visible
+from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragraphs_html, table_html, visible
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError, TrainingError
 from training_sdk.plans.plan import ResetPlan
@@ -26,13 +25,9 @@ from training_sdk.plans.wording import (
     others,
     shown,
     shown_of,
-    table_html,
     who,
-    without_maths,
 )
 
-MOST_IN_HTML = 100
-"""Rows of a report in a notebook."""
 SENT_WITHOUT_EFFECT = "sent without effect, and not sent again"
 """The detail of people whose request is known to have changed nothing."""
 
@@ -246,16 +241,13 @@ class ResetReport:
 
     def _repr_html_(self) -> str:
         targets = self._targets()
-        rows = (
-            (self._named(user), user.outcome, inline(user.detail or "")) for user in targets[:MOST_IN_HTML]
-        )
-        table = table_html(("person", "outcome", "why"), rows)
+        rows = ((self._named(user), user.outcome, user.detail) for user in targets)
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
         beside = [*self._about_others, *below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
         beside += [f"{name}: {text}" for name, text in self.facts.items()]
-        said = "".join(f"<p>{escape(line)}</p>" for line in beside)
-        return visible(without_maths(f"<p>{escape(self._headline)}</p>{table}{said}"))
+        table = table_html(("person", "outcome", "why"), rows)
+        return notebook_html(f"{paragraphs_html([self._headline])}{table}{paragraphs_html(beside)}")
 
     @property
     def _about_others(self) -> list[str]:

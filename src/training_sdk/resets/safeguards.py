@@ -149,19 +149,21 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
 
 
 def check_phrase(confirm: object, phrase: str, what: str) -> None:
-    """Raise ConfirmationError unless a text is the phrase, also as it is shown; NFC and NFD are the same."""
+    """Raise ConfirmationError unless a text is the phrase, also as it is shown; NFC and NFD are the same.
+
+    The message does not contain the phrase: a program that copies it from there would confirm what no person has read.
+    """
     if confirms(confirm, phrase):
         return
     if isinstance(confirm, str) and looks_secret(confirm):
-        raise ConfirmationError(
-            f"confirm looks like a token, so it is not shown. The phrase of this {what} is {phrase!r}. "
-            "Nothing was sent",
-            argument="confirm",
-        )
-    typed = repr(confirm)
-    cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
-    said = (f"confirm is {cut}, but the phrase of this {what} is {phrase!r}.", difference(confirm, phrase))
-    raise ConfirmationError(f"{' '.join(filter(None, said))} Nothing was sent")
+        said = "confirm looks like a token, so it is not shown."
+    else:
+        typed = repr(confirm)
+        cut = typed if len(typed) <= LONGEST_SHOWN else typed[:LONGEST_SHOWN] + "…"
+        hint = difference(confirm, phrase)
+        said = f"confirm is {cut}, which is not the phrase of this {what}.{hint and ' '}{hint}"
+    remedy = Remedy("read_phrase", f"Read the {what}, and type the phrase at its end.")
+    raise ConfirmationError(f"{said} Nothing was sent.", argument="confirm", remedy=remedy)
 
 
 def check_safeguards(plan: ResetPlan, safeguards: Safeguards) -> None:

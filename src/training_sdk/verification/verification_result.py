@@ -9,7 +9,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.text import visible
+from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragraphs_html, table_html, visible
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
@@ -163,11 +163,7 @@ class Verification:
 
     def listing(self, page: int) -> str:
         """Return the text of ``str``, with all people who are not verified if there are at most ``page``."""
-        said = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        since = ", ".join(f"{count} {what}" for what, count in self._since.items() if count)
-        lines = [
-            f"{shown(courses(self.report.plan.courses))}: {said}{f' (trained again since: {since})' if since else ''}"
-        ]
+        lines = [self._headline]
         names = {user.key: who(user) for user in self.report.plan.users}
         others = [one for one in self.people if one.state is not Seen.VERIFIED]
         most = shown_of(len(others), page)
@@ -177,8 +173,24 @@ class Verification:
         ]
         if len(others) > most:
             lines.append(f"  … and {len(others) - most} more")
-        lines += [f"  {line}" for line in (*self._not_reset(), *self.notes)]
+        lines += [f"  {inline(line)}" for line in (*self._not_reset(), *self.notes)]
         return visible("\n".join(lines))
+
+    def _repr_html_(self) -> str:
+        names = {user.key: who(user) for user in self.report.plan.users}
+        people = sorted(self.people, key=lambda one: one.state is Seen.VERIFIED)
+        rows = ((names[one.key], one.course_id, one.state, one.code, one.at) for one in people)
+        table = table_html(("person", "course", "state", "code", "read at (UTC)"), rows)
+        left = len(people) - MOST_IN_HTML
+        below = [*([f"… and {left} more"] if left > 0 else []), *self._not_reset(), *self.notes]
+        return notebook_html(f"{paragraphs_html([self._headline])}{table}{paragraphs_html(below)}")
+
+    @property
+    def _headline(self) -> str:
+        said = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
+        since = ", ".join(f"{count} {what}" for what, count in self._since.items() if count)
+        again = f" (trained again since: {since})" if since else ""
+        return f"{shown(courses(self.report.plan.courses))}: {said}{again}"
 
     @property
     def _targets(self) -> tuple[UserOutcome, ...]:

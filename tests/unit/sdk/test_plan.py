@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from html import escape
+from html import escape, unescape
 from typing import Any
 from unicodedata import normalize
 
@@ -28,6 +29,7 @@ from training_sdk import (
     ResetPlan,
 )
 from training_sdk._core.flow import Request, Response
+from training_sdk._core.text import MOST_IN_HTML
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
 from training_sdk.plans.plan_warnings import about_recent, facts_of_courses, warnings_of
@@ -253,6 +255,36 @@ def test_a_notebook_shows_names_but_runs_no_markup() -> None:
     assert "&lt;script&gt;" in html
     assert "<img>" not in html
     assert "<b>" not in html
+
+
+def test_neither_an_output_of_a_notebook_nor_an_error_holds_the_phrase() -> None:
+    """R05: what a cell shows is stored in the notebook's file, and programs copy what an error says."""
+    for plan in (
+        some_plan(),
+        some_plan(courses=(*some_plan().courses, PlannedCourse("d", "Data", None, ""))),
+    ):
+        with pytest.raises(ConfirmationError) as refused:
+            check_confirmation(plan, "reset")
+        html = unescape(re.sub("<[^>]*>", "", plan._repr_html_()))
+        for output in (html, repr(plan), str(refused.value), repr(refused.value)):
+            assert plan.phrase not in output
+        # A person can put it together from what the table shows.
+        template = re.search("To go on, type: (reset .* #DIGEST)", html)
+        parts = dict(re.findall(r"<td>([A-Z]+)</td><td>(.*?)</td>", plan._repr_html_()))
+        assert template
+        typed = template[1]
+        for part, value in parts.items():
+            typed = typed.replace(part, unescape(value))
+        assert typed == plan.phrase
+
+
+def test_a_notebook_shows_a_bounded_part_of_a_plan() -> None:
+    person = attrs.evolve(some_plan().users[0], name="N" * 1000)
+    html = some_plan(users=tuple(attrs.evolve(person, user_id=f"u{n}") for n in range(1000)))._repr_html_()
+    assert html.count("<td>completed</td>") == MOST_IN_HTML
+    assert f"… and {1000 - MOST_IN_HTML} more, in the targets of the plan." in html
+    assert "N" * 501 not in html
+    assert len(html) < 120_000
 
 
 # --- what a plan is ---------------------------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def test_a_token_typed_in_the_place_of_the_phrase_is_not_shown() -> None:
     with pytest.raises(ConfirmationError) as caught:
         check_confirmation(plan, TOKEN)
     assert TOKEN not in str(caught.value)
-    assert plan.phrase in str(caught.value)
+    assert "confirm looks like a token" in str(caught.value)
 
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJl"

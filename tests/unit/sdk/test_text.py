@@ -43,6 +43,7 @@ from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 from training_sdk.testing.contract import command
 from training_sdk.testing.contract.findings import BROKEN, Report
 from training_sdk.testing.contract.findings import Finding as RuleFinding
+from training_sdk.verification.verification_result import PersonSeen, Seen, Verification
 from unit.sdk.evidence.past import Told, keep, past, targets
 from unit.sdk.fakes import COURSE, Organisation, row
 from unit.sdk.records.first_form import KEY, KINDS, unpacked, unseal
@@ -154,10 +155,12 @@ def shown() -> list[Any]:
         {**row(1), "user_first_name": HOSTILE, "course_title": HOSTILE}, ProgressRow
     )
     due = who_is_due([person], FromCompletion(days=1), on=now.date(), zone="UTC")
+    seen = tuple(PersonSeen(user.course_id, user.user_id, Seen.PENDING, None, now) for user in plan.users)
     return [
         plan,
         *plan.users,
         report,
+        Verification(report, seen, now, now, 0, notes=(HOSTILE + BREAK,)),
         *report.users,
         approval,
         error,
@@ -200,16 +203,39 @@ class Texts(HTMLParser):
 MATHS = "Fees $5 to $10, $\\phantom{x}$ \\(y\\) </div></td></table>"
 
 
-def test_no_notebook_typesets_maths_in_a_plan_or_a_report() -> None:
+def test_a_notebook_typesets_no_maths_and_runs_no_markup_of_names() -> None:
     """R05: JupyterLab would show a phrase without its dollar signs, and hide letters."""
     plan = planned(Organisation([{**row(0), "user_first_name": MATHS, "course_title": MATHS}]))
     plan = evolve(plan, courses=(evolve(plan.courses[0], title=MATHS),))
     outcome = UserOutcome(COURSE, plan.users[0].user_id, Outcome.SKIPPED, MATHS)
     report = ResetReport(plan, MATHS, (outcome,), (MATHS,), plan.read_at, plan.read_at, MATHS, MATHS)
-    for value in (plan, report):
+    seen = (PersonSeen(COURSE, plan.users[0].user_id, Seen.PENDING, None, plan.read_at),)
+    verification = Verification(report, seen, plan.read_at, plan.read_at, 0)
+    person = codec.structure_value({**row(1), "user_first_name": MATHS}, ProgressRow)
+    due = who_is_due([person], FromCompletion(days=1), on=plan.read_at.date(), zone="UTC")
+    for value in (plan, report, verification, due):
         texts = Texts(value._repr_html_()).found
-        assert any("$10" in text for text, _ in texts)
+        assert any(MATHS in text for text, _ in texts)
         assert [text for text, around in texts if not around >= {"mathjax_ignore", "tex2jax_ignore"}] == []
+
+
+def test_what_a_notebook_stores_of_many_people_is_bounded() -> None:
+    rows = [
+        codec.structure_value({**row(number), "user_first_name": "N" * 900}, ProgressRow)
+        for number in range(500)
+    ]
+    due = who_is_due(rows, FromCompletion(days=1), on=datetime(2027, 1, 1, tzinfo=UTC).date(), zone="UTC")
+    plan = planned(Organisation([row(number) for number in range(500)]))
+    seen = tuple(PersonSeen(COURSE, user.user_id, Seen.VERIFIED, None, plan.read_at) for user in plan.users)
+    reset = tuple(UserOutcome(COURSE, user.user_id, Outcome.RESET) for user in plan.users)
+    report = ResetReport(plan, "me", reset, (), plan.read_at, plan.read_at, None, None)
+    verification = Verification(report, seen, plan.read_at, plan.read_at, 0)
+    assert len(due.due) == 500
+    for value in (plan, report, verification, due):
+        html = value._repr_html_()
+        assert 100 <= html.count("<tr>") <= 110
+        assert "400 more" in html
+        assert len(html) + len(repr(value)) < 120_000
 
 
 def test_nobody_forges_a_line_of_a_plan_or_a_report() -> None:
