@@ -8,6 +8,8 @@ that names its JSON path.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import math
 import re
@@ -15,33 +17,60 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import attrs
-import cattrs
-from cattrs.cols import list_structure_factory
-from cattrs.gen import make_dict_structure_fn
 
-from training_sdk._core import model
+from training_sdk._core import columns, model
+from training_sdk._core.columns import SharedValues
 from training_sdk._core.flow import Response
-from training_sdk._core.model import Extra, Omitted
+from training_sdk._core.model import Extra, Reading
 from training_sdk._core.text import inline
 from training_sdk.errors import DecodingError
+
+if TYPE_CHECKING:
+    import cattrs  # imported when it is used: a fitting answer does not need it
 
 T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
 _PART_OF_TOKEN = re.compile(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
+LEAST_FOR_ORJSON = 4096
+"""Bytes of an answer from which on another JSON reader is worth its import."""
 CUT_SHORT = "CUT_SHORT"
 """The reason of a DecodingError for JSON that ends too early."""
 
 
-def decoder(shape: type[T], *of: type[Any]) -> Callable[[Response], T]:
-    """Return a function that reads a successful answer as ``shape``, or as ``shape[of]`` where it is generic."""
+def decoder(shape: type[T], *of: type[Any], shares: bool = False) -> Callable[[Response], T]:
+    """Return a function that reads a successful answer as ``shape``, or as ``shape[of]`` where it is generic.
+
+    With ``shares`` equal values of all answers that it reads are stored once, which suits the pages of a listing.
+    """
     generic: Any = shape
     whole: type[T] = generic[of] if of else shape
-    return lambda response: structure(loads(response), whole, response)
+    shared = SharedValues()
+
+    def read(response: Response) -> T:
+        known = shared if shares else SharedValues()
+        if len(response.body) >= LEAST_FOR_ORJSON and (orjson := _orjson()) is not None:
+            # What it refuses or reads differently is read again below, so that results and errors do not depend on it.
+            with contextlib.suppress(Exception):
+                found: T = columns.read(orjson.loads(response.body), whole, known)
+                return found
+        return structure(loads(response), whole, response, shared=known)
+
+    return read
+
+
+@functools.cache
+def _orjson() -> Any:
+    """Return the module orjson, which the extra ``[fast]`` installs; None without it."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson
 
 
 def loads(response: Response) -> Any:
@@ -49,8 +78,11 @@ def loads(response: Response) -> Any:
 
     Raises DecodingError, saying what came instead: a login page and an empty body are the usual suspects.
     """
+    floats = _Floats()
     try:
-        return json.loads(response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(
+            response.body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=floats.__getitem__
+        )
     except (ValueError, RecursionError) as error:
         is_cut = _ends_early(error) or (not response.body and response.header("content-length") is None)
         said = str(error)
@@ -83,19 +115,27 @@ def _written(_: Any, __: Any, value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def structure(value: Any, shape: type[T], response: Response) -> T:
+def structure(value: Any, shape: type[T], response: Response, *, shared: SharedValues | None = None) -> T:
     """Plain JSON data of an answer as ``shape``. Raises DecodingError with status and request id."""
-    return _structure(_answers, value, shape, status=response.status, request_id=response.request_id)
+    return _structure_answer(value, shape, shared, status=response.status, request_id=response.request_id)
 
 
 def structure_kept(value: Any, shape: type[T]) -> T:
     """Plain JSON data of an answer that was kept, as ``shape``. Raises DecodingError."""
-    return _structure(_answers, value, shape)
+    return _structure_answer(value, shape, None)
 
 
 def structure_value(value: Any, shape: type[T]) -> T:
     """Plain JSON data that the SDK has written itself, as ``shape``: strict. Raises DecodingError."""
-    return _structure(_ours, value, shape)
+    return _structure(_converters(lenient=False), value, shape)
+
+
+def _structure_answer(value: Any, shape: type[T], shared: SharedValues | None, **known: Any) -> T:
+    """By column, and by the converters if something does not fit, or comes in an unusual form."""
+    with contextlib.suppress(Exception):
+        found: T = columns.read(value, shape, shared or SharedValues())
+        return found
+    return _structure(_converters(lenient=True), value, shape, **known)
 
 
 def _structure(converters: _Converters, value: Any, shape: type[T], **known: Any) -> T:
@@ -153,14 +193,20 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return number
+class _Floats(dict[str, float]):
+    """The numbers with a point or an exponent of one answer, each read and stored once."""
+
+    def __missing__(self, text: str) -> float:
+        number = float(text)
+        if math.isinf(number):
+            raise ValueError(f"the number {text[:20]} is too large")
+        self[text] = number
+        return number
 
 
 def _complaint(detailed: cattrs.Converter, value: Any, shape: Any) -> str:
+    import cattrs
+
     try:
         detailed.structure(value, shape)
     except Exception as error:
@@ -201,6 +247,8 @@ def _is_tuple(shape: Any) -> bool:
 
 
 def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    from cattrs.cols import list_structure_factory
+
     generic: Any = list
     of_list = generic[get_args(shape)[0]]
     read = list_structure_factory(of_list, converter)
@@ -214,86 +262,19 @@ def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
 
 
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-_HUMP = re.compile(r"_([a-z0-9])")
-
-
-def _camel(name: str) -> str:
-    return _HUMP.sub(lambda match: match[1].upper(), name)
-
-
-def _spellings(cls: Any) -> dict[str, str]:
-    """Return every key under which an attribute may arrive, with the attribute."""
-    names: dict[str, str] = {}
-    for attribute in attrs.fields(cls):
-        for key in (attribute.name, _camel(attribute.name), *attribute.metadata.get("also", ())):
-            names[key] = attribute.name
-    names.pop("extra", None)
-    return names
-
-
-@attrs.frozen
-class _Reading:
-    """The rules by which an object becomes a model: its keys, and the fields that may be missing or null."""
-
-    names: dict[str, str]
-    keeps_extra: bool
-    nullable: frozenset[str] = frozenset()
-    """The fields that count as left out if they are null."""
-    omitted: tuple[tuple[str, Omitted], ...] = ()
-    tidied: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
-
-    @classmethod
-    def of(cls, model: Any, *, lenient: bool) -> _Reading:
-        attributes = attrs.fields(model)
-        keeps_extra = any(attribute.name == "extra" for attribute in attributes)
-        if not lenient:
-            return cls(_spellings(model), keeps_extra)
-        omitted = {each.name: each.metadata["omitted"] for each in attributes if "omitted" in each.metadata}
-        nullable = [
-            each.name for each in attributes if each.default is not attrs.NOTHING or each.name in omitted
-        ]
-        tidied = [(each.name, each.metadata["tidy"]) for each in attributes if "tidy" in each.metadata]
-        return cls(_spellings(model), keeps_extra, frozenset(nullable), tuple(omitted.items()), tuple(tidied))
-
-    def complete(self, known: dict[str, Any], unknown: dict[str, Any], value: dict[str, Any]) -> None:
-        """Fill in what was left out or null; what must not be left out stays missing."""
-        for name, what in self.omitted:
-            if name not in known and (
-                what.unless is None or self._came_as_null(value, name) or not what.unless(known, unknown)
-            ):
-                known[name] = what.value
-        for name, tidy in self.tidied:
-            if name in known:
-                known[name] = tidy(known[name])
-
-    def _came_as_null(self, value: dict[str, Any], name: str) -> bool:
-        return any(self.names.get(key) == name for key in value)
 
 
 def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Callable[[Any, Any], Any]:
-    reading = _Reading.of(get_origin(shape) or shape, lenient=lenient)
-    names, nullable, keeps_extra = reading.names, reading.nullable, reading.keeps_extra
-    omitted, tidies = frozenset(name for name, _ in reading.omitted), bool(reading.tidied)
+    from cattrs.gen import make_dict_structure_fn
+
+    reading = Reading.of(get_origin(shape) or shape, lenient=lenient)
     build = make_dict_structure_fn(shape, converter)
 
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not dict:
             raise model.expected("an object", value)
-        known: dict[str, Any] = {}
-        unknown: dict[str, Any] = {}
-        for key, item in value.items():
-            name = names.get(key)
-            if name is None:
-                unknown[key] = item
-            elif item is None and name in nullable:
-                continue
-            elif name in known and known[name] != item:
-                raise ValueError(f"duplicate field {name!r} with different values")
-            else:
-                known[name] = item
-        if tidies or not omitted <= known.keys():
-            reading.complete(known, unknown, value)
-        if keeps_extra and unknown:
+        known, unknown = reading.sort(value)
+        if reading.keeps_extra and unknown:
             known["extra"] = unknown
         return build(known, shape)
 
@@ -319,6 +300,8 @@ _BY_KIND: dict[type, Callable[[Any, Any], Any]] = {
 
 
 def _converter(*, lenient: bool, detailed: bool) -> cattrs.Converter:
+    import cattrs
+
     converter = cattrs.Converter(detailed_validation=detailed)
     for kind, hook in _BY_KIND.items():
         converter.register_structure_hook(kind, hook)
@@ -342,10 +325,10 @@ class _Converters:
     fast: cattrs.Converter
     detailed: cattrs.Converter
 
-    @classmethod
-    def make(cls, *, lenient: bool) -> _Converters:
-        return cls(_converter(lenient=lenient, detailed=False), _converter(lenient=lenient, detailed=True))
 
-
-_ours = _Converters.make(lenient=False)
-_answers = _Converters.make(lenient=True)
+@functools.cache
+def _converters(*, lenient: bool) -> _Converters:
+    """Return the converters for answers, which are lenient, or for what the SDK has written itself."""
+    return _Converters(
+        _converter(lenient=lenient, detailed=False), _converter(lenient=lenient, detailed=True)
+    )

@@ -99,6 +99,83 @@ class Model:
     """The undocumented fields of the answer; not hashed, because JSON data is not hashable."""
 
 
+# --- the keys of an object ---
+
+_HUMP = re.compile(r"_([a-z0-9])")
+
+
+def camel(name: str) -> str:
+    return _HUMP.sub(lambda match: match[1].upper(), name)
+
+
+def spellings(cls: Any) -> dict[str, str]:
+    """Return every key under which an attribute may arrive, with the attribute."""
+    names: dict[str, str] = {}
+    for attribute in attrs.fields(cls):
+        for key in (attribute.name, camel(attribute.name), *attribute.metadata.get("also", ())):
+            names[key] = attribute.name
+    names.pop("extra", None)
+    return names
+
+
+@attrs.frozen
+class Reading:
+    """The rules by which an object becomes a model: its keys, and the fields that may be missing or null."""
+
+    names: dict[str, str]
+    keeps_extra: bool
+    nullable: frozenset[str] = frozenset()
+    """The fields that count as left out if they are null."""
+    omitted: tuple[tuple[str, Omitted], ...] = ()
+    tidied: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+
+    @classmethod
+    def of(cls, kind: Any, *, lenient: bool) -> Reading:
+        attributes = attrs.fields(kind)
+        keeps_extra = any(attribute.name == "extra" for attribute in attributes)
+        if not lenient:
+            return cls(spellings(kind), keeps_extra)
+        omitted = {each.name: each.metadata["omitted"] for each in attributes if "omitted" in each.metadata}
+        nullable = [
+            each.name for each in attributes if each.default is not attrs.NOTHING or each.name in omitted
+        ]
+        tidied = [(each.name, each.metadata["tidy"]) for each in attributes if "tidy" in each.metadata]
+        return cls(spellings(kind), keeps_extra, frozenset(nullable), tuple(omitted.items()), tuple(tidied))
+
+    def sort(self, value: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the fields of an object under the names of their attributes, and those with unknown names."""
+        names, nullable = self.names, self.nullable
+        known: dict[str, Any] = {}
+        unknown: dict[str, Any] = {}
+        for key, item in value.items():
+            name = names.get(key)
+            if name is None:
+                unknown[key] = item
+            elif item is None and name in nullable:
+                continue
+            elif name in known and known[name] != item:
+                raise ValueError(f"duplicate field {name!r} with different values")
+            else:
+                known[name] = item
+        if self.tidied or any(name not in known for name, _ in self.omitted):
+            self._complete(known, unknown, value)
+        return known, unknown
+
+    def _complete(self, known: dict[str, Any], unknown: dict[str, Any], value: dict[str, Any]) -> None:
+        """Fill in what was left out or null; what must not be left out stays missing."""
+        for name, what in self.omitted:
+            if name not in known and (
+                what.unless is None or self._came_as_null(value, name) or not what.unless(known, unknown)
+            ):
+                known[name] = what.value
+        for name, tidy in self.tidied:
+            if name in known:
+                known[name] = tidy(known[name])
+
+    def _came_as_null(self, value: dict[str, Any], name: str) -> bool:
+        return any(self.names.get(key) == name for key in value)
+
+
 Key: TypeAlias = tuple[str, str]
 """Course id and user id."""
 

@@ -314,7 +314,7 @@ def _rows(
     user_id: str | None = None,
     *,
     of_user: tuple[Filter[R], ...] = (),
-    identify: Callable[[R], object] = lambda found: None,
+    identify: Callable[[R], object] | None = None,
 ) -> Paginator[R]:
     """Return the rows of one course or of all, and of one user or of all; ``of_user`` checks the user of a path."""
     return pagination.numbered_pages(

@@ -84,9 +84,7 @@ class Groups(Bound[D]):
 
 def list_groups(calls: Calls) -> Paginator[Group]:
     """Return the groups of ``groups.list``, for naming people by their group as well."""
-    return pagination.feed(
-        calls, "/feed/groups", Group, query=(), keep=lambda _: True, identify=lambda group: group.id
-    )
+    return pagination.feed(calls, "/feed/groups", Group, query=(), identify=lambda group: group.id)
 
 
 def group_members(calls: Calls, group_ids: Sequence[str] | None) -> Paginator[GroupMember]:
@@ -134,7 +132,6 @@ def list_sites(calls: Calls) -> Paginator[Site]:
         "/feed/sites",
         Site,
         query=(("include_deleted", "true"),),
-        keep=lambda _: True,
         identify=lambda site: site.id,
     )
 

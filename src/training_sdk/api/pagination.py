@@ -67,8 +67,8 @@ def numbered_pages(
     *,
     queries: Sequence[Query] = ((),),
     filters: tuple[Filter[T], ...] = (),
-    keep: Callable[[T, int], bool] = lambda one, query: True,
-    identify: Callable[[T], object] = lambda one: None,
+    keep: Callable[[T, int], bool] | None = None,
+    identify: Callable[[T], object] | None = None,
     named: Sequence[Collection[object]] = (),
     limit: Family = "general",
 ) -> Paginator[T]:
@@ -79,7 +79,7 @@ def numbered_pages(
     Where a service caps the size of its pages but not the offset, items would be passed over: so the first page says
     how large pages are, and the query restarts in pages of that size, or continues in them if there is no count.
     """
-    decode = codec.decoder(_Numbered, item)
+    decode = codec.decoder(_Numbered, item, shares=True)
 
     def place(which: int, mark: _Mark) -> PageRequest:
         query = (*queries[which], ("page", mark.page), ("pageSize", mark.size))
@@ -91,7 +91,7 @@ def numbered_pages(
         passed, size = mark.passed + found, mark.size
         if mark.page == 1 and 0 < found < size == LARGEST_PAGE:
             size = found if total is None or total > found else size
-        seen = mark.seen.union(map(identify, answer.items)) if named else mark.seen
+        seen = mark.seen.union(map(identify, answer.items)) if named and identify else mark.seen
         has_all = bool(named) and seen.issuperset(named[at.query])
         begins_again = total is not None and size < mark.size and not has_all
         again = place(at.query, _Mark(size=size)) if begins_again else None
@@ -153,12 +153,12 @@ def feed(
     item: type[T],
     *,
     query: Query,
-    keep: Callable[[T], bool],
+    keep: Callable[[T], bool] | None = None,
     filters: tuple[Filter[T], ...] = (),
-    identify: Callable[[T], object] = lambda row: None,
+    identify: Callable[[T], object] | None = None,
 ) -> Paginator[T]:
     """Return a feed: ``metadata.next_page`` is followed as given, on the configured host only."""
-    decode = codec.decoder(_Fed, item)
+    decode = codec.decoder(_Fed, item, shares=True)
 
     def read(at: PageRequest, response: Response) -> PageResult[T]:
         answer = decode(response)
@@ -169,7 +169,12 @@ def feed(
         )
 
     first = Request("GET", urls.target(path, (*query, ("limit", LARGEST_PAGE))))
-    return Paginator(calls, PageRequest(first), read, lambda row, _: keep(row), filters, identify)
+    return Paginator(calls, PageRequest(first), read, _of_item(keep), filters, identify)
+
+
+def _of_item(keep: Callable[[T], bool] | None) -> Callable[[T, int], bool] | None:
+    """Return the same condition for a listing of several queries."""
+    return None if keep is None else lambda one, _: keep(one)
 
 
 def token_pages(
@@ -179,7 +184,7 @@ def token_pages(
     body: Mapping[str, Any],
     *,
     items: Callable[[Any], tuple[T, ...]],
-    keep: Callable[[T], bool],
+    keep: Callable[[T], bool] | None = None,
     filters: tuple[Filter[T], ...] = (),
 ) -> Paginator[T]:
     """Return a listing by a POST that reads; ``next_page_token`` of an answer is sent back as ``page_token``."""
@@ -194,7 +199,7 @@ def token_pages(
         following = place(answer.next_page_token) if answer.next_page_token else None
         return PageResult(items(answer), following, most=body.get("page_size"))
 
-    return Paginator(calls, place(None), read, lambda one, _: keep(one), filters)
+    return Paginator(calls, place(None), read, _of_item(keep), filters)
 
 
 def offset_pages(

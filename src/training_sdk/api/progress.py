@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 
 from attrs import field, frozen
 
@@ -131,8 +132,7 @@ def progress_rows(
     """Return the rows of ``progress.list``, for planning a reset as well."""
 
     def keep(row: ProgressRow) -> bool:
-        completed = row.completed_at is not None
-        return status is CompletionStatus.ALL or completed == (status is CompletionStatus.COMPLETED)
+        return (row.completed_at is not None) == (status is CompletionStatus.COMPLETED)
 
     query = [
         ("course_id", course_id),
@@ -142,17 +142,17 @@ def progress_rows(
     ]
     path = "/training/v1/feed/training-course-progress"
     filters: tuple[Filter[ProgressRow], ...] = (
-        *only("course_id", course_id, lambda row: row.course_id),
-        *only("user_id", user_id, lambda row: row.user_id),
+        *only("course_id", course_id, attrgetter("course_id")),
+        *only("user_id", user_id, attrgetter("user_id")),
     )
     return pagination.feed(
         calls,
         path,
         ProgressRow,
         query=query,
-        keep=keep,
+        keep=None if status is CompletionStatus.ALL else keep,
         filters=filters,
-        identify=lambda row: (row.course_id, row.user_id),
+        identify=attrgetter("course_id", "user_id"),
     )
 
 

@@ -136,9 +136,7 @@ class Users(Bound[D]):
 
 def feed_users(calls: Calls) -> Paginator[FeedUser]:
     """Return the users of ``users.feed``."""
-    return pagination.feed(
-        calls, "/feed/users", FeedUser, query=(), keep=lambda _: True, identify=lambda user: user.id
-    )
+    return pagination.feed(calls, "/feed/users", FeedUser, query=(), identify=lambda user: user.id)
 
 
 def found_users(calls: Calls, filters: Mapping[str, Sequence[str]]) -> Paginator[User]:

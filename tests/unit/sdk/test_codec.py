@@ -23,7 +23,7 @@ from training_sdk import (
 )
 from training_sdk._core import codec
 from training_sdk._core.codec import structure
-from training_sdk._core.model import Extra, Model
+from training_sdk._core.model import Extra, Model, camel
 from unit.sdk.fakes import answer
 
 HERE = answer()
@@ -50,9 +50,9 @@ def read(value: object, shape: type[Any]) -> Any:
 
 
 def test_both_spellings_read_the_same() -> None:
-    camel = {codec._camel(name): value for name, value in ROW.items()}
-    assert "courseId" in camel
-    assert read(camel, ProgressRow) == read(ROW, ProgressRow)
+    sent = {camel(name): value for name, value in ROW.items()}
+    assert "courseId" in sent
+    assert read(sent, ProgressRow) == read(ROW, ProgressRow)
 
 
 def test_the_two_capital_letters_of_the_live_wire_are_read() -> None:

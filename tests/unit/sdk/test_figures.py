@@ -33,7 +33,7 @@ from training_sdk import (
     SurveyAnswerType,
     SurveyQuestion,
 )
-from training_sdk._core import codec
+from training_sdk._core import model
 from training_sdk._core.flow import Request, Response
 from unit.sdk.fakes import Asker, answer, over_the_wire
 
@@ -165,7 +165,7 @@ each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
 def camel(row: dict[str, Any]) -> dict[str, Any]:
-    return {codec._camel(name): value for name, value in row.items()}
+    return {model.camel(name): value for name, value in row.items()}
 
 
 def listing(*rows: dict[str, Any]) -> Response:
@@ -242,7 +242,7 @@ def test_a_filter_is_sent_and_applied_again(ask: Asker, case: Case, chosen: tupl
     assert [vars_of(one, case.filters) for one in found] == [
         {name: row[name] for name in case.filters} for row in fitting
     ]
-    query = {codec._camel(name): [value] for name, value in filters.items()}
+    query = {model.camel(name): [value] for name, value in filters.items()}
     assert sent == [{**query, "page": ["1"], "pageSize": ["1000"]}]
 
 

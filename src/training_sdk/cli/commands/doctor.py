@@ -11,7 +11,7 @@ import attrs
 import click
 from attrs import define, field, frozen
 
-from training_sdk._core import codec
+from training_sdk._core import codec, model
 from training_sdk._core.flow import Request, Response
 from training_sdk._core.model import Model, OpenEnum
 from training_sdk._core.operation import Listing
@@ -294,7 +294,7 @@ def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> li
     """Return the fields of the model that no item has. A field that may be left out when empty is no fault."""
     if not entries or not items:
         return []
-    spellings = codec._spellings(type(items[0]))
+    spellings = model.spellings(type(items[0]))
     seen = {spellings[key] for entry in entries for key in entry if key in spellings}
     return [name for name in dict.fromkeys(spellings.values()) if name not in seen]
 

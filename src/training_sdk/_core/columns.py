@@ -1,0 +1,429 @@
+"""Fast decoding: all objects of a list at once, field by field, instead of one value after the other.
+
+``read`` returns exactly the models that the converters of ``codec`` return, or raises an error: any error means that
+the converters must read the same data, because it does not fit or has a form that is not read here. So this module
+explains no error and decides no doubtful case. It refuses what one JSON reader and another read differently (numbers
+beyond 64 bits, deep nesting), so that the result is the same with every reader.
+
+Equal texts, dates and numbers of a listing are stored once, in ``SharedValues``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import chain, islice
+from operator import itemgetter
+from types import NoneType, UnionType
+from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from training_sdk._core import model
+from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, Reading
+
+Column: TypeAlias = Sequence[Any]
+Reader: TypeAlias = Callable[[Column, Any, "SharedValues"], Column]
+"""Reads a column. Its second argument replaces null; NOTHING where null is not allowed."""
+
+NOTHING = attrs.NOTHING
+MOST_SHARED = 10_000
+"""Values of one kind that a listing shares; then they are forgotten and collected again."""
+MOST_LAYOUTS = 100
+SAMPLE = 64
+LEAST_REPEATED = 8
+DEEPEST = 50
+EXACT = 2.0**63
+"""JSON readers agree on numbers up to here."""
+_NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
+_SURELY_A_DATE = model.EPOCH + timedelta(days=2)
+
+
+class UnusualError(Exception):
+    """Values that the converters must read: wrong ones, or right ones in a form that is not read here."""
+
+
+class SharedValues:
+    """Equal values of a listing, each stored once, in a table per kind."""
+
+    def __init__(self) -> None:
+        self._tables: dict[object, dict[Any, Any]] = {}
+
+    def of(self, kind: object) -> dict[Any, Any]:
+        """Return the table of a kind."""
+        table = self._tables.setdefault(kind, {})
+        if len(table) > MOST_SHARED:
+            table.clear()
+        return table
+
+
+def read(value: Any, shape: Any, shared: SharedValues) -> Any:
+    """Return JSON data as ``shape``. Raises UnusualError, or any other error, if the converters must read it."""
+    return _reader(shape)([value], NOTHING, shared)[0]
+
+
+@functools.cache
+def _reader(shape: Any) -> Reader:
+    """Return the reader for a type, made once."""
+    if shape in _BY_TYPE:
+        return _BY_TYPE[shape]
+    origin, arguments = get_origin(shape), get_args(shape)
+    if origin is tuple and len(arguments) == 2 and arguments[1] is ...:
+        return functools.partial(_tuples, _reader(arguments[0]))
+    if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
+        return _reader(arguments[0])
+    if isinstance(shape, type) and issubclass(shape, StrEnum):
+        return functools.partial(_members, shape)
+    if attrs.has(origin or shape):
+        return _Objects(shape).read
+    raise UnusualError(f"no reader for {shape}")
+
+
+# --- columns of one type ---
+
+
+def _types(column: Iterable[Any]) -> set[type]:
+    return set(map(type, column))
+
+
+def _with_null(read: Reader, column: Column, null: Any, shared: SharedValues) -> Column:
+    """Read a column in which some values are null, if null is allowed."""
+    present = [value for value in column if value is not None]
+    if null is NOTHING or len(present) == len(column):
+        raise UnusualError
+    values: Iterator[Any] = iter(read(present, NOTHING, shared) if present else ())
+    return [null if value is None else next(values) for value in column]
+
+
+def _is_repetitive(column: Column) -> bool:
+    """Return whether many values of a column are equal, by its beginning."""
+    sample = column[:SAMPLE]
+    return len(sample) >= LEAST_REPEATED and 2 * len(set(sample)) <= len(sample)
+
+
+def _is_constant(column: Column) -> bool:
+    """Return whether all values of a column are equal."""
+    return bool(column[0] == column[-1]) and column.count(column[0]) == len(column)
+
+
+def _distinct(column: Column) -> set[Any]:
+    return {column[0]} if _is_constant(column) else set(column)
+
+
+def _texts(column: Column, null: Any, shared: SharedValues) -> Column:
+    try:
+        "".join(column)  # the fastest check that all of it is text
+    except TypeError:
+        if null is not None or not _types(column) <= {str, NoneType}:
+            return _with_null(_texts, column, null, shared)
+    if not _is_repetitive(column):
+        return column
+    known = shared.of(str)
+    if _is_constant(column):
+        return [known.setdefault(column[0], column[0])] * len(column)
+    return list(map(known.setdefault, column, column))
+
+
+def _booleans(column: Column, null: Any, shared: SharedValues) -> Column:
+    if _types(column) == {bool}:
+        return column
+    return _with_null(_booleans, column, null, shared)
+
+
+def _each(convert: Callable[[Any, Any], Any], column: Column) -> Column:
+    """Convert value by value as the converters do."""
+    for value in column:
+        _refuse_inexact(value)
+    return [convert(value, None) for value in column]
+
+
+def _refuse_inexact(value: Any) -> None:
+    if type(value) is float and not -EXACT < value < EXACT:  # so is NaN
+        raise UnusualError
+
+
+def _integers(column: Column, null: Any, shared: SharedValues) -> Column:
+    types = _types(column)
+    if types == {int}:
+        return column
+    if NoneType in types:
+        return _with_null(_integers, column, null, shared)
+    return _each(model.answered_integer, column)
+
+
+def _numbers(convert: Callable[[Any, Any], Any], column: Column, null: Any, shared: SharedValues) -> Column:
+    types = _types(column)
+    if NoneType in types:
+        return _with_null(functools.partial(_numbers, convert), column, null, shared)
+    if not types <= {float, int}:
+        return _each(convert, column)
+    if not _is_repetitive(column):
+        numbers = list(map(float, column)) if int in types else column
+        if not math.isfinite(sum(numbers)):
+            raise UnusualError
+        return numbers
+    # Zero and negative zero are equal, and must not be shared.
+    if float in types and 0 in column and _NEGATIVE_ZERO in array("d", column).tobytes():
+        return _each(convert, column)
+    known = shared.of(float)
+    distinct = {value: known.setdefault(value, float(value)) for value in _distinct(column)}
+    if not all(map(math.isfinite, distinct.values())):
+        raise UnusualError
+    return list(map(distinct.__getitem__, column))
+
+
+def _scores(column: Column, null: Any, shared: SharedValues) -> Column:
+    types = _types(column)
+    if types == {int} or (null is None and types <= {int, NoneType}):
+        return column
+    if NoneType in types:
+        return _with_null(_scores, column, null, shared)
+    return _each(model.answered_score, column)
+
+
+def _dates(column: Column, null: Any, shared: SharedValues) -> Column:
+    if _is_repetitive(column):
+        return _by_value(lambda value: model.answered_date(value, None), datetime, column, shared)
+    if not _types(column) <= {str, NoneType}:
+        raise UnusualError
+    try:
+        moments = [datetime.fromisoformat(value) if value else None for value in column]
+        first = min(filter(None, moments), default=None)
+    except (ValueError, TypeError):  # another form of date, or some without a zone
+        return _each(model.answered_date, column)
+    if first is not None and (first.tzinfo is None or first < _SURELY_A_DATE):
+        return _each(model.answered_date, column)
+    return moments
+
+
+def _members(kind: Any, column: Column, null: Any, shared: SharedValues) -> Column:
+    if null is NOTHING or None not in column:
+        return _by_value(kind, kind, column, shared)
+    return _with_null(functools.partial(_members, kind), column, null, shared)
+
+
+def _by_value(read: Callable[[Any], Any], kind: object, column: Column, shared: SharedValues) -> Column:
+    """Read each different text of a column, or null, once."""
+    distinct = _distinct(column)
+    if not _types(distinct) <= {str, NoneType}:  # no other JSON value equals a text
+        raise UnusualError
+    known = shared.of(kind)
+    for value in distinct.difference(known):
+        known[value] = read(value)
+    if len(distinct) == 1:
+        return [known[column[0]]] * len(column)
+    return list(map(known.__getitem__, column))
+
+
+def _tuples(read: Reader, column: Column, null: Any, shared: SharedValues) -> Column:
+    if _types(column) != {list}:
+        return _with_null(functools.partial(_tuples, read), column, null, shared)
+    items = column[0] if len(column) == 1 else list(chain.from_iterable(column))
+    if not items:
+        return [()] * len(column)
+    values = iter(read(items, NOTHING, shared))
+    return [tuple(islice(values, len(each))) for each in column]
+
+
+def _extras(column: Column, null: Any, shared: SharedValues) -> Column:
+    if _types(column) != {dict}:
+        return _with_null(_extras, column, null, shared)
+    for fields in column:
+        _refuse_unusual(fields.values())
+    return [Extra(fields) for fields in column]
+
+
+def _refuse_unusual(values: Any, depth: int = 0) -> None:
+    """Raise UnusualError for JSON data that readers read differently."""
+    if depth > DEEPEST:
+        raise UnusualError
+    for value in values:
+        if type(value) is float:
+            _refuse_inexact(value)
+        elif type(value) is dict:
+            _refuse_unusual(value.values(), depth + 1)
+        elif type(value) is list:
+            _refuse_unusual(value, depth + 1)
+
+
+_BY_TYPE: dict[Any, Reader] = {
+    str: _texts,
+    bool: _booleans,
+    int: _integers,
+    float: functools.partial(_numbers, model.answered_number),
+    float | None: functools.partial(_numbers, model.answered_optional_number),
+    int | float | None: _scores,
+    datetime: _dates,
+    datetime | None: _dates,
+    Extra: _extras,
+}
+
+
+# --- objects ---
+
+
+@attrs.frozen
+class _Field:
+    """One field of a model: how its column is read, and its value where it is null or left out."""
+
+    name: str
+    read: Reader
+    null: Any
+    """NOTHING where neither is allowed."""
+    has_default: bool
+    is_optional: bool
+    """Whether it may be left out whatever the other fields are."""
+    tidy: Callable[[Any], Any] | None
+
+    @classmethod
+    def of(cls, attribute: attrs.Attribute[Any], shape: Any, reading: Reading) -> _Field:
+        read, name = _reader(shape), attribute.name
+        omitted = dict(reading.omitted).get(name)
+        null: Any = None if NoneType in get_args(shape) or shape is datetime else NOTHING
+        if omitted is not None:
+            null = None if omitted.value is None else read([omitted.value], NOTHING, SharedValues())[0]
+        elif factory := getattr(attribute.default, "factory", None):
+            null = factory()
+        elif attribute.default is not NOTHING:
+            null = attribute.default
+        has_default = omitted is None and attribute.default is not NOTHING
+        is_optional = has_default or (omitted is not None and omitted.unless is None)
+        return cls(name, read, null, has_default, is_optional, dict(reading.tidied).get(name))
+
+
+@attrs.frozen
+class _Layout:
+    """The keys of objects that all have the same keys: where each field is, and which keys are unknown."""
+
+    values: Callable[[Any], tuple[Any, ...]]
+    width: int
+    places: tuple[int | None, ...]
+    """By field; None for one that is left out."""
+    unknown: tuple[tuple[str, int], ...]
+
+
+class _Objects:
+    """The reader of a model: objects with the same keys are read by column, others are sorted by key first."""
+
+    def __init__(self, shape: Any) -> None:
+        cls = get_origin(shape) or shape
+        if hasattr(cls, "__attrs_post_init__"):
+            raise UnusualError
+        given = dict(zip(getattr(cls, "__parameters__", ()), get_args(shape), strict=True))
+        hints = get_type_hints(cls)
+        self._reading = Reading.of(cls, lenient=True)
+        self._fields = tuple(
+            _Field.of(each, _filled_in(hints[each.name], given), self._reading)
+            for each in attrs.fields(cls)
+            if each.name != "extra"
+        )
+        self._build = _builder(cls, [each.name for each in self._fields])
+        self._layouts: dict[tuple[str, ...], _Layout | None] = {}
+
+    def read(self, column: Column, null: Any, shared: SharedValues) -> Column:
+        """Return a list of models."""
+        if _types(column) != {dict}:
+            return _with_null(self.read, column, null, shared)
+        cells, extras = self._by_layout(column, shared) or self._by_name(column, shared)
+        return self._build(cells, extras)
+
+    def _by_layout(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column] | None:
+        """Return the columns of objects that all have the keys of the first; None if they have not."""
+        layout = self._layout(tuple(column[0]))
+        if layout is None or any(map(layout.width.__ne__, map(len, column))):
+            return None
+        try:
+            raw = list(zip(*map(layout.values, column), strict=True))
+        except KeyError:
+            return None
+        cells: list[Column] = []
+        for field, place in zip(self._fields, layout.places, strict=True):
+            if place is None:
+                cells.append([field.null] * len(column))
+                continue
+            values: Column = raw[place]
+            if field.tidy is not None:
+                values = [None if value is None else field.tidy(value) for value in values]
+            cells.append(field.read(values, field.null, shared))
+        if not layout.unknown:
+            return cells, [NOTHING_EXTRA] * len(column)
+        names = [name for name, _ in layout.unknown]
+        unknown = [raw[place] for _, place in layout.unknown]
+        for each in unknown:
+            _refuse_unusual(each)
+        return cells, [Extra(dict(zip(names, row, strict=True))) for row in zip(*unknown, strict=True)]
+
+    def _by_name(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column]:
+        known, extras = [], []
+        for value in column:
+            fields, unknown = self._reading.sort(value)
+            _refuse_unusual(unknown.values())
+            known.append(fields)
+            extras.append(Extra(unknown) if unknown else NOTHING_EXTRA)
+        cells = []
+        for field in self._fields:
+            name = field.name
+            values = [row.get(name) for row in known] if field.has_default else [row[name] for row in known]
+            cells.append(field.read(values, field.null, shared))
+        return cells, extras
+
+    def _layout(self, keys: tuple[str, ...]) -> _Layout | None:
+        if keys not in self._layouts:
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[keys] = self._make_layout(keys)
+        return self._layouts[keys]
+
+    def _make_layout(self, keys: tuple[str, ...]) -> _Layout | None:
+        named = [self._reading.names.get(key) for key in keys]
+        found = [name for name in named if name is not None]
+        missing = {field.name for field in self._fields if not field.is_optional}.difference(found)
+        if missing or len(keys) < 2 or len(found) != len(set(found)):
+            return None
+        places = {name: place for place, name in enumerate(named) if name is not None}
+        unknown = tuple((key, place) for place, key in enumerate(keys) if named[place] is None)
+        return _Layout(
+            itemgetter(*keys), len(keys), tuple(places.get(field.name) for field in self._fields), unknown
+        )
+
+
+def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
+    """Return a type with its type variables replaced."""
+    if hint in given:
+        return given[hint]
+    variables = getattr(hint, "__parameters__", ())
+    return hint[tuple(given[each] for each in variables)] if variables else hint
+
+
+Builder: TypeAlias = Callable[[list[Column], Column], Column]
+
+
+def _builder(cls: Any, names: list[str]) -> Builder:
+    """Return the function that makes models of their columns."""
+    if cls.__base__ is not Model:
+        return lambda cells, _: [cls(*values) for values in zip(*cells, strict=True)]
+    # The constructor of a frozen class sets each field through object.__setattr__, which takes most of the time of
+    # decoding. So the fields are set on a twin that is not frozen, and has the same memory layout.
+    is_open = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    twin: Any = type(cls.__name__, (Model,), {"__slots__": cls.__slots__, **is_open})
+    cells = [f"_{number}" for number in range(len(names))]
+    lines = [
+        "def build(cells, extras):",
+        "    made = []",
+        "    add = made.append",
+        f"    for {', '.join(cells)}, extra in zip(*cells, extras, strict=True):",
+        "        one = new(twin)",
+        *(f"        one.{name} = {cell}" for name, cell in zip(names, cells, strict=True)),
+        "        one.extra = extra",
+        "        one.__class__ = cls",
+        "        add(one)",
+        "    return made",
+    ]
+    scope: dict[str, Any] = {"twin": twin, "cls": cls, "new": twin.__new__}
+    exec(compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - names of fields only
+    build: Builder = scope["build"]
+    return build

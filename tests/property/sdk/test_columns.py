@@ -1,0 +1,246 @@
+"""The fast decoder, by column, and the converters, value by value, agree: in every model and in every error.
+
+So do the two readers of JSON: an answer gives the same whether orjson is installed or not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import training_sdk
+from training_sdk import DecodingError, ProgressRow, WebhookEvent
+from training_sdk._core import codec, columns
+from training_sdk._core.columns import SharedValues
+from training_sdk._core.model import Extra, Model, spellings
+from training_sdk.api.pagination import _Fed, _Numbered
+from unit.sdk.fakes import answer
+
+MODELS = [
+    model
+    for name in training_sdk.__all__
+    if isinstance(model := getattr(training_sdk, name), type) and issubclass(model, Model)
+]
+DATES = (
+    "2026-01-01T00:00:00Z",
+    "2026-01-01t00:00:60z",
+    "2026-01-01T00:00:00",
+    "0001-01-01T00:00:00Z",
+    "20260101",
+)
+TEXTS = ("", "Draft", "NaN", "3600s", "7", "-1.5e3", "\ud800", "a\x00b", *DATES)
+NUMBERS = (0, -0.0, 1, 1.0, 100.0, 12.5, 2**53 + 1, 2**63, 2**64 + 1, -(2**63) - 1, 1e300, 10**30)
+SCALARS = st.one_of(
+    st.sampled_from((None, True, False, *TEXTS, *NUMBERS)),
+    st.text(max_size=4),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+def fitting(shape: Any) -> Any:
+    """Values that mostly fit a field, by its type as text."""
+    text = str(shape)
+    if "datetime" in text:
+        return st.sampled_from((*DATES, "", None))
+    if "int" in text or "float" in text:
+        return st.sampled_from((*NUMBERS, None, "7", "NaN"))
+    if "bool" in text:
+        return st.sampled_from((True, False, None))
+    if "tuple" in text:
+        return st.lists(st.sampled_from(("a", "Draft")) | st.just({"id": "x", "title": "t"}), max_size=3)
+    return st.sampled_from(("a", "b", "Draft", "", None)) | st.text(max_size=3)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[type[Any], list[Any]]:
+    """A model, and rows that are mostly alike: the same keys, values that fit, and a few that do not."""
+    model = draw(st.sampled_from(MODELS))
+    shapes = {each.name: each.type for each in attrs.fields(model)}
+    names = spellings(model)
+    keys = draw(st.lists(st.sampled_from(sorted(names)), unique_by=names.__getitem__))
+    if draw(st.booleans()):
+        keys = [key for key in names if key == names[key]]
+    more = draw(st.lists(st.text(max_size=3), max_size=2, unique=True))
+    fields = {**{key: fitting(shapes[names[key]]) for key in keys}, **dict.fromkeys(more, JSON)}
+    found: list[Any] = draw(st.lists(st.fixed_dictionaries(fields), max_size=4))
+    found = [copy.deepcopy(one) for one in found for _ in range(draw(st.sampled_from((1, 1, 1, 5))))]
+    for _ in range(draw(st.integers(0, 2)) if found else 0):
+        spoilt = draw(st.sampled_from(found))
+        if draw(st.booleans()):
+            spoilt[draw(st.sampled_from(sorted(names)))] = draw(JSON)
+        elif spoilt:
+            spoilt.pop(draw(st.sampled_from(sorted(spoilt))))
+    return model, found
+
+
+def result(read: Any) -> Any:
+    """What is read, exactly, or the error with its message."""
+    try:
+        found = read()
+    except DecodingError as error:
+        return error.message, error.reason, error.status
+    return [exactly(one) for one in found]
+
+
+def exactly(value: Any) -> Any:
+    """A value with the types of all its parts, so that 1, 1.0 and True differ, and 0.0 and -0.0."""
+    if attrs.has(type(value)):
+        return type(value), [exactly(getattr(value, each.name)) for each in attrs.fields(type(value))]
+    if isinstance(value, tuple | list):
+        return type(value), [exactly(each) for each in value]
+    if isinstance(value, dict | Extra):
+        return type(value), {key: exactly(each) for key, each in value.items()}
+    return type(value), repr(value)
+
+
+def by_converters(value: Any, shape: Any) -> Any:
+    here = answer()
+    return codec._structure(
+        codec._converters(lenient=True), value, shape, status=here.status, request_id=here.request_id
+    )
+
+
+@given(rows())
+@example((ProgressRow, [{"course_id": "c", "user_id": "u", "progress_percent": 100}]))
+@example(
+    (ProgressRow, [{"course_id": "c", "user_id": "u", "completed_at": None, "completed_lessons": 1.0}] * 9)
+)
+@settings(max_examples=200)
+def test_both_decoders_agree_in_models_and_errors(case: tuple[type[Any], list[Any]]) -> None:
+    model, found = case
+    shape: Any = tuple[model, ...]  # type: ignore[valid-type]
+    assert result(lambda: codec.structure(found, shape, answer())) == result(
+        lambda: by_converters(found, shape)
+    )
+
+
+@given(st.sampled_from(MODELS), JSON)
+def test_both_decoders_agree_about_any_json(model: type[Any], value: Any) -> None:
+    assert result(lambda: [codec.structure(value, model, answer())]) == result(
+        lambda: [by_converters(value, model)]
+    )
+
+
+@contextmanager
+def orjson_is(installed: bool) -> Iterator[None]:
+    """As if the extra [fast] was, or was not, installed; an answer of any length is given to it."""
+    found = codec._orjson() if installed else None
+    assert (found is not None) is installed, "the group [test] installs orjson"
+    with patch.object(codec, "_orjson", lambda: found), patch.object(codec, "LEAST_FOR_ORJSON", 0):
+        yield
+
+
+def with_each_reader(body: bytes, shape: Any, *of: Any) -> tuple[Any, Any]:
+    found = []
+    for installed in (False, True):
+        with orjson_is(installed):
+            found.append(result(lambda: [codec.decoder(shape, *of)(answer(body=body))]))
+    return found[0], found[1]
+
+
+@given(rows(), st.booleans())
+@settings(max_examples=150)
+def test_both_readers_of_json_agree(case: tuple[type[Any], list[Any]], ascii_only: bool) -> None:
+    model, found = case
+    envelope = {"data": found, "metadata": {"next_page": None}} if model is ProgressRow else {"items": found}
+    text = json.dumps(envelope, ensure_ascii=ascii_only)
+    plain, fast = with_each_reader(
+        text.encode("utf-8", "surrogatepass"), _Fed if model is ProgressRow else _Numbered, model
+    )
+    assert plain == fast
+
+
+ROW = '{"course_id":"c","user_id":"u","progress_percent":%s,"x":%s}'
+DEEP = "[" * 200 + "]" * 200
+
+
+@pytest.mark.parametrize("place", ["percent", "unknown", "repeated", "metadata"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e300", "-0.0", "-0", "1E2", "1.0", "01", "1."),
+        *("18446744073709551615", "18446744073709551616", "-9223372036854775809", "1" * 400, "1" * 5000),
+        *('"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"a\tb"', '"\x7f"', "'a'", "nul", "[1,]", "{}", DEEP),
+        *("[" * 1020 + "]" * 1020, "[" * 3000 + "]" * 3000, "[" * 60 + "1.5" + "]" * 60, '{"a":1,"a":NaN}'),
+    ],
+)
+def test_both_readers_agree_about_odd_json(value: str, place: str) -> None:
+    row = {
+        "percent": ROW % (value, 1),
+        "unknown": ROW % (1, value),
+        "repeated": ROW % (f'{value},"progress_percent":1', 1),
+        "metadata": ROW % (1, 1),
+    }[place]
+    more = f',"metadata":{{"next_page":null,"x":{value}}}' if place == "metadata" else ""
+    for count in (1, 12):
+        body = f'{{"data":[{",".join([row] * count)}]{more}}}'.encode()
+        plain, fast = with_each_reader(body, _Fed, ProgressRow)
+        # The depth at which the JSON module gives up depends on the depth of the stack here.
+        assert plain == fast or (value.startswith("[[[") and place == "repeated"), (plain, fast)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"\xef\xbb\xbf{}",
+        b"\xff",
+        b'{"a":"\xe2\x82"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b"{}\x00",
+        b"{} x",
+        b"{",
+        b"\0",
+    ],
+)
+def test_both_readers_agree_about_bytes(body: bytes) -> None:
+    plain, fast = with_each_reader(body, _Fed, ProgressRow)
+    assert plain == fast
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.integers(0, 60))
+def test_both_readers_agree_about_anything(body: bytes, cut: int) -> None:
+    for shape in (ProgressRow, WebhookEvent):
+        plain, fast = with_each_reader(body[: cut or None], shape)
+        assert plain == fast
+
+
+def test_rows_of_a_listing_share_what_is_equal_and_forget_it_in_time() -> None:
+    row = {"course_id": "c", "user_id": "u", "opened_at": "2026-01-01T00:00:00Z", "progress_percent": 12.5}
+    page = json.dumps({"metadata": {"next_page": None}, "data": [row] * 20}).encode()
+    read = codec.decoder(_Fed, ProgressRow, shares=True)
+    first, second = read(answer(body=page)).data[0], read(answer(body=page)).data[19]
+    for name in row:
+        assert getattr(first, name) is getattr(second, name), name
+    shared = SharedValues()
+    for number in range(0, 10 * columns.MOST_SHARED, 1000):
+        found = [{**row, "user_id": str(number + each // 2)} for each in range(2000)]
+        columns.read(found, tuple[ProgressRow, ...], shared)
+    assert len(shared.of(str)) <= columns.MOST_SHARED + 2000
+
+
+def test_a_model_read_by_column_is_frozen_and_like_any_other() -> None:
+    (one,) = columns.read([{"course_id": "c", "user_id": "u"}], tuple[ProgressRow, ...], SharedValues())
+    twin = by_converters({"course_id": "c", "user_id": "u"}, ProgressRow)
+    assert (one, hash(one), repr(one), type(one)) == (twin, hash(twin), repr(twin), ProgressRow)
+    assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == attrs.evolve(one) == one
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        one.user_id = "v"
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        del one.user_id
