@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from docs import _generate
-from docs._generate import arguments, proofs
+from docs._generate import arguments, proofs, redirects
 from training_sdk import __version__
 
 log = logging.getLogger(__name__)
@@ -63,3 +63,4 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", expand)
     app.connect("env-get-outdated", outdated)
     app.connect("autodoc-process-docstring", arguments.process)
+    app.connect("build-finished", redirects.write)

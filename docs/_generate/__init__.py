@@ -24,10 +24,12 @@ _ANY_MARKER = re.compile(r"<!--\s*generate\b.*")
 _PARTS: dict[str, Callable[..., str]] = {
     "capitals": differences.capitals,
     "commands": commands.commands,
+    "command-list": commands.command_list,
     "common-options": commands.common_options,
     "contract": contract.contract,
     "errors": tables.errors,
     "exit-codes": commands.exit_codes,
+    "next-steps": commands.next_steps,
     "findings": differences.findings,
     "notebook": lambda path: notebook.to_markdown(notebook.execute(DOCS / path)),
     "operations": tables.operations,

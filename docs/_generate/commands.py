@@ -20,6 +20,45 @@ def exit_codes() -> str:
     return table(("code", "name", "when"), rows)
 
 
+NEXT_STEPS = {
+    ExitCode.DONE: "nothing",
+    ExitCode.FAILED: "read the message; look at `report`",
+    ExitCode.USAGE: "correct the option, file or setting",
+    ExitCode.NOT_CONFIRMED: "nothing was sent: type the phrase of this plan",
+    ExitCode.NOTHING_SENT: "nothing was sent: read the message, then plan again",
+    ExitCode.INCOMPLETE: "people were or may have been reset: `report`, then `resume`",
+    ExitCode.RECORDS: "free disk space or correct permissions; look at `report`",
+    ExitCode.DENIED: "use a token with the permission that the message names",
+    ExitCode.CONNECTION: "nothing was changed: `doctor`, then try again",
+    ExitCode.NOBODY_DUE: "nothing: nobody is due",
+    ExitCode.OTHERS_REACHED: "**stop**: people outside the plan may have been reset",
+    ExitCode.OUTPUT_LOST: "the work is done and recorded: `report` shows it",
+    ExitCode.LAPSED: "look at the people who lapsed",
+    ExitCode.INTERRUPTED: "nothing was sent: run the command again",
+}
+"""The next step after each exit code, on one line."""
+
+
+def command_list() -> str:
+    """Every command with its line in the help; those of a group in one row."""
+    context = click.Context(program)
+    rows = [
+        (_typed(name, program.get_command(context, name)), entry.help) for name, entry in COMMANDS.items()
+    ]
+    return table(("Command", "Task"), rows)
+
+
+def _typed(name: str, command: click.Command | None) -> str:
+    below = [*command.commands] if isinstance(command, click.Group) else []
+    return " ".join([f"`{name}`", *(f"· `{each}`" for each in below)])
+
+
+def next_steps() -> str:
+    """Every exit code with what to do next."""
+    rows = ((str(code.value), f"`{code.name}`", NEXT_STEPS[code]) for code in ExitCode)
+    return table(("Code", "Name", "What to do"), rows)
+
+
 def commands() -> str:
     """Every command with its options, but for those that all have."""
     return "\n\n".join(_section(name, command) for name, command in all_commands())

@@ -38,7 +38,7 @@ NOT_RUN = (
 )
 """Fences that are no example of Python or of a POSIX shell; JavaScript and TypeScript are run by tests of their own."""
 
-TAKEN_FOR_GRANTED = ("cd", "curl", "export", "git")
+TAKEN_FOR_GRANTED = ("cd", "curl", "export", "git", "source")
 """Commands that the shell or the reader's machine has; this one need not."""
 
 

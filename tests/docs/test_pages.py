@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
 import jupytext
 import matplotlib.image
@@ -22,7 +23,7 @@ from attrs import fields
 
 import training_sdk
 from docs import _generate
-from docs._generate import arguments, contract, notebook, proofs, tables
+from docs._generate import arguments, contract, notebook, proofs, redirects, tables
 from mock_server.api.routes import OPERATIONS
 from mock_server.openapi import schemas
 from mock_server.policy import AnswerForm, Behaviour, Policy
@@ -39,6 +40,8 @@ ROOT = _generate.ROOT
 RULES = DOCS / "explanation" / "rules.md"
 TEXTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), *sorted(DOCS.glob("notebooks/*.py"))]
 TEXTS = [page for page in TEXTS if "_build" not in page.parts]
+ADDRESSES = Path(__file__).with_name("addresses.txt").read_text("utf-8").split()
+"""Addresses that the site has had: its pages, their sections, and what the reference describes."""
 
 
 def read(*path: str) -> str:
@@ -72,7 +75,7 @@ def test_no_page_shows_how_to_confirm_without_reading(page: Path) -> None:
         assert ".phrase" not in shown, f"{page}: a phrase is typed, not computed: confirm={shown}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to/reset-safely.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to/reset-people.md"])
 def test_the_phrase_is_written_out(page: str) -> None:
     phrase = r'reset "Forklift basics" for \d+ users? #[0-9a-f]{4}(-[0-9a-f]{4}){3}\b'
     assert re.search(phrase, (ROOT / page).read_text("utf-8"))
@@ -199,14 +202,7 @@ def test_the_reasons_of_the_sdk_itself_are_listed() -> None:
         for file in source.rglob("*.py")
         for reason in re.findall(r'reason="?([A-Z_]+)\b', file.read_text(encoding="utf-8"))
     }
-    assert (
-        set(
-            first_column(
-                read("reference", "errors.md"), "are the SDK's own, for what it finds out by itself:"
-            )
-        )
-        == given
-    )
+    assert set(first_column(read("reference", "reasons.md"), "## Reasons of the SDK")) == given
 
 
 def test_every_environment_variable_is_described() -> None:
@@ -330,14 +326,61 @@ def test_the_notebook_draws_something(retraining: Any) -> None:
     assert {(0x4A, 0x65, 0x72), (0xC2, 0x41, 0x0C)} <= colours
 
 
-def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as it is built, without a warning."""
+    html = tmp_path_factory.mktemp("site") / "html"
     built = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path / "html"],
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, html],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
     assert built.returncode == 0, built.stderr
-    assert [*(tmp_path / "html" / "_downloads").rglob("retraining.ipynb")]
-    assert "data:image/png" in (tmp_path / "html" / "notebooks" / "retraining.html").read_text("utf-8")
+    return html
+
+
+def test_the_documentation_builds_without_a_warning(site: Path) -> None:
+    assert [*(site / "_downloads").rglob("retraining.ipynb")]
+    assert "data:image/png" in (site / "notebooks" / "retraining.html").read_text("utf-8")
+
+
+LINK = re.compile(r'<a\b[^>]* href="(?!https?:|mailto:)([^"#]*)(?:#([^"]*))?"')
+
+
+def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site: Path) -> None:
+    ids = {
+        page: {"", *re.findall(r' id="([^"]+)"', page.read_text("utf-8"))} for page in site.rglob("*.html")
+    }
+    dead = [
+        f"{page.relative_to(site)}: {path}#{anchor}"
+        for page in ids
+        for path, anchor in LINK.findall(page.read_text("utf-8"))
+        if not is_there(ids, (page.parent / path).resolve() if path else page, unquote(anchor))
+    ]
+    assert dead == []
+    assert len(ids) > 60
+
+
+def is_there(ids: dict[Path, set[str]], page: Path, anchor: str) -> bool:
+    return anchor in ids[page] if page in ids else page.is_file()
+
+
+def test_old_addresses_lead_to_their_text(site: Path) -> None:
+    """A page that was split has a table of its anchors: the anchor's own page, or that of the class it is in."""
+    ids = {page: set(redirects.anchors(page)) for page in site.rglob("*.html")}
+    tables = {f"{old}.html": redirects.moved(site, old) for old in redirects.PARTS}
+    lost = []
+    for address in ADDRESSES:
+        name, _, anchor = address.partition("#")
+        if anchor and anchor not in ids.get(site / name, set()):
+            keys = [anchor.rsplit(".", cut)[0] for cut in range(anchor.count(".") + 1)]
+            target = next((tables[name][key] for key in keys if key in tables.get(name, ())), "")
+            there = anchor in ids.get((site / name).parent.joinpath(target).resolve(), set())
+            if not there or json.dumps(target) not in (site / name).read_text("utf-8"):
+                lost.append(address)
+        elif site / name not in ids:
+            lost.append(address)
+    assert lost == []
+    assert len(ADDRESSES) > 600

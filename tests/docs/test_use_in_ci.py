@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 
 from docs import _generate
 
-PAGE = (_generate.DOCS / "how-to" / "use-in-ci.md").read_text(encoding="utf-8")
+PAGE = (_generate.DOCS / "how-to" / "other-languages.md").read_text(encoding="utf-8")
 DOCKERFILE = (_generate.ROOT / "container" / "Dockerfile").read_text(encoding="utf-8")
 PROCESS, CONTAINER, GITLAB = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SCHEMAS = [

@@ -1,4 +1,4 @@
-"""The table of faults on its page: what the tests saw is what it says."""
+"""The table of faults in ``results.md``: what the tests saw is what it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from faults.ground import Colour, Ground, Kind
 from faults.live_rows import LIVE
 from faults.rows import ROWS, Said
 
-PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "faults.md"
+PAGE = Path(__file__).with_name("results.md")
 HEAD = "| fault | on the reference server | on a live service |"
 COLUMN: dict[Kind, int] = {"reference": 1, "live": 2}
 

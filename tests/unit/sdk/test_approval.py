@@ -826,5 +826,7 @@ def test_every_reason_is_explained() -> None:
     given: set[str] = set()
     for path in (root / "src" / "training_sdk" / "approval").glob("*.py"):
         given |= set(re.findall(r'reason="([A-Z_]+)"', path.read_text(encoding="utf-8")))
-    page = (root / "docs" / "how-to" / "four-eyes.md").read_text(encoding="utf-8")
-    assert given == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
+    page = (root / "docs" / "reference" / "reasons.md").read_text(encoding="utf-8")
+    of_approval = page.partition("### Approval\n")[2].partition("\n### ")[0]
+    assert given - {"IDENTITY_CHANGED"} == set(re.findall(r"^\| `([A-Z_]+)` \|", of_approval, re.MULTILINE))
+    assert "| `IDENTITY_CHANGED` | `StalePlanError`, `ApprovalError` |" in page
