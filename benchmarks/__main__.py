@@ -52,7 +52,7 @@ def measured(goal: Goal, measure: Measure, *, short: bool) -> Result:
     try:
         ours, peer = measure(short).medians
     except Exception as error:
-        print(f"{goal.name} could not be measured: {error}", file=sys.stderr)
+        print(f"{goal.name} could not be measured: {error!r}"[:1000], file=sys.stderr)
         return Result(goal.name, None, None, None, goal.text, met=False)
     ratio = ours / peer if peer else None
     return Result(goal.name, ours, peer, ratio, goal.text, goal.holds(ours, ratio, goal.bound))

@@ -13,6 +13,7 @@ A row is a name and a function that returns samples of ours and of the peer, in 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -25,7 +26,9 @@ from typing import Any
 from attrs import field, frozen
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("world",)
+PEERS = os.environ.get("BENCH_PYTHON", sys.executable)
+"""The interpreter of the environment of the peers."""
+MODULES = ("server", "world", "data")
 """Modules of this package whose rows are measured."""
 
 
@@ -108,7 +111,7 @@ def in_process(module: str, *arguments: str, without: Sequence[str] = ()) -> Any
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)  # noqa: S603
     if done.returncode:
-        raise RuntimeError(f"benchmarks.{module} {' '.join(arguments)} failed:\n{done.stderr}")
+        raise RuntimeError(f"benchmarks.{module} {' '.join(arguments)}: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout)
 
 

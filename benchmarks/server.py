@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.harness import PEERS, Samples, row
 from mock_server import MockTraining
 from mock_server.wire.message import Request
 
@@ -146,11 +147,11 @@ def cost(
 # --- a small GET ------------------------------------------------------------------------------------------------------
 
 
-def small_get_and_hello(python: str, engine: str = "uvicorn") -> Figures:
+def small_get_and_hello(python: str, engine: str = "uvicorn", requests: int = 3000) -> Figures:
     """Microseconds that an authorised small GET costs, and an empty answer of the same engine; 16 connections."""
     with served(python, f"ours-{engine}") as ours, served(python, f"hello-{engine}") as peer:
         request = raw_get(ours.url, WHO_AM_I, f"Bearer {ours.token}")
-        return cost(((ours, request), (peer, raw_get(peer.url, "/", "Bearer any"))), 16, 3000)
+        return cost(((ours, request), (peer, raw_get(peer.url, "/", "Bearer any"))), 16, requests)
 
 
 def small_get_and_moto(python: str) -> Figures:
@@ -161,6 +162,25 @@ def small_get_and_moto(python: str) -> Figures:
     with served(python, "ours-uvicorn") as ours, served(python, "moto") as peer:
         request = raw_get(ours.url, WHO_AM_I, f"Bearer {ours.token}")
         return cost(((ours, request), (peer, raw_get(peer.url, "/", signed))), 16, 400)
+
+
+def own_work(rounds: int) -> list[float]:
+    """Microseconds of processor time of each small GET, without a socket."""
+    mock = MockTraining.demo()
+    request = Request(
+        "GET",
+        WHO_AM_I,
+        "",
+        (("authorization", f"Bearer {mock.token('admin')}"), ("user-agent", "benchmark/1")),
+    )
+    assert mock.handle(request).status == 200
+    taken = []
+    for _ in range(rounds // 100):
+        began = time.process_time()
+        for _ in range(100):
+            mock.handle(request)
+        taken.append((time.process_time() - began) * 1e4)
+    return taken
 
 
 # --- pages of the feed ------------------------------------------------------------------------------------------------
@@ -184,7 +204,7 @@ def page(mock: MockTraining, offset: int = 0) -> bytes:
     return answer.body
 
 
-def page_again(python: str, engine: str = "uvicorn") -> Figures:
+def page_again(python: str, engine: str = "uvicorn", requests: int = 400) -> Figures:
     """Microseconds that a page of 1000 rows costs that was read before, and one of ready bytes in Starlette."""
     with (
         ready_pages(PAGE) as pages,
@@ -192,8 +212,8 @@ def page_again(python: str, engine: str = "uvicorn") -> Figures:
         served(python, "starlette-bytes", pages) as peer,
     ):
         authorization = f"Bearer {ours.token}"
-        requests = [raw_get(each.url, FEED, authorization) for each in (ours, peer)]
-        return cost(((ours, requests[0]), (peer, requests[1])), 4, 400)
+        first, second = (raw_get(each.url, FEED, authorization) for each in (ours, peer))
+        return cost(((ours, first), (peer, second)), 4, requests)
 
 
 def page_first() -> Figures:
@@ -363,27 +383,54 @@ class Resettable:
         return taken * 1e3
 
 
-def main() -> None:
-    """Measure and print."""
-    python = sys.argv[1]
-    rows: tuple[tuple[str, str, Callable[[], Figures]], ...] = (
-        ("small GET, and the engine's hello (uvicorn)", "us", lambda: small_get_and_hello(python)),
-        ("small GET, and the engine's hello (built in)", "us", lambda: small_get_and_hello(python, "stdlib")),
-        ("small GET, and moto's", "us", lambda: small_get_and_moto(python)),
-        ("page of 1000 rows again, and ready bytes in Starlette", "us", lambda: page_again(python)),
-        ("page of 1000 rows for the first time, and json.dumps", "ms", page_first),
-        ("start to the first answer, and moto's", "s", lambda: start(python)),
-        ("processor time of a start, and of moto's", "s", lambda: start_cpu(python)),
-        ("memory after the first answer, and moto's", "MiB", lambda: start_memory(python)),
-        ("reset of 8,000 in a world of 1 M records, and in its course alone", "ms", reset_of_many),
-        ("200,000 rows listed, and from ready bytes in Starlette", "s", lambda: listing(python)),
-    )
-    asked = sys.argv[2:]
-    for name, unit, measure in rows:
-        if not asked or any(each in name for each in asked):
-            ours, peer = measure()
-            print(f"{name:68} {ours:9.3f} {peer:9.3f} {unit:3} {ours / peer:6.2f}x", flush=True)
+# --- the rows ---------------------------------------------------------------------------------------------------------
 
 
-if __name__ == "__main__":
-    main()
+def _samples(figures: Figures, unit: float) -> Samples:
+    ours, peer = figures
+    return Samples(ours * unit, peer * unit)
+
+
+@row("small-get-vs-hello")
+def _small_get_and_hello(short: bool) -> Samples:
+    return _samples(small_get_and_hello(PEERS, requests=500 if short else 3000), 1e-6)
+
+
+@row("small-get-vs-moto")
+def _small_get_and_moto(short: bool) -> Samples:
+    return _samples(small_get_and_moto(PEERS), 1e-6)
+
+
+@row("small-get-work")
+def _small_get_work(short: bool) -> Samples:
+    return Samples([each * 1e-6 for each in own_work(rounds=1000 if short else 5000)])
+
+
+@row("feed-page-again")
+def _page_again(short: bool) -> Samples:
+    return _samples(page_again(PEERS, requests=100 if short else 400), 1e-6)
+
+
+@row("feed-page-first")
+def _page_first(short: bool) -> Samples:
+    return _samples(page_first(), 1e-3)
+
+
+@row("start-vs-moto")
+def _start(short: bool) -> Samples:
+    return _samples(start(PEERS, rounds=3 if short else 9), 1)
+
+
+@row("start-memory")
+def _start_memory(short: bool) -> Samples:
+    return _samples(start_memory(PEERS), 1 << 20)
+
+
+@row("reset-8000")
+def _reset_of_many(short: bool) -> Samples:
+    return _samples(reset_of_many(), 1e-3)
+
+
+@row("listing-200k-served")
+def _listing(short: bool) -> Samples:
+    return _samples(listing(PEERS), 1)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
-from benchmarks.harness import Samples, interleave, row
+from benchmarks.harness import Samples, in_process, interleave, row
 from mock_server import MockTraining
 from training_sdk import TrainingClient
 
@@ -72,3 +72,10 @@ def fresh_server(short: bool) -> Samples:
     """Measure what a test pays that uses a server of its own."""
     ours, peer = interleave(started_server, canned_server, rounds=10 if short else 50)
     return Samples(ours, peer)
+
+
+@row("world-1m-memory")
+def world_memory(short: bool) -> Samples:
+    """Measure the bytes that a progress record takes in a large organisation that was just built."""
+    found = in_process("large_world", "1000000", "--json", "--built")
+    return Samples(found["world"] / found["records"])
