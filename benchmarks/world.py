@@ -63,7 +63,7 @@ def canned_server() -> None:
 @row("fresh-world")
 def fresh_world(short: bool) -> Samples:
     """Measure what a test pays that uses a world of its own."""
-    ours, peer = interleave(world_and_client, canned_and_client, rounds=60 if short else 300)
+    ours, peer = interleave(world_and_client, canned_and_client, rounds=20 if short else 300)
     return Samples(ours, peer)
 
 

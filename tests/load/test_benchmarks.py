@@ -60,14 +60,14 @@ def test_the_short_version_fails_beyond_the_margin_only(
 def test_a_product_that_became_slow_fails_the_short_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = goals.read()["fresh-world"].limit.value
-    given = ["--short", "--goals", table(tmp_path, entry("fresh-world", f'ratio = "<= {limits}"'), margin=1)]
+    # The ratio is about 6 on a quiet machine; 60 leaves room for tests that run beside this one.
+    given = ["--short", "--goals", table(tmp_path, entry("fresh-world", 'ratio = "<= 60"'), margin=1)]
     assert main(given, {"fresh-world": world.fresh_world}) == 0
     quick = world.world_and_client
 
     def slow() -> None:
         quick()
-        time.sleep(0.05)
+        time.sleep(0.1)
 
     monkeypatch.setattr(world, "world_and_client", slow)
     assert main(given, {"fresh-world": world.fresh_world}) == 1
