@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mock_server.transports.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
     from training_sdk.testing.contract.checks import Check
-    from training_sdk.testing.contract.findings import Finding
+    from training_sdk.testing.contract.findings import CheckResult
     from training_sdk.testing.contract.wire import Wire
     from training_sdk.testing.contract.world import World
 
@@ -115,7 +115,7 @@ class _Service:
         self._world = world
         self._fault: str | None = None
 
-    def made(self, check: Check) -> Finding | str:
+    def made(self, check: Check) -> CheckResult | str:
         """Return the finding of a check, or the reason why the service cannot be read."""
         from training_sdk.testing.contract import CannotRunError
         from training_sdk.testing.contract.environment import looked_at

@@ -95,7 +95,14 @@ from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
 from training_sdk.resets.reset_request import Progress, ResetFormat
 from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
-from training_sdk.verification.verification_result import PersonSeen, Seen, SeenCode, Verification
+from training_sdk.verification.verification_result import (
+    PersonSeen,
+    Seen,
+    SeenCode,
+    Verification,
+    VerificationCode,
+    VerificationState,
+)
 
 __all__ = [
     "APIConnectionError",
@@ -211,6 +218,8 @@ __all__ = [
     "UserOutcome",
     "UserStatus",
     "Verification",
+    "VerificationCode",
+    "VerificationState",
     "Waves",
     "Webhook",
     "WebhookEvent",

@@ -25,9 +25,9 @@ from training_sdk import (
     ProofFailedError,
     ResetPlan,
     ResetReport,
-    Seen,
-    SeenCode,
     StalePlanError,
+    VerificationCode,
+    VerificationState,
 )
 from training_sdk.format_proof.traces import VANISHED, Traces
 
@@ -161,7 +161,7 @@ def test_where_opening_dates_stay_whoever_began_again_is_known_by_lost_lessons(s
     world.open(live.course, first)
     world.complete_lesson(live.course, first, world.course(live.course).lessons[0].id)
     found = live.stage.client().resets.wait_until_verified(report)
-    assert [one.code for one in found.retrained] == [SeenCode.BEGUN_AGAIN]
+    assert [one.code for one in found.retrained] == [VerificationCode.BEGUN_AGAIN]
 
 
 @pytest.mark.parametrize("emulates", ["keeps_score,keeps_opened_at", "omits_empty_rows"])
@@ -227,7 +227,9 @@ def test_a_missing_row_stays_unknown_where_the_proof_saw_an_empty_one(serve: Ser
     left = [one.user_id for one in report.users if one.outcome is Outcome.UNKNOWN]
     assert left == [gone.user_id]
     found = live.stage.client().resets.wait_until_verified(report)
-    assert [one.code for one in found.people if one.state is not Seen.VERIFIED] == [SeenCode.NOT_SHOWN]
+    assert [one.code for one in found.people if one.state is not VerificationState.VERIFIED] == [
+        VerificationCode.NOT_SHOWN
+    ]
 
 
 def test_somebody_who_leaves_the_course_of_a_proof_is_not_taken_for_a_vanished_row(serve: Serve) -> None:
@@ -259,8 +261,8 @@ def test_whoever_looks_into_the_course_after_a_request_that_never_arrived_is_not
     report = live.resume(wanted)
     assert [one.user_id for one in report.users if one.outcome is Outcome.UNKNOWN] == [somebody]
     found = live.stage.client().resets.wait_until_verified(report)
-    left = [(one.user_id, one.code) for one in found.people if one.state is not Seen.VERIFIED]
-    assert left == [(somebody, SeenCode.LESSONS_RECORDED)]
+    left = [(one.user_id, one.code) for one in found.people if one.state is not VerificationState.VERIFIED]
+    assert left == [(somebody, VerificationCode.LESSONS_RECORDED)]
     assert (live.course, somebody) not in {(one.course_id, one.user_id) for one in found.retrained}
 
 
@@ -274,7 +276,9 @@ def test_somebody_in_mid_course_who_completes_it_soon_is_verified(serve: Serve, 
     live.hours.wait(timedelta(minutes=6))  # by more than the clocks may differ
     live.stage.mock.world.complete_course(live.course, somebody)
     found = live.stage.client().resets.wait_until_verified(report)
-    assert [(one.user_id, one.code) for one in found.retrained] == [(somebody, SeenCode.COMPLETE_AGAIN)]
+    assert [(one.user_id, one.code) for one in found.retrained] == [
+        (somebody, VerificationCode.COMPLETE_AGAIN)
+    ]
     assert found.is_verified
 
 
@@ -307,7 +311,7 @@ def test_a_service_that_resets_completed_people_only_is_named_when_people_are_re
         assert {one.user_id for one in report.users if one.code is Code.COMPLETED_ONLY} == left
         assert SELECTIVE in str(report)
     found = live.stage.client().resets.wait_until_verified(report)
-    assert (found.counts[Seen.CONTRADICTED], SELECTIVE in str(found)) == (len(left), True)
+    assert (found.counts[VerificationState.CONTRADICTED], SELECTIVE in str(found)) == (len(left), True)
     assert len(live.stage.tap.resets) == 2
 
 

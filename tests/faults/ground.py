@@ -31,7 +31,7 @@ from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.events import EvidenceKept, Sent
 from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import fold
+from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of
 
@@ -291,7 +291,7 @@ class Ground:
         folder = self.plan_folder
         found = read_unfinished(StateDirectory.open(self.state), folder, now) if folder.exists() else None
         if found is None:
-            closed = folder.exists() and fold(read_journal(folder)).closed is not None
+            closed = folder.exists() and replay(read_journal(folder)).closed is not None
             assert closed or not self.truth(), "people were reset, and nothing says so"
             return
         users = [[user.course_id, user.user_id, str(user.outcome), user.code] for user in found.report.users]
@@ -389,7 +389,7 @@ class Ground:
         self.records_agree()
         if not self.plan_folder.exists():
             return
-        fold(read_journal(self.plan_folder))
+        replay(read_journal(self.plan_folder))
         log = AuditLog(self.state / "audit.jsonl")
         folders = [path.parent for path in (self.state / "evidence").glob("*/manifest.json")]
         packs = [Quoted(each.name, cast(Head, read_manifest(each).audit_log)) for each in folders]

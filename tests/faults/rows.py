@@ -384,7 +384,7 @@ def _other_plan(ground: Ground) -> Path:
 
 @row
 def clock_ahead(ground: Ground) -> list[Said]:
-    """this machine's clock jumps four hours ahead while the fate of a request is unknown"""
+    """this machine's clock jumps four hours ahead while the result of a request is unknown"""
     ground.mock.faults.add("drop", operation="ResetCourseProgress", after=1, when="after")
     said = ground.start()
     jumped = ground.start(ahead=ground.ahead + LATER)

@@ -216,7 +216,7 @@ def answer_or_raise(problem: Any, prepared: Any, connection: Connection, status:
 
     ``status`` is that of the answer, where its head came before the problem.
 
-    What is about another request, such as one that a hook has made, says nothing about the fate of ours.
+    What is about another request, such as one that a hook has made, says nothing about the result of ours.
     """
     own = _is_about(problem, prepared)
     if (

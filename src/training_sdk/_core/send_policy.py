@@ -117,7 +117,7 @@ class SendDecision:
 
 @define
 class Attempt:
-    """One sending of a request: whether it may be out there, its fate unknown, and the id of its exchange."""
+    """One sending of a request: whether it may be out there, its result unknown, and the id of its exchange."""
 
     is_open: bool = False
     request_id: str | None = None

@@ -16,7 +16,7 @@ from typing import IO
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.cli.bundle_contents import Contents, Finding, Item, blocks_of
+from training_sdk.cli.bundle_contents import BundleFinding, Contents, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import checksum_of_stream
 from training_sdk.plans.wording import short_digest
@@ -39,7 +39,7 @@ class Bundle:
     head: Head
     """Head of the audit log at the time when the bundle was made."""
     files: int
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleFinding, ...]
 
 
 def write_bundle(

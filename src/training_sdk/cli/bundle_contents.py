@@ -50,7 +50,7 @@ _PACK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,120}")
 
 
 @frozen
-class Finding:
+class BundleFinding:
     """Fault or note found while a bundle was made; a note (``is_note``) is no sign that records were changed."""
 
     message: str
@@ -121,7 +121,7 @@ class Contents:
     items: list[Item] = field(factory=list, init=False)
     packs: list[_Pack] = field(factory=list, init=False)
     signatures: list[_Signature] = field(factory=list, init=False)
-    findings: list[Finding] = field(factory=list, init=False)
+    findings: list[BundleFinding] = field(factory=list, init=False)
     entries: list[Entry] = field(factory=list, init=False)
     """Lines of the audit log about the plan."""
     head: Head = field(default=START, init=False)
@@ -220,7 +220,7 @@ class Contents:
             self._found(f"{path} is no regular file, and is not in the bundle")
 
     def _found(self, message: str, *, is_note: bool = False) -> None:
-        found = Finding(message, is_note)
+        found = BundleFinding(message, is_note)
         if found not in self.findings:
             self.findings.append(found)
 

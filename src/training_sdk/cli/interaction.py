@@ -95,7 +95,7 @@ def _hint(typed: str, phrase: str, what: str) -> str:
 
 STOPPING = (
     b"\nStopping before the next request; one that is under way is finished first. Once more to stop at once, which "
-    b"may leave the fate of its people unknown.\n"
+    b"may leave the result of its people unknown.\n"
 )
 
 

@@ -40,7 +40,7 @@ class FindingKind(StrEnum):
 
 
 @frozen
-class Finding:
+class PackFinding:
     """One difference from the pack as it was written."""
 
     kind: FindingKind
@@ -52,9 +52,13 @@ class Finding:
         return visible(f"{self.file}: {self.message}")
 
 
+Finding = PackFinding
+"""The earlier name of ``PackFinding``."""
+
+
 def verify_pack(
     folder: str | os.PathLike[str], *, manifest_sha256: str | None = None, unseal: Unseal | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[PackFinding, ...]:
     """Return everything in a pack that is not as it was written; empty if nothing is.
 
     ``manifest_sha256`` is the manifest's own digest, as the audit log has it: without it, a manifest that was rewritten
@@ -64,18 +68,18 @@ def verify_pack(
     return tuple(_findings(Path(folder), manifest_sha256, unseal))
 
 
-def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iterator[Finding]:
+def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iterator[PackFinding]:
     try:
         data = manifest_bytes(folder)
     except EvidenceError as error:
-        yield Finding(FindingKind.INCOMPLETE, MANIFEST, error.message)
+        yield PackFinding(FindingKind.INCOMPLETE, MANIFEST, error.message)
         return
     if expected is not None and checksum_of(data).sha256 != expected:
-        yield Finding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 is not the one that was given")
+        yield PackFinding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 is not the one that was given")
     try:
         manifest = parse_manifest(data, folder)
     except EvidenceError as error:
-        yield Finding(FindingKind.MANIFEST_CHANGED, MANIFEST, error.message)
+        yield PackFinding(FindingKind.MANIFEST_CHANGED, MANIFEST, error.message)
         return
     intact = True
     for finding in _files(folder, manifest):
@@ -85,22 +89,22 @@ def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iter
         yield from _contents(StoredPack(folder, manifest, checksum_of(data).sha256, unseal))
 
 
-def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+def _files(folder: Path, manifest: Manifest) -> Iterator[PackFinding]:
     """Find files that are missing, changed, or not listed."""
     there = set(_names(folder))
     for name, mark in manifest.files.items():
         if name not in there:
-            yield Finding(FindingKind.MISSING, name, "it is listed in the manifest and not there")
+            yield PackFinding(FindingKind.MISSING, name, "it is listed in the manifest and not there")
             continue
         try:
             found = checksum_of_file(regular_file(folder / name))
         except OSError as error:
-            yield Finding(FindingKind.CHANGED, name, f"it cannot be read: {error.strerror or error}")
+            yield PackFinding(FindingKind.CHANGED, name, f"it cannot be read: {error.strerror or error}")
             continue
         if found != Checksum(mark.sha256, mark.bytes):
-            yield Finding(FindingKind.CHANGED, name, _difference(mark, found))
+            yield PackFinding(FindingKind.CHANGED, name, _difference(mark, found))
     for name in sorted(there - manifest.files.keys() - {MANIFEST}):
-        yield Finding(FindingKind.EXTRA, name, "it is not listed in the manifest")
+        yield PackFinding(FindingKind.EXTRA, name, "it is not listed in the manifest")
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -120,7 +124,7 @@ def _difference(mark: Checksum, found: Checksum) -> str:
     return "its bytes are not those that were written"
 
 
-def _contents(stored: StoredPack) -> Iterator[Finding]:
+def _contents(stored: StoredPack) -> Iterator[PackFinding]:
     """Compare the files with each other. A pack that was written by hand may hold anything."""
     manifest = stored.manifest
     try:
@@ -152,7 +156,7 @@ def _targets(stored: StoredPack) -> Targets:
     return {course_id: frozenset(users) for course_id, users in found.items()}
 
 
-def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[Finding]:
+def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[PackFinding]:
     """Check each answer against its line of the index, and add it to the tables and its time to ``found``.
 
     The lines have to cover every file of answers from its first byte to its last, in order.
@@ -186,12 +190,12 @@ def _fill_from_lines(tables: Tables, stored: StoredPack) -> None:
         tables.write(table, lines)
 
 
-def _missing(tables: Tables) -> Iterator[Finding]:
+def _missing(tables: Tables) -> Iterator[PackFinding]:
     for course_id, user_id in tables.missing():
         yield _contradiction("rows.jsonl", f"user {user_id!r} is a target in {course_id!r} and has no row")
 
 
-def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
+def _short(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
     """Find what the answers lack by their own counts. Older packs were not checked for it when they were written."""
     if manifest.missing_lessons is None:
         return
@@ -206,7 +210,7 @@ def _short(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
         )
 
 
-def _tables(tables: Tables, manifest: Manifest) -> Iterator[Finding]:
+def _tables(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
     for name, derived in tables.finish().items():
         stored = manifest.files.get(manifest.stored(name))
         mark = stored and (stored.plain or Checksum(stored.sha256, stored.bytes))
@@ -221,5 +225,5 @@ def _raw(manifest: Manifest) -> list[str]:
     return sorted(name for name in manifest.files if name.startswith(f"{RAW}/") and name != index)
 
 
-def _contradiction(file: str, message: str) -> Finding:
-    return Finding(FindingKind.CONTRADICTION, file, message)
+def _contradiction(file: str, message: str) -> PackFinding:
+    return PackFinding(FindingKind.CONTRADICTION, file, message)

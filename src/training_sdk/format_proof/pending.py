@@ -16,11 +16,11 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.records import storage
 from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState, fold
+from training_sdk.records.journal_state import JournalState, RecordedRequest, RequestState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import ResetFormat
 
-OPEN = (ChunkFate.SENT, ChunkFate.ANSWERED, ChunkFate.LOST, ChunkFate.READ_BACK)
+OPEN = (RequestState.SENT, RequestState.ANSWERED, RequestState.LOST, RequestState.READ_BACK)
 """The states of a proof's request whose effect is still to be observed."""
 
 
@@ -38,7 +38,7 @@ class _Saved:
 class Begun:
     """The progress of the one request of a proof."""
 
-    chunk: Chunk
+    recorded: RecordedRequest
     sent_at: datetime
     is_closed: bool
 
@@ -109,12 +109,12 @@ def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
     """Return the progress of a proof's request; None if it was not sent, or is known to have had no effect."""
     folder = state.path / "plans" / plan_digest
     events = read_journal(folder) if folder.is_dir() else ()
-    found = fold(events)
-    open_chunks = [chunk for chunk in found.chunks.values() if chunk.fate in OPEN]
-    if not open_chunks:
+    found = replay(events)
+    unresolved = [recorded for recorded in found.requests.values() if recorded.state in OPEN]
+    if not unresolved:
         return None
-    chunk = open_chunks[-1]
-    return Begun(chunk, _sent_at(events, chunk.number), _is_closed(found))
+    recorded = unresolved[-1]
+    return Begun(recorded, _sent_at(events, recorded.number), _is_closed(found))
 
 
 def _is_closed(state: JournalState) -> bool:

@@ -26,7 +26,7 @@ from training_sdk.plans.origin import CurrentOrigin
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import shown
 from training_sdk.records.audit import PROOF_FAILED
-from training_sdk.records.journal_state import Chunk
+from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.outcomes import resumed_tracker
 from training_sdk.resets.preflight import Preflight
@@ -133,13 +133,13 @@ class ProofEnds:
         finally:
             self.recorder.release()
 
-    def _succeed(self, chunk: Chunk) -> Flow[Proof]:
+    def _succeed(self, recorded: RecordedRequest) -> Flow[Proof]:
         if not self.plan.is_wide_enough:  # an older version began it
             yield from self._end_without(TOO_NARROW, reason="PROOF_TOO_NARROW")
         yield from self._settle()
         now: Moment = yield Now()
-        proof = self._proof(now.utc, counted=chunk.count is not None)
-        proof = evolve(proof, counts_everyone=chunk.counts_everyone)
+        proof = self._proof(now.utc, counted=recorded.count is not None)
+        proof = evolve(proof, counts_everyone=recorded.counts_everyone)
         return (yield from self._keep_proof(proof, "format proved"))
 
     def _keep_proof(self, proof: Proof, event: str, **facts: object) -> Flow[Proof]:

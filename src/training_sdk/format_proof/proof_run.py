@@ -34,7 +34,7 @@ from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
 from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
 from training_sdk.records.in_flight import waiting_time
-from training_sdk.records.journal_state import Chunk
+from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.reset_run import apply_plan
@@ -97,15 +97,15 @@ class ProofRun(ProofEnds):
             yield from self._check_pending()
         if begun is None:
             raise TrainingError("the journal does not say that anything was sent")
-        if was_unreadable(begun.chunk):
-            yield from self._end_unreadable(str(begun.chunk.message))
-        if begun.chunk.reached_others:
-            people = number(begun.chunk.count or 0, "person", "people")
+        if was_unreadable(begun.recorded):
+            yield from self._end_unreadable(str(begun.recorded.message))
+        if begun.recorded.reached_others:
+            people = number(begun.recorded.count or 0, "person", "people")
             said = f"one request was sent, and the answer says {people} reset"
             yield from self._fail(said, (), reason="COUNT_DIFFERS")
-        self.is_refused = begun.chunk.is_doubtful_refusal
+        self.is_refused = begun.recorded.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
-        return (yield from self._succeed(begun.chunk))
+        return (yield from self._succeed(begun.recorded))
 
     def _end_unreadable(self, what: str) -> Flow[None]:
         yield from self._fail(what, (), reason="COUNT_DIFFERS")
@@ -288,6 +288,6 @@ class ProofRun(ProofEnds):
             yield RunLocally(lambda: tell(Progress("prove", cleared, total)), "tell how far it is")
 
 
-def was_unreadable(chunk: Chunk) -> bool:
+def was_unreadable(recorded: RecordedRequest) -> bool:
     """Return whether the answer to the request could not be decoded."""
-    return chunk.cause == DecodingError.__name__
+    return recorded.cause == DecodingError.__name__

@@ -15,7 +15,7 @@ from training_sdk.format_proof.proof_run import ProofRun
 from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
 from training_sdk.format_proof.traces import NO_TRACES
-from training_sdk.records.journal_state import Chunk
+from training_sdk.records.journal_state import RecordedRequest
 
 
 @define
@@ -56,7 +56,7 @@ class RefusalProofRun(ProofRun):
 
     def _judge(self, seen: Observation) -> Flow[None]:
         begun = yield from self._begun()
-        self.status = None if begun is None else begun.chunk.refusal
+        self.status = None if begun is None else begun.recorded.refusal
         yield from ProofRun._judge(self, seen)
 
     def _is_decided(self, seen: Observation) -> Flow[bool]:
@@ -72,7 +72,7 @@ class RefusalProofRun(ProofRun):
         named = self._named([user.key for user in self.plan.reset.targets])
         return f"{named} was reset" if seen.cleared else f"nothing is seen to have happened to {named}"
 
-    def _succeed(self, chunk: Chunk) -> Flow[Proof]:
+    def _succeed(self, recorded: RecordedRequest) -> Flow[Proof]:
         """Keep the status in the proof of the format, if that still holds."""
         yield from self._settle()
         try:

@@ -16,7 +16,7 @@ from training_sdk.local_plans.plan_records import LostPlan, PlanRecords, read_re
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.records.events import Intent, Opened, Resumed, Sent
 from training_sdk.records.in_flight import journal_processing_time
-from training_sdk.records.journal_state import Standing
+from training_sdk.records.journal_state import PersonState
 from training_sdk.records.state import StateDirectory
 
 
@@ -32,7 +32,7 @@ class PlannedRequest:
     sent_at: datetime
     sent_id: str | None
     """The ``X-Request-ID`` under which it was sent; None in a journal of an older version."""
-    standing: Standing
+    standing: PersonState
     """The state of the person in the journal now. REFUSED, with an event, means that the refusal was not true."""
     reason: str | None
     ticket: str | None
@@ -110,7 +110,7 @@ def _requests(records: PlanRecords, event: WebhookEvent, key: Key, at: datetime)
                     user_id = named[one.chunk]
                     yield PlannedRequest(
                         records.digest, key[0], user_id, by, one.at, one.request_id,
-                        state.standing(key[0], user_id), opened.reason, opened.ticket,
+                        state.person_state(key[0], user_id), opened.reason, opened.ticket,
                     )  # fmt: skip
             case _:
                 pass

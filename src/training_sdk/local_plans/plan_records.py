@@ -36,7 +36,7 @@ from training_sdk.records.audit import (
 )
 from training_sdk.records.in_flight import PROCESSING_TIME, RequestsInFlight, waiting_time
 from training_sdk.records.journal import FILE, JournalCopy
-from training_sdk.records.journal_state import JournalState, Standing
+from training_sdk.records.journal_state import JournalState, PersonState
 from training_sdk.records.state import StateDirectory, is_digest
 
 Entries = Sequence[Mapping[str, Any]]
@@ -182,13 +182,13 @@ class LostPlan:
             return True
         last = steps[-1]
         if last["event"] in ENDS:
-            return last["event"] != CLOSED and bool(counted(last, Standing.UNKNOWN))
+            return last["event"] != CLOSED and bool(counted(last, PersonState.UNKNOWN))
         return any(entry["event"] == KEPT for entry in self.entries)  # nothing is sent before that
 
     @property
     def may_have_reset(self) -> bool:
         """Whether the plan has reset a person, or is open."""
-        return self.is_open or any(counted(entry, Standing.RESET) for entry in self.entries)
+        return self.is_open or any(counted(entry, PersonState.RESET) for entry in self.entries)
 
     def among(self, people: Collection[Key]) -> list[Key]:
         """Return the given people whom the plan may reset: targets of its copy; without a copy, all in its courses."""
@@ -274,8 +274,8 @@ class PlanEffects:
     def may_have_reset_at(self, person: Key) -> datetime | None:
         """Return the time of the last request for a person whom the plan reset, may have reset or may still reset."""
         latest = self.in_flight.latest(person)
-        standing = self.state.standing(*person)
-        counts = standing in (Standing.RESET, Standing.UNKNOWN) or self.in_flight.open(person, None)
+        person_state = self.state.person_state(*person)
+        counts = person_state in (PersonState.RESET, PersonState.UNKNOWN) or self.in_flight.open(person, None)
         return latest.sent_at if latest and counts else None
 
     def in_doubt(self, people: Collection[Key], now: datetime) -> list[Key]:
@@ -287,8 +287,8 @@ class PlanEffects:
         return [
             key
             for key in people
-            if (self.state.standing(*key) is Standing.UNKNOWN and self.in_flight.open(key, None))
-            or (self.state.standing(*key) is not Standing.RESET and self.in_flight.open(key, now))
+            if (self.state.person_state(*key) is PersonState.UNKNOWN and self.in_flight.open(key, None))
+            or (self.state.person_state(*key) is not PersonState.RESET and self.in_flight.open(key, now))
         ]
 
     def just_reset(self, people: Collection[Key], now: datetime) -> dict[Key, datetime]:
@@ -298,7 +298,11 @@ class PlanEffects:
         found: dict[Key, datetime] = {}
         for key in people:
             settled_at = self.in_flight.settled_at(key)
-            if self.state.standing(*key) is Standing.RESET and settled_at is not None and now < settled_at:
+            if (
+                self.state.person_state(*key) is PersonState.RESET
+                and settled_at is not None
+                and now < settled_at
+            ):
                 found[key] = settled_at
         return found
 
@@ -307,8 +311,8 @@ class PlanEffects:
         if self.state.closed is not None or storage.holder_of(self.folder / FILE) is None:
             return []
         targets = {user.key for user in read_plan_copy(self.folder).targets}
-        ended = (Standing.RESET, Standing.SKIPPED)
-        return [key for key in people if key in targets and self.state.standing(*key) not in ended]
+        ended = (PersonState.RESET, PersonState.SKIPPED)
+        return [key for key in people if key in targets and self.state.person_state(*key) not in ended]
 
 
 def effects_there(
@@ -389,10 +393,10 @@ def _resets(state: StateDirectory, here: Origin) -> tuple[LastResets, LastResets
         return digest in open_proofs or person in failed.get(digest, ())
 
     for effects in effects_there(state, here, by_journals.unreadable):
-        for key, standing in effects.state.users.items():
+        for key, person_state in effects.state.users.items():
             latest = effects.in_flight.latest(key)
-            if standing in (Standing.RESET, Standing.UNKNOWN) and latest is not None:
-                is_reset = standing is Standing.RESET and not is_unseen(effects.folder.name, key)
+            if person_state in (PersonState.RESET, PersonState.UNKNOWN) and latest is not None:
+                is_reset = person_state is PersonState.RESET and not is_unseen(effects.folder.name, key)
                 into = by_journals if is_reset else in_doubt
                 into[key] = max(latest.sent_at, into.get(key, latest.sent_at))
     return last_resets(state, here, pass_over=True, is_unseen=is_unseen), by_journals, in_doubt

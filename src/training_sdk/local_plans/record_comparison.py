@@ -42,7 +42,7 @@ from training_sdk.records.events import (
     Sent,
     SkippedUsers,
 )
-from training_sdk.records.journal_state import Standing
+from training_sdk.records.journal_state import PersonState
 from training_sdk.records.plan_copy import OUTLINE
 from training_sdk.records.tokens import redacted
 from training_sdk.resets.report import Outcome
@@ -259,7 +259,7 @@ def _outcomes(plan: PlanReading, ends: Sequence[Entry]) -> Iterator[RecordFindin
     A reset that is stopped between an answer and its entry in the journal knows more than the journal does.
     """
     counts = Counter(plan.state.users.values())
-    reset, unknown = counts[Standing.RESET], counts[Standing.UNKNOWN]
+    reset, unknown = counts[PersonState.RESET], counts[PersonState.UNKNOWN]
     for entry in ends:
         counted = _counts(entry.get("outcomes")).get(Outcome.RESET.value, 0)
         if counted <= reset:
@@ -330,9 +330,9 @@ def _of_the_end(plan: PlanReading, saved: report_file.SavedReport, closed: Close
         return
     reset = {user.key for user in saved.users if user.outcome is Outcome.RESET}
     skipped = {user.key: user.code for user in saved.users if user.outcome is Outcome.SKIPPED}
-    if reset != {key for key, standing in plan.state.users.items() if standing is Standing.RESET} or any(
-        skipped.get(key) != code for key, code in plan.state.codes.items()
-    ):
+    if reset != {
+        key for key, person_state in plan.state.users.items() if person_state is PersonState.RESET
+    } or any(skipped.get(key) != code for key, code in plan.state.codes.items()):
         yield plan.fault(f"the report of {plan.name} has another outcome for somebody than its journal")
     events = plan.journal.events
     sent = [event.request_id for event in events if isinstance(event, Sent) and event.request_id]
@@ -345,8 +345,8 @@ def _of_the_end(plan: PlanReading, saved: report_file.SavedReport, closed: Close
 
 def _unlogged_report(plan: PlanReading, saved: report_file.SavedReport) -> RecordFinding:
     reset = [user.key for user in saved.users if user.outcome is Outcome.RESET]
-    known = (Standing.RESET, Standing.UNKNOWN)
-    if saved.plan_digest != plan.digest or any(plan.state.standing(*key) not in known for key in reset):
+    known = (PersonState.RESET, PersonState.UNKNOWN)
+    if saved.plan_digest != plan.digest or any(plan.state.person_state(*key) not in known for key in reset):
         return plan.fault(
             f"the report of {plan.name} names people as reset whom its journal does not know as reset"
         )
@@ -367,7 +367,9 @@ def _unfinished(plan: PlanReading, *, is_closed: bool) -> str:
     if not state.has_sent:
         return f"{plan.name} was begun and is not at its end; nothing was sent"
     counts = Counter(state.users.values())
-    text = ", ".join(f"{counts[standing]} {standing.value}" for standing in Standing if counts[standing])
+    text = ", ".join(
+        f"{counts[person_state]} {person_state.value}" for person_state in PersonState if counts[person_state]
+    )
     if state.reached_others:
         return f"{plan.name} is not at its end ({text}). {others(state.reached_others)}. {LOOK_INTO_IT}"
     return f"{plan.name} is not at its end ({text}). Resume it"

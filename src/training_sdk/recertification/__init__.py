@@ -6,7 +6,7 @@ confirmed and applied like any other.
 
 from training_sdk.recertification.civil import LeapDay
 from training_sdk.recertification.deciding import who_is_due
-from training_sdk.recertification.due import Due, DueCase, Standing
+from training_sdk.recertification.due import Due, DueCase, DueState, Standing
 from training_sdk.recertification.rules import Anniversary, BeforeExpiry, FixedDate, FromCompletion, Rule
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "BeforeExpiry",
     "Due",
     "DueCase",
+    "DueState",
     "FixedDate",
     "FromCompletion",
     "LeapDay",

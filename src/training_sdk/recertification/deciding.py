@@ -13,7 +13,7 @@ from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import civil
-from training_sdk.recertification.due import Due, DueCase, Held, Hold, HoldList, Standing, by_key
+from training_sdk.recertification.due import Due, DueCase, DueState, Held, Hold, HoldList, by_key
 from training_sdk.recertification.rules import (
     Anniversary,
     BeforeExpiry,
@@ -85,7 +85,7 @@ def who_is_due(
     lists, not_due = _by_standing(rows, sorter, on_hold)
     lists = _held_in_other_rows(lists, on_hold)
     due, in_grace, warned, held, unclear, lapsed, already_reset = (
-        _in_order(lists[standing]) for standing in Standing
+        _in_order(lists[standing]) for standing in DueState
     )
     return Due(
         on=sorter.today,
@@ -105,11 +105,11 @@ def who_is_due(
 
 def _by_standing(
     rows: Iterable[ProgressRow], sorter: _Sorter, on_hold: HoldList
-) -> tuple[dict[Standing, list[DueCase]], int]:
+) -> tuple[dict[DueState, list[DueCase]], int]:
     """Return the cases of these rows, and the number of rows of people who are not due."""
-    lists: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
+    lists: dict[DueState, list[DueCase]] = {standing: [] for standing in DueState}
     not_due = 0
-    listed = set[tuple[Key, datetime | None, Standing]]()
+    listed = set[tuple[Key, datetime | None, DueState]]()
     for row in _rows(rows):
         case = sorter.case(row, on_hold.holding(row))
         if case is None:
@@ -121,17 +121,17 @@ def _by_standing(
 
 
 def _held_in_other_rows(
-    lists: Mapping[Standing, list[DueCase]], on_hold: HoldList
-) -> dict[Standing, list[DueCase]]:
+    lists: Mapping[DueState, list[DueCase]], on_hold: HoldList
+) -> dict[DueState, list[DueCase]]:
     """Return the lists with the people on hold whom an entry names only in a row of another course."""
-    found: dict[Standing, list[DueCase]] = {standing: [] for standing in Standing}
+    found: dict[DueState, list[DueCase]] = {standing: [] for standing in DueState}
     for standing, cases in lists.items():
         for case in cases:
             hold = None
-            if standing not in (Standing.HELD, Standing.UNCLEAR):
+            if standing not in (DueState.HELD, DueState.UNCLEAR):
                 hold = on_hold.holding_in_other_row(case.course_id, case.user_id)
             if hold is not None:
-                case = evolve(case, standing=Standing.HELD, why=case.why + hold.why)
+                case = evolve(case, standing=DueState.HELD, why=case.why + hold.why)
             found[case.standing].append(case)
     return found
 
@@ -154,10 +154,10 @@ class _Sorter:
             done = row.completed_at
             found = self._incomplete(row) if done is None else self._complete(row, done)
         except UnclearError as unclear:
-            return DueCase.of(row, Standing.UNCLEAR, f"{self._completion(row.completed_at, '; ')}{unclear}")
+            return DueCase.of(row, DueState.UNCLEAR, f"{self._completion(row.completed_at, '; ')}{unclear}")
         if found is None or hold is None:
             return found
-        return evolve(found, standing=Standing.HELD, why=found.why + hold.why)
+        return evolve(found, standing=DueState.HELD, why=found.why + hold.why)
 
     def _complete(self, row: ProgressRow, completed_at: datetime) -> DueCase | None:
         completed = civil.day_of(completed_at, self.zone)
@@ -173,7 +173,7 @@ class _Sorter:
             if is_recent and _key(row) not in self.doubts:
                 since = _earliest(reset_on, since)
                 why += f"; reset on {reset_on}, which the feed does not show yet"
-                return self._listed(row, Standing.ALREADY_RESET, why, due_on, since)
+                return self._listed(row, DueState.ALREADY_RESET, why, due_on, since)
             if is_recent or not self._is_of_a_later_window(row, completed, due_on, standing, reset_on):
                 raise UnclearError(self._unseen(row, reset_on))
             what = "sent to be reset" if _key(row) in self.doubts else "reset"
@@ -181,7 +181,7 @@ class _Sorter:
         if is_expired:
             why += f"; expired on {expired_on}{self._days(since)}"
         if standing is None:
-            return self._listed(row, Standing.LAPSED, why, None, since) if is_expired else None
+            return self._listed(row, DueState.LAPSED, why, None, since) if is_expired else None
         return self._listed(row, standing, why, due_on, since)
 
     def _incomplete(self, row: ProgressRow) -> DueCase | None:
@@ -204,13 +204,13 @@ class _Sorter:
         if row.has_recorded_progress:
             ended.append(f"in progress at {row.progress_percent:g} %")
         why = self._completion(was_complete_at) + ", ".join(ended) + self._days(since)
-        return self._listed(row, Standing.LAPSED, why, None, since)
+        return self._listed(row, DueState.LAPSED, why, None, since)
 
     def _listed(
-        self, row: ProgressRow, standing: Standing, why: str, due_on: date | None, since: date | None
+        self, row: ProgressRow, standing: DueState, why: str, due_on: date | None, since: date | None
     ) -> DueCase:
         reset_from = None if due_on is None else due_on + timedelta(days=self.grace)
-        if standing in (Standing.IN_GRACE, Standing.WARNED) and reset_from != due_on:
+        if standing in (DueState.IN_GRACE, DueState.WARNED) and reset_from != due_on:
             why += f", reset from {reset_from}"
         days = None if since is None else self._days_since(since)
         return DueCase.of(row, standing, why, due_on, reset_from, since, days)
@@ -232,14 +232,14 @@ class _Sorter:
         if completed < EARLIEST:
             raise UnclearError("a date so early is not a real one")
 
-    def _standing(self, due_on: date) -> Standing | None:
+    def _standing(self, due_on: date) -> DueState | None:
         """Return the list by the days since the due day; they are negative before it."""
         days = (self.today - due_on).days
         if days < -self.warn:
             return None
         if days < 0:
-            return Standing.WARNED
-        return Standing.IN_GRACE if days < self.grace else Standing.DUE
+            return DueState.WARNED
+        return DueState.IN_GRACE if days < self.grace else DueState.DUE
 
     def _expiry(self, row: ProgressRow) -> date | None:
         """Return the day on which the completion expires, by the feed; None for a date before EARLIEST, a zero date."""
@@ -263,7 +263,7 @@ class _Sorter:
         return f"reset on {reset_on}, {shows}"
 
     def _is_of_a_later_window(
-        self, row: ProgressRow, completed: date, due_on: date, standing: Standing | None, reset_on: date
+        self, row: ProgressRow, completed: date, due_on: date, standing: DueState | None, reset_on: date
     ) -> bool:
         """Return whether the person is listed for a window that began after the reset."""
         return standing is not None and (

@@ -29,7 +29,7 @@ Held: TypeAlias = str | tuple[str, str]
 """A person in every course, or (course id, person)."""
 
 
-class Standing(StrEnum):
+class DueState(StrEnum):
     """The list that a person is in."""
 
     DUE = "due"
@@ -41,6 +41,10 @@ class Standing(StrEnum):
     """Reset or expired, and not complete since."""
     ALREADY_RESET = "already reset"
     """Reset on the day of the run or the day before, by the records given; the feed still shows the old completion."""
+
+
+Standing = DueState
+"""The earlier name of ``DueState``."""
 
 
 @frozen
@@ -60,7 +64,7 @@ class DueCase:
     email: str | None
     course_title: str | None
     completed_at: datetime | None
-    standing: Standing
+    standing: DueState
     due_on: date | None
     reset_from: date | None
     why: str
@@ -71,7 +75,7 @@ class DueCase:
     def of(
         cls,
         row: ProgressRow,
-        standing: Standing,
+        standing: DueState,
         why: str,
         due_on: date | None = None,
         reset_from: date | None = None,
@@ -138,13 +142,13 @@ class Due:
         return {course_id: tuple(of_course) for course_id, of_course in users.items()}
 
     @property
-    def listed(self) -> Mapping[Standing, tuple[DueCase, ...]]:
+    def listed(self) -> Mapping[DueState, tuple[DueCase, ...]]:
         """The lists by name."""
         lists = (
             *(self.due, self.in_grace, self.warned, self.held, self.unclear),
             *(self.lapsed, self.already_reset),
         )
-        return dict(zip(Standing, lists, strict=True))
+        return dict(zip(DueState, lists, strict=True))
 
     def __str__(self) -> str:
         return visible("\n".join(self._lines()))
@@ -187,13 +191,13 @@ class Due:
 
 
 _HEADINGS = {
-    Standing.DUE: "Due on {on}, to be reset",
-    Standing.IN_GRACE: "Due, but still in the grace period",
-    Standing.WARNED: "Soon due, to be warned",
-    Standing.HELD: "On the hold list, not to be reset",
-    Standing.UNCLEAR: "Unclear, to be checked by a person",
-    Standing.LAPSED: "Lapsed: reset or expired, and not complete since. They have no valid completion until they train",
-    Standing.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
+    DueState.DUE: "Due on {on}, to be reset",
+    DueState.IN_GRACE: "Due, but still in the grace period",
+    DueState.WARNED: "Soon due, to be warned",
+    DueState.HELD: "On the hold list, not to be reset",
+    DueState.UNCLEAR: "Unclear, to be checked by a person",
+    DueState.LAPSED: "Lapsed: reset or expired, and not complete since. They have no valid completion until they train",
+    DueState.ALREADY_RESET: "Reset already by the records on hand, while the feed still shows the old completion. Look "
     "again once it has caught up (2 h on a live service)",
 }
 

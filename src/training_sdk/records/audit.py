@@ -36,7 +36,7 @@ from training_sdk.records.chain import (
     intact_entry,
     next_entry,
 )
-from training_sdk.records.journal_state import JournalState, Standing
+from training_sdk.records.journal_state import JournalState, PersonState
 from training_sdk.records.tokens import refuse_tokens
 
 Format: TypeAlias = Literal["csv", "json"]
@@ -122,7 +122,7 @@ class Quoted:
 
 
 @frozen
-class Finding:
+class LogFinding:
     """A result of verifying the log; where ``is_note``, it is no sign of a change."""
 
     message: str
@@ -131,6 +131,10 @@ class Finding:
 
     def __str__(self) -> str:
         return visible(self.message if self.line is None else f"line {self.line}: {self.message}")
+
+
+Finding = LogFinding
+"""The earlier name of ``LogFinding``."""
 
 
 @frozen
@@ -162,7 +166,7 @@ class AuditLog:
         """
         return self._head(Lines(self.path))
 
-    def verify(self, packs: Iterable[Quoted] = ()) -> tuple[Finding, ...]:
+    def verify(self, packs: Iterable[Quoted] = ()) -> tuple[LogFinding, ...]:
         """Return everything that is wrong with the log; empty if nothing is.
 
         Altered, missing, repeated, moved and inserted lines; and, by the heads that ``packs`` quote, an end that was
@@ -173,7 +177,7 @@ class AuditLog:
         found, hashes, last = [], {START.n: START.hash}, START.n
         for link in check_chain(Lines(self.path).raw()):
             if link.fault:
-                found.append(Finding(link.fault, link.line))
+                found.append(LogFinding(link.fault, link.line))
             if link.entry is not None and type(link.entry.get("n")) is int:
                 last = max(last, link.entry["n"])
                 if link.entry["n"] in wanted:
@@ -182,7 +186,7 @@ class AuditLog:
         torn = Lines(self.path).torn()
         if torn:
             rest = f"{torn} bytes follow the last entry: a write that was interrupted"
-            found.append(Finding(rest, is_note=True))
+            found.append(LogFinding(rest, is_note=True))
         return tuple(found)
 
     def entries(
@@ -288,17 +292,17 @@ def os_user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _compared_with_log(quoted: Quoted, hashes: Mapping[int, str], last: int) -> Finding | None:
+def _compared_with_log(quoted: Quoted, hashes: Mapping[int, str], last: int) -> LogFinding | None:
     number = quoted.head.n
     if hashes.get(number) == quoted.head.hash:
         return None
     if number > last:
-        return Finding(
+        return LogFinding(
             f"the end is missing: {quoted.name} quotes entry {number}, and the log ends with {last}"
         )
     if number not in hashes:
-        return Finding(f"entry {number} is missing, which {quoted.name} quotes")
-    return Finding(f"entry {number} is not the one that {quoted.name} quotes: the log was written anew")
+        return LogFinding(f"entry {number} is missing, which {quoted.name} quotes")
+    return LogFinding(f"entry {number} is not the one that {quoted.name} quotes: the log was written anew")
 
 
 def _names_a_time(entry: Mapping[str, Any]) -> bool:
@@ -331,10 +335,10 @@ JOURNAL = "journal"
 """The field of an entry that quotes the head of the journal."""
 
 
-def counted(entry: Mapping[str, Any], standing: Standing) -> int:
+def counted(entry: Mapping[str, Any], state: PersonState) -> int:
     """Return how many people an entry counts with this state."""
     outcomes = entry.get("outcomes")
-    number = outcomes.get(standing.value) if isinstance(outcomes, Mapping) else None
+    number = outcomes.get(state.value) if isinstance(outcomes, Mapping) else None
     return number if type(number) is int else 0
 
 
@@ -367,7 +371,9 @@ def contradicts(entries: Sequence[Mapping[str, Any]], state: JournalState, heads
     """
     events = [entry.get("event") for entry in entries]
     is_begun = BEGUN in events or RESUMED in events
-    has_ended = any(counted(entry, one) for entry in entries for one in (Standing.RESET, Standing.UNKNOWN))
+    has_ended = any(
+        counted(entry, one) for entry in entries for one in (PersonState.RESET, PersonState.UNKNOWN)
+    )
     return (
         (state.opened is None and is_begun)
         or events.count(KEPT) > len(state.packs)

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from training_sdk._core.model import Key
 from training_sdk.records.events import Event, Opened, ReadBack, Resumed, Sent
-from training_sdk.records.journal_state import Chunk, ChunkFate, JournalState
+from training_sdk.records.journal_state import JournalState, RecordedRequest, RequestState
 
 LAG = timedelta(hours=2)
 """The oldest that the feed of a live service may be (published)."""
@@ -33,7 +33,7 @@ def waiting_time(processing_time: timedelta) -> timedelta:
 
 
 _NEARLY_A_MINUTE = timedelta(minutes=1) - timedelta.resolution
-_ON_ITS_WAY = (ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.READ_BACK)
+_ON_ITS_WAY = (RequestState.SENT, RequestState.LOST, RequestState.ANSWERED, RequestState.READ_BACK)
 
 
 @frozen
@@ -48,7 +48,7 @@ class Since:
 class RequestInFlight:
     """One request that was sent and is not known to have been refused."""
 
-    chunk: Chunk
+    recorded: RecordedRequest
     sent_at: datetime
     by: str
     """The user whose token it carried."""
@@ -87,18 +87,18 @@ class RequestsInFlight:
                 case Sent():
                     sent[event.chunk] = event.at, by
                 case ReadBack():
-                    course_id = state.chunks[event.chunk].course_id
+                    course_id = state.requests[event.chunk].course_id
                     read |= {(course_id, user_id): event.at for user_id in event.verdicts}
                 case _:
                     pass
         found = tuple(
-            RequestInFlight(chunk, *sent[number], wait)
-            for number, chunk in state.chunks.items()
-            if chunk.fate in _ON_ITS_WAY and number in sent
+            RequestInFlight(recorded, *sent[number], wait)
+            for number, recorded in state.requests.items()
+            if recorded.state in _ON_ITS_WAY and number in sent
         )
         by_person: dict[Key, list[RequestInFlight]] = {}
         for flight in found:
-            for key in flight.chunk.people:
+            for key in flight.recorded.people:
                 by_person.setdefault(key, []).append(flight)
         return cls(found, read, wait, by_person)
 
@@ -119,11 +119,11 @@ class RequestsInFlight:
 
     def of_request(self, number: int, person: Key) -> RequestInFlight | None:
         """Return the request with this number, if it named the person and is not known to have been refused."""
-        return next((one for one in self._by_person.get(person, ()) if one.chunk.number == number), None)
+        return next((one for one in self._by_person.get(person, ()) if one.recorded.number == number), None)
 
     def has_accepted(self, person: Key) -> bool:
         """Return whether the service has accepted a request that named a person: such people are never sent again."""
-        return any(one.chunk.is_accepted for one in self._by_person.get(person, ()))
+        return any(one.recorded.is_accepted for one in self._by_person.get(person, ()))
 
     def open(self, person: Key, now: datetime | None) -> tuple[RequestInFlight, ...]:
         """Return the requests that may still reset a person, as far as is known at this time (None: at any time)."""

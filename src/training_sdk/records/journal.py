@@ -43,7 +43,7 @@ from training_sdk.records.events import (
 from training_sdk.records.journal_state import (
     JournalState,
     OutOfOrderError,
-    fold,
+    replay,
 )
 from training_sdk.records.state import StateDirectory
 
@@ -183,7 +183,7 @@ class Journal:
         entry = next_entry({"event": _NAMES[type(event)], **codec.plain(event)}, after)
         self._write = _Write(event, head_of(entry), len(self._events), self._lines.length)
         try:
-            self._state.take(event)
+            self._state.apply(event)
         except OutOfOrderError as error:
             self._write = None  # nothing has changed
             name = _NAMES[type(event)]
@@ -203,7 +203,7 @@ class Journal:
         is_written = self._lines.length > write.length
         self._events[write.events :] = [write.event] if is_written else []
         self._heads[write.events :] = [write.head] if is_written else []
-        self._state = fold(self._events)
+        self._state = replay(self._events)
         self._write = None
 
     def close(self) -> None:
@@ -229,7 +229,7 @@ def _read(lines: Lines) -> JournalCopy:
             if link.entry is None or link.fault:
                 raise OutOfOrderError(link.fault)
             event = _event(link.entry)
-            state.take(event)
+            state.apply(event)
         except (OutOfOrderError, DecodingError) as error:
             raise damaged_line(lines.path, link.line, str(error)) from None
         events.append(event)

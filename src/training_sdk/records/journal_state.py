@@ -32,7 +32,7 @@ from training_sdk.records.events import (
 APPLIED, NOT_APPLIED, UNDECIDED = "applied", "not applied", "unknown"
 
 
-class ChunkFate(StrEnum):
+class RequestState(StrEnum):
     """The latest known step of one request."""
 
     PLANNED = "planned"
@@ -44,7 +44,11 @@ class ChunkFate(StrEnum):
     READ_BACK = "read back"
 
 
-class Standing(StrEnum):
+ChunkFate = RequestState
+"""The earlier name of ``RequestState``."""
+
+
+class PersonState(StrEnum):
     """The state of one person in the application of a plan."""
 
     UNSENT = "unsent"
@@ -57,19 +61,23 @@ class Standing(StrEnum):
     SKIPPED = "skipped"
 
 
+Standing = PersonState
+"""The earlier name of ``PersonState``."""
+
+
 class OutOfOrderError(ValueError):
     """An event that cannot follow what is in the journal."""
 
 
 @frozen
-class Chunk:
+class RecordedRequest:
     """One request: its people and its latest known step."""
 
     number: int
     course_id: str
     user_ids: tuple[str, ...]
     key: str
-    fate: ChunkFate = ChunkFate.INTENDED
+    state: RequestState = RequestState.INTENDED
     count: int | None = None
     request_id: str | None = None
     message: str | None = None
@@ -84,6 +92,11 @@ class Chunk:
     """The status of its refusal, if the status leaves the result uncertain."""
     in_course: int | None = None
     """The number of people on the course at the last reading before a call for everyone."""
+
+    @property
+    def fate(self) -> RequestState:
+        """The earlier name of ``state``."""
+        return self.state
 
     @property
     def people(self) -> tuple[Key, ...]:
@@ -108,6 +121,10 @@ class Chunk:
         return self.count == self.in_course
 
 
+Chunk = RecordedRequest
+"""The earlier name of ``RecordedRequest``."""
+
+
 def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
     """Return how many people an answer counts beyond those that the request was about.
 
@@ -122,8 +139,8 @@ class JournalState:
 
     opened: Opened | None = None
     packs: tuple[EvidenceKept, ...] = ()
-    chunks: dict[int, Chunk] = field(factory=dict)
-    users: dict[Key, Standing] = field(factory=dict)
+    requests: dict[int, RecordedRequest] = field(factory=dict)
+    users: dict[Key, PersonState] = field(factory=dict)
     last: dict[Key, int] = field(factory=dict)
     """The latest request that named each person; an earlier one is resolved."""
     codes: dict[Key, str] = field(factory=dict)
@@ -143,7 +160,7 @@ class JournalState:
         """Return a copy that later events do not change."""
         return evolve(
             self,
-            chunks=dict(self.chunks),
+            requests=dict(self.requests),
             users=dict(self.users),
             last=dict(self.last),
             codes=dict(self.codes),
@@ -154,29 +171,46 @@ class JournalState:
         """Course and user of each person whose lessons are missing in the packs."""
         return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
 
-    def fate(self, chunk: int) -> ChunkFate:
+    def request_state(self, number: int) -> RequestState:
         """Return the latest known step of a request; ``PLANNED`` if the journal does not have the request."""
-        return self.chunks[chunk].fate if chunk in self.chunks else ChunkFate.PLANNED
+        return self.requests[number].state if number in self.requests else RequestState.PLANNED
 
-    def standing(self, course_id: str, user_id: str) -> Standing:
+    def person_state(self, course_id: str, user_id: str) -> PersonState:
         """Return the state of one person."""
-        return self.users.get((course_id, user_id), Standing.UNSENT)
+        return self.users.get((course_id, user_id), PersonState.UNSENT)
 
     @property
-    def to_read_back(self) -> tuple[Chunk, ...]:
-        """The requests with people whose result is uncertain."""
-        return tuple(
-            chunk
-            for chunk in self.chunks.values()
-            if any(self.is_open(chunk, user_id) for user_id in chunk.user_ids)
-        )
+    def chunks(self) -> dict[int, RecordedRequest]:
+        """The earlier name of ``requests``."""
+        return self.requests
 
-    def is_open(self, chunk: Chunk, user_id: str) -> bool:
-        """Return whether this is the person's latest request, and it is uncertain whether it reset them."""
-        key = (chunk.course_id, user_id)
-        return self.users[key] is Standing.UNKNOWN and self.last[key] == chunk.number
+    def fate(self, chunk: int) -> RequestState:
+        """Return ``request_state``, by its earlier name."""
+        return self.request_state(chunk)
+
+    def standing(self, course_id: str, user_id: str) -> PersonState:
+        """Return ``person_state``, by its earlier name."""
+        return self.person_state(course_id, user_id)
 
     def take(self, event: Event) -> None:
+        """Call ``apply``, by its earlier name."""
+        self.apply(event)
+
+    @property
+    def to_read_back(self) -> tuple[RecordedRequest, ...]:
+        """The requests with people whose result is uncertain."""
+        return tuple(
+            request
+            for request in self.requests.values()
+            if any(self.is_open(request, user_id) for user_id in request.user_ids)
+        )
+
+    def is_open(self, request: RecordedRequest, user_id: str) -> bool:
+        """Return whether this is the person's latest request, and it is uncertain whether it reset them."""
+        key = (request.course_id, user_id)
+        return self.users[key] is PersonState.UNKNOWN and self.last[key] == request.number
+
+    def apply(self, event: Event) -> None:
         """Apply one event. Raises OutOfOrderError, and then nothing has changed."""
         _refuse_unless(self.closed is None, "the journal is closed: nothing can follow")
         _refuse_unless(self.opened is not None or isinstance(event, Opened), "a journal begins with 'opened'")
@@ -185,41 +219,43 @@ class JournalState:
                 self._open(event)
             case Resumed():
                 _refuse_unless(self.has_sent, "nothing has been sent: it begins anew")
-                self._allow(event.processing_seconds)
+                self._extend_processing_time(event.processing_seconds)
             case EvidenceKept():
                 self.packs = (*self.packs, event)
             case SkippedUsers():
                 self._skip(event)
             case Intent():
-                self._intend(event)
+                self._add_request(event)
             case ReadBack():
                 self._read_back(event)
             case Closed():
                 by_hand = event.reason is not None
-                known = all(by_hand and chunk.fate is ChunkFate.READ_BACK for chunk in self.to_read_back)
+                known = all(
+                    by_hand and request.state is RequestState.READ_BACK for request in self.to_read_back
+                )
                 _refuse_unless(known, "people are unknown: it cannot be closed")
                 self.closed = event
             case _:
-                self._go_on(event)
+                self._apply_to_request(event)
 
     def _open(self, event: Opened) -> None:
         _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, and not begun anew")
         self.opened = event
         self.processing_seconds = event.processing_seconds
-        self.chunks, self.users, self.last, self.codes = {}, {}, {}, {}
+        self.requests, self.users, self.last, self.codes = {}, {}, {}, {}
 
-    def _allow(self, seconds: float | None) -> None:
+    def _extend_processing_time(self, seconds: float | None) -> None:
         if seconds is not None:
             self.processing_seconds = max(seconds, self.processing_seconds or 0.0)
 
     def _skip(self, event: SkippedUsers) -> None:
         people = {(event.course_id, user_id): code for user_id, code in event.codes.items()}
-        self._refuse_standing(people, Standing.RESET, Standing.UNKNOWN)
-        self.users |= dict.fromkeys(people, Standing.SKIPPED)
+        self._refuse_people_in_state(people, PersonState.RESET, PersonState.UNKNOWN)
+        self.users |= dict.fromkeys(people, PersonState.SKIPPED)
         self.codes |= people
 
-    def _intend(self, event: Intent) -> None:
-        chunk = Chunk(
+    def _add_request(self, event: Intent) -> None:
+        request = RecordedRequest(
             event.chunk,
             event.course_id,
             event.user_ids,
@@ -227,105 +263,117 @@ class JournalState:
             named_last=event.named_last,
             in_course=event.in_course,
         )
-        open_fates = (ChunkFate.SENT, ChunkFate.LOST)
+        open_states = (RequestState.SENT, RequestState.LOST)
         _refuse_unless(
-            self.fate(event.chunk) not in open_fates, f"the fate of request {event.chunk} is not known yet"
+            self.request_state(event.chunk) not in open_states,
+            f"the result of request {event.chunk} is not known yet",
         )
-        _refuse_unless(len(set(chunk.people)) == len(chunk.people) > 0, "it names nobody, or somebody twice")
-        self._refuse_standing(chunk.people, Standing.RESET, Standing.UNKNOWN, Standing.SKIPPED)
-        self.chunks[event.chunk] = chunk
-        self.users |= dict.fromkeys(chunk.people, Standing.UNSENT)
-        self.last |= dict.fromkeys(chunk.people, chunk.number)
+        _refuse_unless(
+            len(set(request.people)) == len(request.people) > 0, "it names nobody, or somebody twice"
+        )
+        self._refuse_people_in_state(
+            request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
+        )
+        self.requests[event.chunk] = request
+        self.users |= dict.fromkeys(request.people, PersonState.UNSENT)
+        self.last |= dict.fromkeys(request.people, request.number)
 
-    def _go_on(self, event: Sent | Answered | Refused | RefusedInDoubt | Lost) -> None:
-        needed = (ChunkFate.INTENDED,) if isinstance(event, Sent) else (ChunkFate.SENT,)
-        chunk = self._chunk(event.chunk, *needed)
+    def _apply_to_request(self, event: Sent | Answered | Refused | RefusedInDoubt | Lost) -> None:
+        needed = (RequestState.INTENDED,) if isinstance(event, Sent) else (RequestState.SENT,)
+        request = self._request_in_state(event.chunk, *needed)
         match event:
             case Sent():
-                self._refuse_standing(chunk.people, Standing.RESET, Standing.UNKNOWN, Standing.SKIPPED)
-                latest = all(self.last[key] == chunk.number for key in chunk.people)
+                self._refuse_people_in_state(
+                    request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
+                )
+                latest = all(self.last[key] == request.number for key in request.people)
                 _refuse_unless(latest, f"somebody in request {event.chunk} is in a later one")
                 self.has_sent = True
-                self._settle(evolve(chunk, fate=ChunkFate.SENT), Standing.UNKNOWN)
+                self._set_state(evolve(request, state=RequestState.SENT), PersonState.UNKNOWN)
             case Answered():
-                chunk = evolve(
-                    chunk,
-                    fate=ChunkFate.ANSWERED,
+                request = evolve(
+                    request,
+                    state=RequestState.ANSWERED,
                     count=event.count,
                     request_id=event.request_id,
                     is_accepted=True,
                 )
-                if chunk.reached_others:
-                    self.reached_others += chunk.reached_others
+                if request.reached_others:
+                    self.reached_others += request.reached_others
                     self.larger_count_at = event.at
-                self._settle(chunk, Standing.RESET if self._is_sure(chunk) else Standing.UNKNOWN)
-            case Refused():
-                chunk = evolve(
-                    chunk, fate=ChunkFate.REFUSED, message=event.message, request_id=event.request_id
+                self._set_state(
+                    request, PersonState.RESET if self._proves_reset(request) else PersonState.UNKNOWN
                 )
-                self._settle(chunk, Standing.REFUSED)
+            case Refused():
+                request = evolve(
+                    request, state=RequestState.REFUSED, message=event.message, request_id=event.request_id
+                )
+                self._set_state(request, PersonState.REFUSED)
             case RefusedInDoubt():
-                chunk = evolve(
-                    chunk,
-                    fate=ChunkFate.LOST,
+                request = evolve(
+                    request,
+                    state=RequestState.LOST,
                     message=event.message,
                     request_id=event.request_id,
                     cause=event.error,
                     is_doubtful_refusal=True,
                     refusal=event.status,
                 )
-                self._settle(chunk, Standing.UNKNOWN)
+                self._set_state(request, PersonState.UNKNOWN)
             case Lost():
-                chunk = evolve(
-                    chunk,
-                    fate=ChunkFate.LOST,
+                request = evolve(
+                    request,
+                    state=RequestState.LOST,
                     message=event.message,
                     request_id=event.request_id,
                     cause=event.cause,
                     is_accepted=_was_accepted(event),
                 )
-                self._settle(chunk, Standing.UNKNOWN)
+                self._set_state(request, PersonState.UNKNOWN)
 
-    def _is_sure(self, chunk: Chunk) -> bool:
+    def _proves_reset(self, request: RecordedRequest) -> bool:
         """Return whether the answer is enough; after a call for everyone, only reading back shows who was reset."""
         by_server = self.opened is not None and self.opened.server_side
-        return chunk.count == chunk.named and not by_server
+        return request.count == request.named and not by_server
 
     def _read_back(self, event: ReadBack) -> None:
-        chunk = self._chunk(
-            event.chunk, ChunkFate.SENT, ChunkFate.LOST, ChunkFate.ANSWERED, ChunkFate.READ_BACK
+        request = self._request_in_state(
+            event.chunk, RequestState.SENT, RequestState.LOST, RequestState.ANSWERED, RequestState.READ_BACK
         )
-        found = {(chunk.course_id, user_id): verdict for user_id, verdict in event.verdicts.items()}
-        _refuse_unless(found.keys() <= set(chunk.people), f"request {event.chunk} did not hold all of them")
+        found = {(request.course_id, user_id): verdict for user_id, verdict in event.verdicts.items()}
+        _refuse_unless(found.keys() <= set(request.people), f"request {event.chunk} did not hold all of them")
         for key, verdict in found.items():
             _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is no verdict")
-            allowed = verdict == APPLIED or self.users[key] is not Standing.RESET
+            allowed = verdict == APPLIED or self.users[key] is not PersonState.RESET
             _refuse_unless(allowed, f"{key[1]} has been reset already")
-            _refuse_unless(self.last[key] == chunk.number, f"{key[1]} has been sent again since")
-        self.chunks[chunk.number] = evolve(chunk, fate=ChunkFate.READ_BACK)
+            _refuse_unless(self.last[key] == request.number, f"{key[1]} has been sent again since")
+        self.requests[request.number] = evolve(request, state=RequestState.READ_BACK)
         self.reached_others += len(event.others)
         self.others_seen += event.others
         self.users |= {key: _VERDICTS[verdict] for key, verdict in found.items()}
 
-    def _chunk(self, number: int, *fates: ChunkFate) -> Chunk:
-        needed = " or ".join(fates)
-        _refuse_unless(self.fate(number) in fates, f"request {number} is {self.fate(number)}, not {needed}")
-        return self.chunks[number]
+    def _request_in_state(self, number: int, *states: RequestState) -> RecordedRequest:
+        needed = " or ".join(states)
+        _refuse_unless(
+            self.request_state(number) in states,
+            f"request {number} is {self.request_state(number)}, not {needed}",
+        )
+        return self.requests[number]
 
-    def _settle(self, chunk: Chunk, standing: Standing) -> None:
-        self.chunks[chunk.number] = chunk
-        self.users |= dict.fromkeys(chunk.people, standing)
+    def _set_state(self, request: RecordedRequest, state: PersonState) -> None:
+        self.requests[request.number] = request
+        self.users |= dict.fromkeys(request.people, state)
 
-    def _refuse_standing(self, people: Iterable[Key], *standings: Standing) -> None:
+    def _refuse_people_in_state(self, people: Iterable[Key], *states: PersonState) -> None:
         for key in people:
-            standing = self.users.get(key)
-            _refuse_unless(standing not in standings, f"user {key[1]} in course {key[0]} is {standing}")
+            state = self.users.get(key)
+            _refuse_unless(state not in states, f"user {key[1]} in course {key[0]} is {state}")
 
 
-_VERDICTS: Mapping[str, Standing] = {
-    APPLIED: Standing.RESET,
-    NOT_APPLIED: Standing.UNSENT,
-    UNDECIDED: Standing.UNKNOWN,
+_VERDICTS: Mapping[str, PersonState] = {
+    APPLIED: PersonState.RESET,
+    NOT_APPLIED: PersonState.UNSENT,
+    UNDECIDED: PersonState.UNKNOWN,
 }
 
 
@@ -340,12 +388,16 @@ _UNREADABLE = "with something unreadable"
 """In the messages of before, where the cause is not named."""
 
 
-def fold(events: Iterable[Event]) -> JournalState:
+def replay(events: Iterable[Event]) -> JournalState:
     """Return the state after these events. Raises OutOfOrderError if one cannot follow those before it."""
     state = JournalState()
     for event in events:
-        state.take(event)
+        state.apply(event)
     return state
+
+
+fold = replay
+"""The earlier name of ``replay``."""
 
 
 def _refuse_unless(holds: bool, why: str) -> None:

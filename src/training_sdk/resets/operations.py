@@ -300,7 +300,7 @@ class Resets(FormatProofs[D]):
         Whoever was reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since),
         contradicted (the old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It
         ends when nobody is pending whom another reading could settle, or after ``deadline``. One line goes to the audit
-        log; people whose fate the journal does not know stay so, until ``resume``. Nothing counts as verified as a
+        log; people whose result the journal does not know stay so, until ``resume``. Nothing counts as verified as a
         whole before the plan came to its end with every target reset.
 
         Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server

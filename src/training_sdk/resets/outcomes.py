@@ -26,7 +26,13 @@ from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.in_flight import RequestsInFlight
 from training_sdk.records.journal import Journal, JournalCopy
-from training_sdk.records.journal_state import APPLIED, Chunk, ChunkFate, JournalState, Standing
+from training_sdk.records.journal_state import (
+    APPLIED,
+    JournalState,
+    PersonState,
+    RecordedRequest,
+    RequestState,
+)
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import (
     LARGER,
@@ -56,7 +62,7 @@ ONE_PER_REQUEST = Remedy(
 
 
 @frozen
-class Fate:
+class FailureOutcome:
     """The outcome of the people whose request was stopped, and the error to raise."""
 
     outcome: Outcome
@@ -73,28 +79,32 @@ class Fate:
         return self.outcome is not Outcome.UNKNOWN
 
 
-def fate_of(problem: BaseException) -> Fate:
+def failure_outcome(problem: BaseException) -> FailureOutcome:
     """Return the outcome of the people of a request, and the error to raise, for what stopped it."""
     if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
         said = OutcomeUnknownError(evolve(problem.info, remedy=ONE_PER_REQUEST))
         said.__cause__ = problem.__cause__
-        return Fate(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
+        return FailureOutcome(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
     if isinstance(problem, OutcomeUnknownError):
-        return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
+        return FailureOutcome(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
     if isinstance(problem, ConfirmationMismatchError):
         message = f"{sentence(problem.message)} {MISMATCH}"
-        return Fate(Outcome.FAILED, Code.REFUSED, StalePlanError(evolve(problem.info, message=message)))
+        return FailureOutcome(
+            Outcome.FAILED, Code.REFUSED, StalePlanError(evolve(problem.info, message=message))
+        )
     if isinstance(problem, ConflictError):
         # The same request is under way elsewhere, so this answer is not the end of it.
-        return Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
+        return FailureOutcome(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)
     if isinstance(problem, StalePlanError):
-        return Fate(Outcome.SKIPPED, Code.MOVED, problem)
+        return FailureOutcome(Outcome.SKIPPED, Code.MOVED, problem)
     if isinstance(problem, ResetInterruptedError):
-        return Fate(Outcome.SKIPPED, Code.INTERRUPTED, problem)
+        return FailureOutcome(Outcome.SKIPPED, Code.INTERRUPTED, problem)
     if isinstance(problem, TrainingError):
-        return Fate(Outcome.FAILED, Code.REFUSED, problem)
+        return FailureOutcome(Outcome.FAILED, Code.REFUSED, problem)
     what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
-    return Fate(Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what), type(problem).__name__)
+    return FailureOutcome(
+        Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what), type(problem).__name__
+    )
 
 
 def was_refused(problem: OutcomeUnknownError) -> bool:
@@ -142,22 +152,24 @@ class OutcomeTracker:
         if was_sent:
             self.settle([user], Outcome.SKIPPED, SENT_WITHOUT_EFFECT, Code.NOT_SENT)
 
-    def stopped(self, people: Sequence[PlannedReset], fate: Fate, finished_at: datetime) -> TrainingError:
+    def stopped(
+        self, people: Sequence[PlannedReset], failure: FailureOutcome, finished_at: datetime
+    ) -> TrainingError:
         """Settle the people of a request that was stopped; return the error to raise, with the report."""
-        self.settle_by(people, fate)
-        self.note_request(fate.error.request_id)
-        return fate.error.with_report(self.report(finished_at))
+        self.settle_by(people, failure)
+        self.note_request(failure.error.request_id)
+        return failure.error.with_report(self.report(finished_at))
 
-    def settle_by(self, people: Sequence[PlannedReset], fate: Fate) -> None:
+    def settle_by(self, people: Sequence[PlannedReset], failure: FailureOutcome) -> None:
         """Note how it ended for the people of a request that was stopped.
 
         A person whose result is unknown from an earlier request stays unknown: that this request had no effect proves
         nothing about that one.
         """
-        if fate.is_known:
+        if failure.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
-        detail = fate.said_of_people or fate.error.info.message
-        self.settle(people, fate.outcome, detail, fate.code, fate.by or type(fate.error).__name__)
+        detail = failure.said_of_people or failure.error.info.message
+        self.settle(people, failure.outcome, detail, failure.code, failure.by or type(failure.error).__name__)
 
     def held_up(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime
@@ -253,7 +265,7 @@ def tracker_from_journal(
     tracker.missing_lessons = state.missing_lessons
     tracker.reached_others = state.reached_others
     tracker.others_seen = state.others_seen
-    tracker.requests = [chunk.request_id for chunk in state.chunks.values() if chunk.request_id]
+    tracker.requests = [recorded.request_id for recorded in state.requests.values() if recorded.request_id]
     for event in journal.events:
         if isinstance(event, Sent):
             tracker.note_sent(event.request_id)
@@ -267,7 +279,7 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
     in_flight = RequestsInFlight.of(journal.events, state, tracker.order.safeguards.processing_time)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
     disregarded = {
-        (state.chunks[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
+        (state.requests[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
         for event in journal.events
         if isinstance(event, ReadBack) and event.disregarded
         for user_id, verdict in event.verdicts.items()
@@ -277,19 +289,21 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
     for user in tracker.order.plan.users:  # who had nothing to reset may have begun, and been skipped
         if user.left_out:
             continue
-        standing = state.standing(*user.key)
-        if standing is Standing.RESET:
+        person_state = state.person_state(*user.key)
+        if person_state is PersonState.RESET:
             tracker.settle([user], Outcome.RESET, disregarded.get(user.key))
-        elif standing is Standing.SKIPPED:
+        elif person_state is PersonState.SKIPPED:
             code = Code(state.codes[user.key])
             tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
         elif user.key in left_by_completion:
             tracker.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
         elif (
-            standing is Standing.UNKNOWN or in_flight.open(user.key, now) or in_flight.has_accepted(user.key)
+            person_state is PersonState.UNKNOWN
+            or in_flight.open(user.key, now)
+            or in_flight.has_accepted(user.key)
         ):
-            _leave_unknown(tracker, user, state.chunks[state.last[user.key]], in_flight.wait)
-        elif standing is Standing.REFUSED:
+            _leave_unknown(tracker, user, state.requests[state.last[user.key]], in_flight.wait)
+        elif person_state is PersonState.REFUSED:
             _leave_refused(tracker, user, refused[state.last[user.key]])
         else:
             tracker.reopen(user, was_sent=_was_in_vain(state, user))
@@ -301,12 +315,14 @@ def _left_by_completion(
     """Return the people who were not reset because their service resets only people who have completed the course."""
     planned = {user.key: user for user in tracker.order.plan.targets}
     found: set[Key] = set()
-    for chunk in state.chunks.values():
-        if chunk.fate is not ChunkFate.READ_BACK:
+    for recorded in state.requests.values():
+        if recorded.state is not RequestState.READ_BACK:
             continue
-        here = [planned[key] for key in chunk.people if key in planned and state.last[key] == chunk.number]
-        reset = [user for user in here if state.users[user.key] is Standing.RESET]
-        left = [user for user in here if state.users[user.key] is Standing.UNKNOWN]
+        here = [
+            planned[key] for key in recorded.people if key in planned and state.last[key] == recorded.number
+        ]
+        reset = [user for user in here if state.users[user.key] is PersonState.RESET]
+        left = [user for user in here if state.users[user.key] is PersonState.UNKNOWN]
         is_known = len(reset) + len(left) == len(here) and not any(
             in_flight.open(user.key, None) for user in left
         )
@@ -318,22 +334,24 @@ def _left_by_completion(
 def _was_in_vain(state: JournalState, user: PlannedReset) -> bool:
     """Return whether the last request for a person was read back and seen to have had no effect."""
     last = state.last.get(user.key)
-    return last is not None and state.chunks[last].fate is ChunkFate.READ_BACK
+    return last is not None and state.requests[last].state is RequestState.READ_BACK
 
 
-def _leave_unknown(tracker: OutcomeTracker, user: PlannedReset, chunk: Chunk, wait: timedelta) -> None:
-    if chunk.reached_others:
+def _leave_unknown(
+    tracker: OutcomeTracker, user: PlannedReset, recorded: RecordedRequest, wait: timedelta
+) -> None:
+    if recorded.reached_others:
         tracker.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
         return
-    silent = chunk.fate is ChunkFate.ANSWERED or chunk.message is None
+    silent = recorded.state is RequestState.ANSWERED or recorded.message is None
     code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
     what = "sent"
-    if chunk.is_doubtful_refusal:
+    if recorded.is_doubtful_refusal:
         code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
     detail = (
         f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
     )
-    if chunk.is_accepted:
+    if recorded.is_accepted:
         detail += (
             ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
         )

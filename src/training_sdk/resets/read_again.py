@@ -40,7 +40,7 @@ from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LEFT_ALONE, REACHED_OTHERS, Code, Outcome
 from training_sdk.resets.reset_request import ResetRequest
-from training_sdk.verification.reset_effect import EffectRules, Sign
+from training_sdk.verification.reset_effect import EffectRules, RowState
 
 T = TypeVar("T")
 
@@ -154,7 +154,11 @@ class Rereader:
         rows = yield from read_rows(calls, course_id, None)
         traces = yield from traces_here(calls, course_id, [user.user_id for user in targets], rows, known)
         rules = EffectRules.of(self.preflight.order.plan, traces=traces)
-        cleared = [user for user in targets if rules.sign(user, rows.get(user.user_id), None) is Sign.CLEARED]
+        cleared = [
+            user
+            for user in targets
+            if rules.row_state(user, rows.get(user.user_id), None) is RowState.CLEARED
+        ]
         seen = {user.user_id for user in cleared}
         verdicts = {user.user_id: APPLIED if user.user_id in seen else UNDECIDED for user in targets}
         strangers = [row for user_id, row in rows.items() if user_id not in self.on_course]

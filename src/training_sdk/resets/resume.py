@@ -23,7 +23,14 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
 from training_sdk.records.in_flight import RequestsInFlight, Since, minute_text
-from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, Chunk, JournalState, Standing
+from training_sdk.records.journal_state import (
+    APPLIED,
+    NOT_APPLIED,
+    UNDECIDED,
+    JournalState,
+    PersonState,
+    RecordedRequest,
+)
 from training_sdk.resets.outcomes import OutcomeTracker, resumed_tracker, settle_by_journal
 from training_sdk.resets.preflight import (
     FindProof,
@@ -45,8 +52,8 @@ from training_sdk.resets.safeguards import check_lifetime, end_of
 from training_sdk.resets.waves import restored
 from training_sdk.verification.reset_effect import (
     EffectRules,
-    OldLessons,
-    Sign,
+    LessonsState,
+    RowState,
     ask_lessons,
     resets_completed_only,
     shows_lessons,
@@ -205,81 +212,89 @@ class Resumption:
             {user.key for user in self.order.plan.targets}
         )
         state = self.recorder.journal.state()
-        for chunk in state.chunks.values():
-            if people := self._doubted(state, chunk):
-                yield from self._read_back(chunk, people)
+        for recorded in state.requests.values():
+            if people := self._doubted(state, recorded):
+                yield from self._read_back(recorded, people)
                 settle_by_journal(self.tracker, self.recorder.journal, None)  # also if the next one fails
         now: Moment = yield Now()
         settle_by_journal(self.tracker, self.recorder.journal, now.utc)
         return self._left(now.utc)
 
-    def _doubted(self, state: JournalState, chunk: Chunk) -> tuple[str, ...]:
+    def _doubted(self, state: JournalState, recorded: RecordedRequest) -> tuple[str, ...]:
         """Return the user ids whose latest request is this one and whose result is uncertain."""
         in_flight = self._flights()
         return tuple(
             user_id
-            for user_id in chunk.user_ids
-            if self._is_doubted(state, in_flight, chunk, (chunk.course_id, user_id))
+            for user_id in recorded.user_ids
+            if self._is_doubted(state, in_flight, recorded, (recorded.course_id, user_id))
         )
 
-    def _is_doubted(self, state: JournalState, in_flight: RequestsInFlight, chunk: Chunk, key: Key) -> bool:
-        if state.last[key] != chunk.number:
+    def _is_doubted(
+        self, state: JournalState, in_flight: RequestsInFlight, recorded: RecordedRequest, key: Key
+    ) -> bool:
+        if state.last[key] != recorded.number:
             return False
-        if state.users[key] is Standing.UNKNOWN:
+        if state.users[key] is PersonState.UNKNOWN:
             return True
-        flight = in_flight.of_request(chunk.number, key)
-        if flight is None or state.users[key] is not Standing.UNSENT:
+        flight = in_flight.of_request(recorded.number, key)
+        if flight is None or state.users[key] is not PersonState.UNSENT:
             return False
         # In older journals, or read back too early.
-        return chunk.is_accepted or flight in in_flight.open(key, None)
+        return recorded.is_accepted or flight in in_flight.open(key, None)
 
     def _flights(self) -> RequestsInFlight:
         journal = self.recorder.journal
         return RequestsInFlight.of(journal.events, journal.state(), self.order.safeguards.processing_time)
 
-    def _read_back(self, chunk: Chunk, people: Sequence[str]) -> Flow[None]:
+    def _read_back(self, recorded: RecordedRequest, people: Sequence[str]) -> Flow[None]:
         """Note in the journal what the feed shows of a request, of these of its people."""
         now: Moment = yield Now()  # before reading, so that an early reading never counts as a late one
         recipients, calls = self.order.recipients, self.preflight.calls
-        rows = yield from read_rows(calls, chunk.course_id, recipients.to_read(chunk.user_ids))
-        latest = self._flights().latest(*chunk.people)
+        rows = yield from read_rows(calls, recorded.course_id, recipients.to_read(recorded.user_ids))
+        latest = self._flights().latest(*recorded.people)
         is_late = latest is None or now.utc >= latest.settled_at
-        traces = yield from traces_here(calls, chunk.course_id, chunk.user_ids, rows, self.preflight.traces)
+        traces = yield from traces_here(
+            calls, recorded.course_id, recorded.user_ids, rows, self.preflight.traces
+        )
         is_reference = self.preflight.here.reference_server
         rules = EffectRules.of(self.order.plan, reference_server=is_reference, traces=traces)
-        verdicts, is_left = yield from self._verdicts(chunk, people, rules, rows)
+        verdicts, is_left = yield from self._verdicts(recorded, people, rules, rows)
         if NOT_APPLIED in verdicts.values() and not is_late:
-            everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
-            if not (everyone and self._may_repeat(chunk, now.utc)):
+            everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(recorded.user_ids)
+            if not (everyone and self._may_repeat(recorded, now.utc)):
                 verdicts = without_not_applied(verdicts)
         verdicts = recipients.certain(verdicts)
-        was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(chunk.user_ids)
+        was_in_vain = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(recorded.user_ids)
         tells = APPLIED in verdicts.values() or (is_late and not was_in_vain)
         in_place = is_left and is_late
         strangers = (
-            self._strangers(chunk, rows, in_place=in_place) if recipients.is_read_back and tells else ()
+            self._strangers(recorded, rows, in_place=in_place) if recipients.is_read_back and tells else ()
         )
         self.tracker.note_others(strangers)
-        yield from self.recorder.note(ReadBack(now.utc, chunk.number, verdicts, traces.notes, strangers))
+        yield from self.recorder.note(ReadBack(now.utc, recorded.number, verdicts, traces.notes, strangers))
 
     def _verdicts(
-        self, chunk: Chunk, people: Sequence[str], rules: EffectRules, rows: Mapping[str, ProgressRow]
+        self,
+        recorded: RecordedRequest,
+        people: Sequence[str],
+        rules: EffectRules,
+        rows: Mapping[str, ProgressRow],
     ) -> Flow[tuple[dict[str, str], bool]]:
         """Return the verdict on each person, and whether the feed shows that one was not reset."""
-        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
+        planned = {user.user_id: user for user in self.order.plan.targets_in(recorded.course_id)}
         in_flight = self._flights()
         verdicts: dict[str, str] = {}
         is_left = False
         for user_id in people:
-            key, row = (chunk.course_id, user_id), rows.get(user_id)
+            key, row = (recorded.course_id, user_id), rows.get(user_id)
             since = in_flight.since(key)
-            sign = rules.sign(planned[user_id], row, since.last if since else None)
+            row_state = rules.row_state(planned[user_id], row, since.last if since else None)
             verdict = yield from self._verdict(rules, planned[user_id], row, since)
-            is_left = is_left or verdict == NOT_APPLIED or sign is Sign.STILL_THERE
+            is_left = is_left or verdict == NOT_APPLIED or row_state is RowState.STILL_THERE
             if verdict == NOT_APPLIED and in_flight.has_accepted(key):
                 verdict = UNDECIDED  # the service may still carry it out later
             verdicts[user_id] = verdict
-        reset = [planned[one] for one in chunk.user_ids if self._is_reset(chunk, one, verdicts)]
+        reset = [planned[one] for one in recorded.user_ids if self._is_reset(recorded, one, verdicts)]
         left = [planned[one] for one, verdict in verdicts.items() if verdict != APPLIED]
         if resets_completed_only(reset, left):
             verdicts = without_not_applied(verdicts)  # each resume would send them again without effect
@@ -289,34 +304,42 @@ class Resumption:
         self, rules: EffectRules, planned: PlannedReset, row: ProgressRow | None, since: Since | None
     ) -> Flow[str]:
         """Return the verdict on one person by their row, or by their lessons where the row does not decide."""
-        sign = rules.sign(planned, row, since.last if since else None)
-        verdict = VERDICTS.get(sign, UNDECIDED)
-        is_plain = sign is Sign.RETRAINED and rules.opening_is_first
-        if sign in VERDICTS_OF_LESSONS and row and since and not is_plain:
+        row_state = rules.row_state(planned, row, since.last if since else None)
+        verdict = VERDICTS.get(row_state, UNDECIDED)
+        is_plain = row_state is RowState.RETRAINED and rules.opening_is_first
+        if row_state in VERDICTS_OF_LESSONS and row and since and not is_plain:
             old = yield from ask_lessons(self.preflight.calls, planned, row, since)
-            verdict = VERDICTS_OF_LESSONS[sign].get(old, UNDECIDED)
-        if row is None and sign is Sign.CLEARED and (yield from shows_lessons(self.preflight.calls, planned)):
+            verdict = VERDICTS_OF_LESSONS[row_state].get(old, UNDECIDED)
+        if (
+            row is None
+            and row_state is RowState.CLEARED
+            and (yield from shows_lessons(self.preflight.calls, planned))
+        ):
             return UNDECIDED
         other = self._elsewhere.get(planned.key)
         if verdict == APPLIED and other and since and other > since.last:
             return UNDECIDED  # it may have been the other plan that did it
         return verdict
 
-    def _strangers(self, chunk: Chunk, rows: Mapping[str, ProgressRow], *, in_place: bool) -> tuple[str, ...]:
+    def _strangers(
+        self, recorded: RecordedRequest, rows: Mapping[str, ProgressRow], *, in_place: bool
+    ) -> tuple[str, ...]:
         """Return people outside the plan without progress whom a call for everyone may have reset, and not yet counted.
 
         There are none if the answer counted exactly the targets, all people of the plan are still on the course, and
         none of them is seen not to be reset: then no other can have been reset ``in_place`` of one of them.
         """
-        journal, course_id = self.recorder.journal, chunk.course_id
-        chunks = journal.state().chunks
+        journal, course_id = self.recorder.journal, recorded.course_id
+        requests = journal.state().requests
         known = {user.user_id for user in self.order.plan.users if user.course_id == course_id}
-        if chunk.count == chunk.named and known <= rows.keys() and not in_place:
+        if recorded.count == recorded.named and known <= rows.keys() and not in_place:
             return ()
         for event in journal.events:
-            if isinstance(event, ReadBack) and chunks[event.chunk].course_id == course_id:
+            if isinstance(event, ReadBack) and requests[event.chunk].course_id == course_id:
                 known.update(event.others)
-        counted = sum(chunk.reached_others for chunk in chunks.values() if chunk.course_id == course_id)
+        counted = sum(
+            recorded.reached_others for recorded in requests.values() if recorded.course_id == course_id
+        )
         without = self.preflight.traces.without
         found = [
             user_id
@@ -325,39 +348,41 @@ class Resumption:
         ]
         return tuple(found[counted:])
 
-    def _is_reset(self, chunk: Chunk, user_id: str, verdicts: Mapping[str, str]) -> bool:
-        standing = self.recorder.journal.state().standing(chunk.course_id, user_id)
-        return verdicts.get(user_id) == APPLIED or standing is Standing.RESET
+    def _is_reset(self, recorded: RecordedRequest, user_id: str, verdicts: Mapping[str, str]) -> bool:
+        person_state = self.recorder.journal.state().person_state(recorded.course_id, user_id)
+        return verdicts.get(user_id) == APPLIED or person_state is PersonState.RESET
 
-    def _may_repeat(self, chunk: Chunk, now: datetime) -> bool:
+    def _may_repeat(self, recorded: RecordedRequest, now: datetime) -> bool:
         """Return whether the same request may be sent again at once: the reference server recognises it by its key.
 
         It does so only for the same user, and only if nothing else that names these people is under way.
         """
         if not self.preflight.here.reference_server or self._has_expired(now):
             return False
-        targets = self.order.plan.targets_in(chunk.course_id)
-        if not self.order.recipients.may_repeat(len(chunk.people), len(targets)):
+        targets = self.order.plan.targets_in(recorded.course_id)
+        if not self.order.recipients.may_repeat(len(recorded.people), len(targets)):
             return False
         in_flight = self._flights()
         under_way = {
-            one.chunk.number: one for key in chunk.people for one in in_flight.open(key, now)
+            one.recorded.number: one for key in recorded.people for one in in_flight.open(key, now)
         }.values()
         if any(
             one.by != self.preflight.here.user_id
-            or one.chunk.user_ids != chunk.user_ids
-            or one.chunk.key != chunk.key
+            or one.recorded.user_ids != recorded.user_ids
+            or one.recorded.key != recorded.key
             for one in under_way
         ):
             return False
-        reset_request = self._again(chunk, chunk.number)
+        reset_request = self._again(recorded, recorded.number)
         request = request_for(self.order, reset_request, reset_request.people, reference=True)
-        return key_for(self.order, request.body or b"") == chunk.key
+        return key_for(self.order, request.body or b"") == recorded.key
 
-    def _again(self, chunk: Chunk, number: int) -> ResetRequest:
-        (course,) = (one for one in self.order.plan.courses if one.id == chunk.course_id)
-        planned = {user.user_id: user for user in self.order.plan.targets_in(chunk.course_id)}
-        return ResetRequest(number, course, tuple(planned[user_id] for user_id in chunk.user_ids), again=True)
+    def _again(self, recorded: RecordedRequest, number: int) -> ResetRequest:
+        (course,) = (one for one in self.order.plan.courses if one.id == recorded.course_id)
+        planned = {user.user_id: user for user in self.order.plan.targets_in(recorded.course_id)}
+        return ResetRequest(
+            number, course, tuple(planned[user_id] for user_id in recorded.user_ids), again=True
+        )
 
     def _left(self, now: datetime) -> list[ResetRequest]:
         """Return the requests that are left: those that may be in flight unchanged, and the others divided as usual."""
@@ -365,30 +390,30 @@ class Resumption:
         left = {
             user.key: user
             for user in self.order.plan.targets
-            if state.standing(*user.key) in (Standing.UNSENT, Standing.REFUSED)
+            if state.person_state(*user.key) in (PersonState.UNSENT, PersonState.REFUSED)
             and not in_flight.has_accepted(user.key)
         }
-        first = max(state.chunks, default=-1) + 1
+        first = max(state.requests, default=-1) + 1
         found: list[ResetRequest] = []
-        for chunk in (flight.chunk for flight in reversed(in_flight.all)):
-            is_open = any(one.chunk is chunk for one in in_flight.open(chunk.people[0], now))
-            if is_open and left.keys() >= set(chunk.people) and self._may_repeat(chunk, now):
-                found.append(self._again(chunk, first + len(found)))
-                left = {key: user for key, user in left.items() if key not in chunk.people}
+        for recorded in (flight.recorded for flight in reversed(in_flight.all)):
+            is_open = any(one.recorded is recorded for one in in_flight.open(recorded.people[0], now))
+            if is_open and left.keys() >= set(recorded.people) and self._may_repeat(recorded, now):
+                found.append(self._again(recorded, first + len(found)))
+                left = {key: user for key, user in left.items() if key not in recorded.people}
         free = [user for key, user in left.items() if not in_flight.open(key, now)]
         free, self._held = self.order.recipients.sendable(free, self.order.plan.targets)
         return [*found, *divide(self.order, free, first=first + len(found))]
 
 
-VERDICTS = {Sign.CLEARED: APPLIED, Sign.RETRAINED: APPLIED, Sign.AS_BEFORE: NOT_APPLIED}
+VERDICTS = {RowState.CLEARED: APPLIED, RowState.RETRAINED: APPLIED, RowState.AS_BEFORE: NOT_APPLIED}
 """The verdict by the row of a person who may have been reset, once the feed is current; a person decides the rest.
 
 A person counts as retrained only if all earlier lessons are gone. A new completion alone proves nothing.
 """
-VERDICTS_OF_LESSONS: Mapping[Sign, Mapping[OldLessons, str]] = {
-    Sign.LIKE_BEFORE: {OldLessons.GONE: APPLIED, OldLessons.ALL_LEFT: NOT_APPLIED},
-    Sign.RETRAINED: {OldLessons.GONE: APPLIED, OldLessons.UNKNOWN: APPLIED},
-    Sign.COMPLETED_SINCE: {OldLessons.GONE: APPLIED},
-    Sign.UNCLEAR: {OldLessons.GONE: APPLIED},
+VERDICTS_OF_LESSONS: Mapping[RowState, Mapping[LessonsState, str]] = {
+    RowState.LIKE_BEFORE: {LessonsState.GONE: APPLIED, LessonsState.ALL_LEFT: NOT_APPLIED},
+    RowState.RETRAINED: {LessonsState.GONE: APPLIED, LessonsState.UNKNOWN: APPLIED},
+    RowState.COMPLETED_SINCE: {LessonsState.GONE: APPLIED},
+    RowState.UNCLEAR: {LessonsState.GONE: APPLIED},
 }
 """The verdict by whether the earlier lessons are gone, for rows that do not decide."""

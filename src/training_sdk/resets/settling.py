@@ -20,7 +20,7 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal_state import counted_besides
-from training_sdk.resets.outcomes import Fate, OutcomeTracker, fate_of
+from training_sdk.resets.outcomes import FailureOutcome, OutcomeTracker, failure_outcome
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.report import LARGER, REACHED_OTHERS, Code, Outcome, attach_report, report_of
 from training_sdk.resets.reset_request import ResetRequest
@@ -69,7 +69,7 @@ class InFlight:
     attempt: Attempt = field(factory=Attempt)
     answer: Answer | None = None
     """The answer; set when the request was accepted, before its people are settled."""
-    fate: Fate | None = None
+    failure: FailureOutcome | None = None
     """The result of a stopped request; set when the cause of the stop is known."""
     event: Answered | None = None
     others_before: int = 0
@@ -103,13 +103,13 @@ class InFlight:
                 request_id=self.answer.request_id,
             ) from cause
 
-    def fate_after(self, problem: BaseException) -> Fate:
+    def failure_after(self, problem: BaseException) -> FailureOutcome:
         """Return the outcome of its people after a problem: unknown as long as the request may have arrived."""
-        fate = fate_of(problem)
-        if fate.is_known and self.attempt.is_open:
+        failure = failure_outcome(problem)
+        if failure.is_known and self.attempt.is_open:
             lost = interrupted(self.request, self.attempt, problem)
-            fate = Fate(Outcome.UNKNOWN, Code.ANSWER_LOST, lost, fate.by)
-        return fate
+            failure = FailureOutcome(Outcome.UNKNOWN, Code.ANSWER_LOST, lost, failure.by)
+        return failure
 
 
 @define
@@ -175,7 +175,7 @@ class StopHandler:
         self, people: Sequence[PlannedReset], error: TrainingError, finished_at: datetime
     ) -> BaseException:
         """Settle people whose request was refused for the last time; return the error to raise."""
-        self._told = self.tracker.stopped(people, fate_of(error), finished_at)
+        self._told = self.tracker.stopped(people, failure_outcome(error), finished_at)
         return self._told
 
     def settle(self, flight: InFlight, problem: BaseException) -> Flow[BaseException]:
@@ -193,14 +193,14 @@ class StopHandler:
                 withdraw = self.recorder.withdraw_proof(report)
                 self._told = told = yield from add_note_if_failing(withdraw, told)
             return told
-        fate = flight.fate = flight.fate_after(problem)
+        failure = flight.failure = flight.failure_after(problem)
         finished: Moment = yield Now()
-        told = self.tracker.stopped(flight.people, fate, finished.utc)
-        if fate.by:
+        told = self.tracker.stopped(flight.people, failure, finished.utc)
+        if failure.by:
             told = attach_report(problem, self.tracker.report(finished.utc))
         self._told = told
         self._told = yield from add_note_if_failing(
-            self.recorder.note(_as_event(finished.utc, flight, fate)), told
+            self.recorder.note(_as_event(finished.utc, flight, failure)), told
         )
         return self._told
 
@@ -243,25 +243,30 @@ class StopHandler:
         if flight.answer is not None:
             self.settle_accepted(flight)
             return
-        if flight.fate is None and flight.attempt.is_open:
-            flight.fate = flight.fate_after(problem)
-        if flight.fate is not None:
-            self.tracker.settle_by(flight.people, flight.fate)
+        if flight.failure is None and flight.attempt.is_open:
+            flight.failure = flight.failure_after(problem)
+        if flight.failure is not None:
+            self.tracker.settle_by(flight.people, flight.failure)
 
 
-def _as_event(at: datetime, flight: InFlight, fate: Fate) -> Refused | RefusedInDoubt | Lost:
+def _as_event(at: datetime, flight: InFlight, failure: FailureOutcome) -> Refused | RefusedInDoubt | Lost:
     reset_request = flight.reset_request
-    if fate.is_known:
-        return _refused(reset_request, fate.error, fate.code, at)
-    beneath = fate.error.__cause__
+    if failure.is_known:
+        return _refused(reset_request, failure.error, failure.code, at)
+    beneath = failure.error.__cause__
     cause = None if beneath is None else type(beneath).__name__
-    if fate.code is Code.REFUSAL_UNCERTAIN:
-        error, message = fate.error, fate.said_of_people or fate.error.message
+    if failure.code is Code.REFUSAL_UNCERTAIN:
+        error, message = failure.error, failure.said_of_people or failure.error.message
         return RefusedInDoubt(
             at, reset_request.number, error.status or 0, cause or "", message, error.request_id
         )
     return Lost(
-        at, reset_request.number, fate.error.message, fate.error.request_id, cause, flight.attempt.status
+        at,
+        reset_request.number,
+        failure.error.message,
+        failure.error.request_id,
+        cause,
+        flight.attempt.status,
     )
 
 

@@ -21,7 +21,7 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.records.in_flight import Since
 
 
-class Sign(StrEnum):
+class RowState(StrEnum):
     """The state of the row of a person who was to be reset."""
 
     CLEARED = "cleared"
@@ -44,7 +44,7 @@ class Sign(StrEnum):
     """Their progress changed, and nothing shows whether a reset came before that."""
 
 
-class OldLessons(StrEnum):
+class LessonsState(StrEnum):
     """The state of the lessons that a person had completed before the reset."""
 
     GONE = "gone"
@@ -84,38 +84,38 @@ class EffectRules:
         names = (name for name in self.fields if name not in self.traces.fields)
         return all(getattr(now, name) == getattr(planned, name) for name in names)
 
-    def sign(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> Sign:
+    def row_state(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> RowState:
         """Return the state of a person's row; ``since`` is when the reset may have reached them first.
 
         The clock here and that of the service may differ by as much as is allowed for.
         """
         if row is None:
-            return Sign.CLEARED if self.traces.row_vanishes else Sign.NO_ROW
+            return RowState.CLEARED if self.traces.row_vanishes else RowState.NO_ROW
         if not self.traces.without(row).has_recorded_progress:
-            return Sign.CLEARED
+            return RowState.CLEARED
         if self.stands(planned, row):
-            return Sign.AS_BEFORE if self._has_date(planned) else Sign.LIKE_BEFORE
+            return RowState.AS_BEFORE if self._has_date(planned) else RowState.LIKE_BEFORE
         if "opened_at" in self.traces.fields:
             return self._by_what_is_gone(planned, row, since)
         if _is_later(row.opened_at, planned.opened_at, since):
             is_settled = self.opening_is_first and not _has_old_completion(planned, row)
-            return Sign.RETRAINED if is_settled else self._by_what_is_gone(planned, row, since)
+            return RowState.RETRAINED if is_settled else self._by_what_is_gone(planned, row, since)
         if planned.opened_at is not None and row.opened_at == planned.opened_at:
-            return Sign.STILL_THERE
-        return Sign.STILL_THERE if _has_old_completion(planned, row) else Sign.UNCLEAR
+            return RowState.STILL_THERE
+        return RowState.STILL_THERE if _has_old_completion(planned, row) else RowState.UNCLEAR
 
     def _has_date(self, planned: PlannedReset) -> bool:
         has_opening = planned.opened_at is not None and "opened_at" not in self.traces.fields
         return has_opening or planned.completed_at is not None
 
-    def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> Sign:
+    def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> RowState:
         """Judge a person whose opening date proves nothing by whether earlier lessons are gone."""
         if _has_old_completion(planned, row):
-            return Sign.STILL_THERE
+            return RowState.STILL_THERE
         is_new = _is_later(row.completed_at, None, since)
         if self._has_less(planned, row) and (is_new or row.completed_at is None):
-            return Sign.RETRAINED
-        return Sign.COMPLETED_SINCE if is_new and self._had_learned(planned) else Sign.UNCLEAR
+            return RowState.RETRAINED
+        return RowState.COMPLETED_SINCE if is_new and self._had_learned(planned) else RowState.UNCLEAR
 
     def _has_less(self, planned: PlannedReset, row: ProgressRow) -> bool:
         return self._knows_numbers and has_less(planned, row)
@@ -160,16 +160,16 @@ def has_lost(before: PlannedReset, row: ProgressRow) -> bool:
     )
 
 
-def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[OldLessons]:
+def ask_lessons(calls: Calls, planned: PlannedReset, row: ProgressRow, since: Since) -> Flow[LessonsState]:
     """Read whether the lessons completed before are gone; an incomplete listing shows nothing."""
     try:
         lessons = yield from lessons_of_user(calls, planned.user_id, planned.course_id).gather()
     except (NotFoundError, PermissionDeniedError):
-        return OldLessons.UNKNOWN
+        return LessonsState.UNKNOWN
     except DecodingError as error:
         if error.reason != LISTING_INCOMPLETE:
             raise
-        return OldLessons.UNKNOWN
+        return LessonsState.UNKNOWN
     return lessons_tell(planned, row, lessons, since)
 
 
@@ -188,7 +188,7 @@ def shows_lessons(calls: Calls, planned: PlannedReset) -> Flow[bool]:
 
 def lessons_tell(
     planned: PlannedReset, row: ProgressRow, lessons: Sequence[LessonProgress], since: Since
-) -> OldLessons:
+) -> LessonsState:
     """Return whether the lessons completed before are gone, as far as the two clocks allow.
 
     A lesson is old if it is from before the first request for the person, and new if from after the last. They are gone
@@ -197,11 +197,11 @@ def lessons_tell(
     dates = [one.completed_date_time for one in lessons if one.completed]
     old = [one is not None and one < since.first - LARGEST_DIFFERENCE for one in dates]
     if any(old):
-        return OldLessons.ALL_LEFT if all(old) else OldLessons.SOME_LEFT
+        return LessonsState.ALL_LEFT if all(old) else LessonsState.SOME_LEFT
     had = planned.completed_lessons or planned.completed_at is not None
     is_whole = len(dates) >= max(row.completed_lessons, 1)
     is_new = all(one is not None and one > since.last + LARGEST_DIFFERENCE for one in dates)
-    return OldLessons.GONE if is_whole and is_new and had else OldLessons.UNKNOWN
+    return LessonsState.GONE if is_whole and is_new and had else LessonsState.UNKNOWN
 
 
 def _has_old_completion(planned: PlannedReset, row: ProgressRow) -> bool:

@@ -34,10 +34,10 @@ from training_sdk.resets.report import (
     ResetReport,
     UserOutcome,
 )
-from training_sdk.verification.reset_effect import Sign
+from training_sdk.verification.reset_effect import RowState
 
 
-class Seen(StrEnum):
+class VerificationState(StrEnum):
     """The state of a person who was reset, or may have been, by the read side."""
 
     PENDING = "pending"
@@ -48,7 +48,11 @@ class Seen(StrEnum):
     """The old progress is still recorded."""
 
 
-class SeenCode(StrEnum):
+Seen = VerificationState
+"""The earlier name of ``VerificationState``."""
+
+
+class VerificationCode(StrEnum):
     """The reason why a person is not verified, or their progress since the reset, for programs."""
 
     NOT_SEEN_YET = "NOT_SEEN_YET"
@@ -69,9 +73,13 @@ class SeenCode(StrEnum):
     """The reset took effect, and they have completed the course since."""
 
 
+SeenCode = VerificationCode
+"""The earlier name of ``VerificationCode``."""
+
+
 FINAL = {
-    SeenCode.NOT_SEEN_YET: SeenCode.STILL_RECORDED,
-    SeenCode.LESSONS_RECORDED: SeenCode.LESSONS_RECORDED,
+    VerificationCode.NOT_SEEN_YET: VerificationCode.STILL_RECORDED,
+    VerificationCode.LESSONS_RECORDED: VerificationCode.LESSONS_RECORDED,
 }
 """The codes that replace these once no data can be delayed any more; the person is then contradicted."""
 
@@ -82,8 +90,8 @@ class PersonSeen:
 
     course_id: str
     user_id: str
-    state: Seen
-    code: SeenCode | None
+    state: VerificationState
+    code: VerificationCode | None
     at: datetime
 
     @property
@@ -94,7 +102,7 @@ class PersonSeen:
     @property
     def took_effect(self) -> bool:
         """Whether the reset was seen to have taken effect, even if the person has new progress since."""
-        return self.state is Seen.VERIFIED
+        return self.state is VerificationState.VERIFIED
 
 
 @frozen
@@ -117,19 +125,21 @@ class Verification:
     """The commands that the text names; None for the methods of the client."""
 
     @property
-    def counts(self) -> Mapping[Seen, int]:
+    def counts(self) -> Mapping[VerificationState, int]:
         """The number of people by state, once per course."""
-        return {state: sum(one.state is state for one in self.people) for state in Seen}
+        return {state: sum(one.state is state for one in self.people) for state in VerificationState}
 
     @property
     def retrained(self) -> tuple[PersonSeen, ...]:
         """The people who are verified because they have begun or completed the course again since the reset."""
-        return tuple(one for one in self.people if one.state is Seen.VERIFIED and one.code is not None)
+        return tuple(
+            one for one in self.people if one.state is VerificationState.VERIFIED and one.code is not None
+        )
 
     @property
     def is_verified(self) -> bool:
         """Whether the plan ended, reset exactly its targets, and everyone was seen at 0 % or with newer progress."""
-        seen = all(one.state is Seen.VERIFIED for one in self.people)
+        seen = all(one.state is VerificationState.VERIFIED for one in self.people)
         return seen and self.is_finished and self.report.is_complete
 
     @property
@@ -150,7 +160,9 @@ class Verification:
             )
         if not self.is_verified:
             reset = {user.key for user in self._targets if user.outcome is Outcome.RESET}
-            verified = sum(one.state is Seen.VERIFIED and one.key in reset for one in self.people)
+            verified = sum(
+                one.state is VerificationState.VERIFIED and one.key in reset for one in self.people
+            )
             total = len(self.report.plan.targets)
             raise IncompleteResetError(
                 f"{total - verified} of {number(total, 'reset')} not verified:\n{self}",
@@ -165,7 +177,7 @@ class Verification:
         """Return the text of ``str``, with all people who are not verified if there are at most ``page``."""
         lines = [self._headline]
         names = {user.key: who(user) for user in self.report.plan.users}
-        others = [one for one in self.people if one.state is not Seen.VERIFIED]
+        others = [one for one in self.people if one.state is not VerificationState.VERIFIED]
         most = shown_of(len(others), page)
         lines += [
             f"  - {names[one.key]}: {one.state}{f' ({one.code})' if one.code else ''}"
@@ -178,7 +190,7 @@ class Verification:
 
     def _repr_html_(self) -> str:
         names = {user.key: who(user) for user in self.report.plan.users}
-        people = sorted(self.people, key=lambda one: one.state is Seen.VERIFIED)
+        people = sorted(self.people, key=lambda one: one.state is VerificationState.VERIFIED)
         rows = ((names[one.key], one.course_id, one.state, one.code, one.at) for one in people)
         table = table_html(("person", "course", "state", "code", "read at (UTC)"), rows)
         left = len(people) - MOST_IN_HTML
@@ -239,47 +251,49 @@ class Verification:
     def _since(self) -> Mapping[str, int]:
         codes = [one.code for one in self.retrained]
         return {
-            "begun": codes.count(SeenCode.BEGUN_AGAIN),
-            "completed": codes.count(SeenCode.COMPLETE_AGAIN),
+            "begun": codes.count(VerificationCode.BEGUN_AGAIN),
+            "completed": codes.count(VerificationCode.COMPLETE_AGAIN),
         }
 
     def __repr__(self) -> str:
         return f"<Verification: {str(self).splitlines()[0]}>"
 
 
-def judge(sign: Sign, row: ProgressRow | None, *, is_settled: bool) -> tuple[Seen, SeenCode | None]:
+def judge(
+    row_state: RowState, row: ProgressRow | None, *, is_settled: bool
+) -> tuple[VerificationState, VerificationCode | None]:
     """Return the state of a person by the feed alone."""
-    if sign is Sign.NO_ROW:
-        return Seen.PENDING, SeenCode.NOT_SHOWN
-    if sign is Sign.CLEARED:
-        return Seen.VERIFIED, None
-    if sign is Sign.RETRAINED:
-        return Seen.VERIFIED, trained_again(row)
-    if sign in (Sign.UNCLEAR, Sign.COMPLETED_SINCE, Sign.LIKE_BEFORE) and is_settled:
-        return Seen.PENDING, SeenCode.CANNOT_TELL
-    return settled(SeenCode.NOT_SEEN_YET, is_settled=is_settled)
+    if row_state is RowState.NO_ROW:
+        return VerificationState.PENDING, VerificationCode.NOT_SHOWN
+    if row_state is RowState.CLEARED:
+        return VerificationState.VERIFIED, None
+    if row_state is RowState.RETRAINED:
+        return VerificationState.VERIFIED, trained_again(row)
+    if row_state in (RowState.UNCLEAR, RowState.COMPLETED_SINCE, RowState.LIKE_BEFORE) and is_settled:
+        return VerificationState.PENDING, VerificationCode.CANNOT_TELL
+    return settled(VerificationCode.NOT_SEEN_YET, is_settled=is_settled)
 
 
-def trained_again(row: ProgressRow | None) -> SeenCode:
+def trained_again(row: ProgressRow | None) -> VerificationCode:
     """Return the code for progress since the reset."""
     is_complete = row is not None and row.completed_at is not None
-    return SeenCode.COMPLETE_AGAIN if is_complete else SeenCode.BEGUN_AGAIN
+    return VerificationCode.COMPLETE_AGAIN if is_complete else VerificationCode.BEGUN_AGAIN
 
 
 def judge_lessons(
     lessons: Sequence[LessonProgress], *, reset_at: datetime, is_settled: bool
-) -> tuple[Seen, SeenCode | None]:
+) -> tuple[VerificationState, VerificationCode | None]:
     """Return the state by the lessons of a person at 0 % in the feed: lessons opened after the reset are new."""
     recorded = [lesson for lesson in lessons if lesson.completed or lesson.percentage_completed]
     if not recorded:
-        return Seen.VERIFIED, None
+        return VerificationState.VERIFIED, None
     if all(lesson.opened_date_time and lesson.opened_date_time > reset_at for lesson in recorded):
-        return Seen.VERIFIED, SeenCode.BEGUN_AGAIN
-    return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
+        return VerificationState.VERIFIED, VerificationCode.BEGUN_AGAIN
+    return settled(VerificationCode.LESSONS_RECORDED, is_settled=is_settled)
 
 
-def settled(code: SeenCode, *, is_settled: bool) -> tuple[Seen, SeenCode]:
+def settled(code: VerificationCode, *, is_settled: bool) -> tuple[VerificationState, VerificationCode]:
     """Return pending with this code, or contradicted once no data can be delayed any more."""
     if is_settled and code in FINAL:
-        return Seen.CONTRADICTED, FINAL[code]
-    return Seen.PENDING, code
+        return VerificationState.CONTRADICTED, FINAL[code]
+    return VerificationState.PENDING, code

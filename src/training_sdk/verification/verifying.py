@@ -37,16 +37,16 @@ from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.waves import wait_until
 from training_sdk.verification.reset_effect import (
     EffectRules,
-    OldLessons,
-    Sign,
+    LessonsState,
+    RowState,
     ask_lessons,
     resets_completed_only,
 )
 from training_sdk.verification.verification_result import (
     PersonSeen,
-    Seen,
-    SeenCode,
     Verification,
+    VerificationCode,
+    VerificationState,
     judge,
     judge_lessons,
     settled,
@@ -56,7 +56,7 @@ from training_sdk.verification.verification_result import (
 SLOWING = 3 / 2
 SLOWEST = 6
 """Each wait is so much longer than the one before, up to so many times the first."""
-TELLS_NO_MORE = (SeenCode.NOT_SHOWN, SeenCode.CANNOT_TELL)
+TELLS_NO_MORE = (VerificationCode.NOT_SHOWN, VerificationCode.CANNOT_TELL)
 MAY_BE_RESET = (Outcome.RESET, Outcome.UNKNOWN)
 
 
@@ -188,8 +188,8 @@ class VerificationRun:
     def _notes(self) -> tuple[str, ...]:
         """Return notes about ignored traces, and about a service that resets completed people only."""
         seen = {key: one.state for key, one in self.seen.items()}
-        reset = [user for user in self.people if seen[user.key] is Seen.VERIFIED]
-        left = [user for user in self.people if seen[user.key] is Seen.CONTRADICTED]
+        reset = [user for user in self.people if seen[user.key] is VerificationState.VERIFIED]
+        left = [user for user in self.people if seen[user.key] is VerificationState.CONTRADICTED]
         is_selective = len(reset) + len(left) == len(self.people) and resets_completed_only(reset, left)
         return (*self.traces.notes, *((COMPLETED_ONLY,) if is_selective else ()))
 
@@ -213,12 +213,12 @@ class VerificationRun:
         rules = EffectRules.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
         for user in people:
             row, is_settled = rows.get(user.user_id), now.utc >= self._settled_at(user)
-            sign = rules.sign(user, row, self._since(user).last)
-            state, code = judge(sign, row, is_settled=is_settled)
-            if sign is Sign.CLEARED and user.key in sample:
+            row_state = rules.row_state(user, row, self._since(user).last)
+            state, code = judge(row_state, row, is_settled=is_settled)
+            if row_state is RowState.CLEARED and user.key in sample:
                 state, code = yield from self._look_at_lessons(user, is_settled=is_settled)
-            elif code is SeenCode.CANNOT_TELL or (
-                sign in (Sign.RETRAINED, Sign.COMPLETED_SINCE) and not rules.opening_is_first
+            elif code is VerificationCode.CANNOT_TELL or (
+                row_state in (RowState.RETRAINED, RowState.COMPLETED_SINCE) and not rules.opening_is_first
             ):
                 state, code = yield from self._ask_lessons(user, row, (state, code), is_settled=is_settled)
             self.seen[user.key] = PersonSeen(course_id, user.user_id, state, code, now.utc)
@@ -240,39 +240,43 @@ class VerificationRun:
             raise error
         now: Moment = yield Now()
         for user in people:
-            self.seen[user.key] = PersonSeen(*user.key, Seen.PENDING, SeenCode.NOT_WHOLE, now.utc)
+            self.seen[user.key] = PersonSeen(
+                *user.key, VerificationState.PENDING, VerificationCode.NOT_WHOLE, now.utc
+            )
 
-    def _look_at_lessons(self, user: PlannedReset, *, is_settled: bool) -> Flow[tuple[Seen, SeenCode | None]]:
+    def _look_at_lessons(
+        self, user: PlannedReset, *, is_settled: bool
+    ) -> Flow[tuple[VerificationState, VerificationCode | None]]:
         try:
             lessons = yield from lessons_of_user(self.calls, user.user_id, user.course_id).gather()
         except NotFoundError:
-            return Seen.PENDING, SeenCode.NOT_SHOWN
+            return VerificationState.PENDING, VerificationCode.NOT_SHOWN
         except DecodingError as error:
             if error.reason != LISTING_INCOMPLETE:
                 raise
-            return Seen.PENDING, SeenCode.NOT_WHOLE
+            return VerificationState.PENDING, VerificationCode.NOT_WHOLE
         state, code = judge_lessons(lessons, reset_at=self._since(user).first, is_settled=is_settled)
-        self.lessons_read += state is Seen.VERIFIED
+        self.lessons_read += state is VerificationState.VERIFIED
         return state, code
 
     def _ask_lessons(
         self,
         user: PlannedReset,
         row: ProgressRow | None,
-        otherwise: tuple[Seen, SeenCode | None],
+        otherwise: tuple[VerificationState, VerificationCode | None],
         *,
         is_settled: bool,
-    ) -> Flow[tuple[Seen, SeenCode | None]]:
+    ) -> Flow[tuple[VerificationState, VerificationCode | None]]:
         """Decide by the lessons for a person whose row does not show whether the earlier progress is gone."""
         if self.watch.lessons == 0 or row is None:
             return otherwise
         old = yield from ask_lessons(self.calls, user, row, self._since(user))
-        if old is OldLessons.UNKNOWN:
+        if old is LessonsState.UNKNOWN:
             return otherwise
-        if old is not OldLessons.GONE:
-            return settled(SeenCode.LESSONS_RECORDED, is_settled=is_settled)
+        if old is not LessonsState.GONE:
+            return settled(VerificationCode.LESSONS_RECORDED, is_settled=is_settled)
         self.lessons_read += 1
-        return Seen.VERIFIED, trained_again(row)
+        return VerificationState.VERIFIED, trained_again(row)
 
     def _sample(self) -> frozenset[Key]:
         """Return whose lessons are read: everyone's, or a sample spread evenly over the plan."""
@@ -283,7 +287,7 @@ class VerificationRun:
         return frozenset(user.key for user in self.people[::step])
 
     def _is_pending(self, key: Key) -> bool:
-        return key not in self.seen or self.seen[key].state is Seen.PENDING
+        return key not in self.seen or self.seen[key].state is VerificationState.PENDING
 
     def _is_worth_waiting(self, now: datetime) -> bool:
         """Return whether another reading could show more, once no data can be delayed any more."""
@@ -295,7 +299,7 @@ class VerificationRun:
     def _tell(self) -> Flow[None]:
         tell = self.watch.on_progress
         if tell is not None:
-            done = sum(one.state is not Seen.PENDING for one in self.seen.values())
+            done = sum(one.state is not VerificationState.PENDING for one in self.seen.values())
             yield RunLocally(lambda: tell(Progress("verify", done, len(self.people))), "tell how far it is")
 
     def _record(self, found: Verification) -> Flow[None]:

@@ -19,11 +19,11 @@ from training_sdk.recertification import (
     Anniversary,
     BeforeExpiry,
     Due,
+    DueState,
     FixedDate,
     FromCompletion,
     LeapDay,
     Rule,
-    Standing,
     who_is_due,
 )
 from training_sdk.recertification.civil import add_months, last_yearly, next_yearly
@@ -149,7 +149,7 @@ def test_every_row_is_in_one_list_and_whoever_is_held_is_not_due(
     for standing, cases in due.listed.items():
         assert {case.standing for case in cases} <= {standing}
         held = [case.key in hold or case.user_id in hold for case in cases]
-        assert standing is Standing.UNCLEAR or held == [standing is Standing.HELD] * len(held)
+        assert standing is DueState.UNCLEAR or held == [standing is DueState.HELD] * len(held)
     for case in due.due:
         assert case.due_on is not None
         assert case.due_on + grace * DAY == case.reset_from
@@ -302,9 +302,9 @@ class Firm:
         for each in self.people:
             if each.completed is None:
                 case = cases[each.user]
-                assert case.standing in (Standing.LAPSED, Standing.ALREADY_RESET)
+                assert case.standing in (DueState.LAPSED, DueState.ALREADY_RESET)
                 days = (today - each.resets[-1][1]).days
-                assert case.lapsed_days == days or case.standing is Standing.ALREADY_RESET, "counted wrongly"
+                assert case.lapsed_days == days or case.standing is DueState.ALREADY_RESET, "counted wrongly"
                 assert case.lapsed_days is not None
                 assert (
                     case.lapsed_days >= days

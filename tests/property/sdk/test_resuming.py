@@ -26,7 +26,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
 from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import fold
+from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import recorder, reset_request
 from training_sdk.resets.recorder import Recorder
@@ -125,7 +125,7 @@ class Theatre:
         assert set(self.cleared.values()) <= {1}
         folder = self.state / "plans" / self.plan.digest
         events = read_journal(folder) if folder.exists() else ()
-        fold(events)
+        replay(events)
         assert [str(one) for one in AuditLog(self.state / "audit.jsonl").verify() if not one.is_note] == []
         for event in events:
             if isinstance(event, EvidenceKept):

@@ -1,4 +1,4 @@
-"""Whatever a network does: time is bounded, and what must not be repeated is never sent after an unknown fate."""
+"""Whatever a network does: time is bounded, and what must not be repeated is never sent after an unknown result."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def test_no_attempt_begins_after_the_time_allowed(
 
 
 @given(st.lists(KNOWN, max_size=5), ANY, st.lists(ANY, max_size=5))
-def test_nothing_is_sent_after_an_unknown_fate(
+def test_nothing_is_sent_after_an_unknown_result(
     before: list[Response | BaseException],
     step: Response | BaseException,
     after: list[Response | BaseException],
 ) -> None:
-    known_fate = isinstance(step, NotDeliveredError) or (isinstance(step, Response) and step.status == 429)
+    known_result = isinstance(step, NotDeliveredError) or (isinstance(step, Response) and step.status == 429)
     puppet = _run(Request("POST", "/x", repeatable=False), [*before, step, *after], 0, 1e6)
-    if not known_fate:
+    if not known_result:
         assert len(puppet.sent) <= len(before) + 1
 
 

@@ -32,7 +32,7 @@ from training_sdk.local_plans.unfinished import read_unfinished
 from training_sdk.records.events import Answered, Event, Lost, Opened, ReadBack, Resumed
 from training_sdk.records.in_flight import LAG, MARGIN, PROCESSING_TIME
 from training_sdk.records.journal import Journal, read_journal
-from training_sdk.records.journal_state import fold
+from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.verification import verifying
 from training_sdk.verification.verifying import VerificationRun
@@ -356,7 +356,7 @@ def test_a_longer_time_of_the_client_that_resumes_holds_from_then_on(tmp_path: P
     here.lose(plan, arrives=False)
     here.puppet.clock += LATER
     assert ends(here.resume(plan, safeguards=LONG)) == [Outcome.UNKNOWN]
-    assert fold(here.events(plan)).processing_seconds == 6 * 3600
+    assert replay(here.events(plan)).processing_seconds == 6 * 3600
     assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
     assert len(here.organisation.resets) == 1
 

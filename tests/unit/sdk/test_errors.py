@@ -28,7 +28,7 @@ from training_sdk import (
 from training_sdk._core.flow import NotDeliveredError, Request, Response
 from training_sdk._core.send_policy import judge_failure, judge_status, out_of_time, status_error
 from training_sdk.errors import STATUS_ERRORS, ConfirmationMismatchError, status_error_class
-from training_sdk.resets.outcomes import fate_of
+from training_sdk.resets.outcomes import failure_outcome
 from unit.sdk.fakes import Organisation, row
 from unit.sdk.resetting import apply, planned
 
@@ -171,8 +171,8 @@ def said_with(words: str) -> Iterator[str]:
     yield out_of_time(status_error(USERS, answer(429)), 8, 3).message
     for unknown in (judge_status(RESET, answer(500)).error, judge_status(RESET, answer(403)).error):
         yield unknown.message
-        yield fate_of(unknown).error.message
-    yield fate_of(ConfirmationMismatchError(ErrorInfo(words))).error.message
+        yield failure_outcome(unknown).error.message
+    yield failure_outcome(ConfirmationMismatchError(ErrorInfo(words))).error.message
     yield judge_failure(USERS, NotDeliveredError(words)).error.message
 
 

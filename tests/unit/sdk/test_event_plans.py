@@ -29,7 +29,7 @@ from training_sdk import (
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Opened, Refused, Resumed, Sent
 from training_sdk.records.journal import Journal
-from training_sdk.records.journal_state import Standing
+from training_sdk.records.journal_state import PersonState
 from training_sdk.records.state import StateDirectory
 from unit.mock_server.state.receiver import receiver
 
@@ -103,7 +103,7 @@ def test_an_event_belongs_to_the_request_that_was_sent_for_its_person(state: Sta
     found = plan_of_event(event(), state.path)
     assert found is not None
     assert (found.plan_digest, found.user_id, found.course_id, found.sent_id) == (DIGEST, ANN, "c1", "sent-1")
-    assert (found.applied_by, found.sent_at, found.standing) == (ADMIN, AT, Standing.UNKNOWN)
+    assert (found.applied_by, found.sent_at, found.standing) == (ADMIN, AT, PersonState.UNKNOWN)
     assert (found.reason, found.ticket) == ("fire", "T-1")
 
 
@@ -136,7 +136,7 @@ def test_who_resumed_and_a_refusal_that_was_not_true_are_seen(state: StateDirect
         journal.note(Intent(1, "c1", (ANN, BEN), "key-2"))
         journal.note(Sent(AT + timedelta(hours=1), 1, "sent-2"))
         assert refused is not None
-        assert refused.standing is Standing.REFUSED
+        assert refused.standing is PersonState.REFUSED
         for user in (ANN, BEN):  # while another process is still writing
             found = plan_of_event(event(AT + timedelta(hours=2), user=user, actor=OTHER), state.path)
             assert found is not None
@@ -255,7 +255,7 @@ def test_an_event_that_comes_before_apply_returns_finds_its_plan(tmp_path: Path)
         mock.webhooks.wait()
         events = received(there, secret)
     assert [one.user_id for one in events] == [first, second]
-    assert [(one.plan_digest, one.standing) for one in seen] == [(plan.digest, Standing.UNKNOWN)]
+    assert [(one.plan_digest, one.standing) for one in seen] == [(plan.digest, PersonState.UNKNOWN)]
     assert plan_of_event(events[1], tmp_path) is None
 
 

@@ -15,7 +15,7 @@ from training_sdk import (
     StalePlanError,
     TrainingError,
 )
-from training_sdk.resets.outcomes import fate_of
+from training_sdk.resets.outcomes import failure_outcome
 
 
 def refused_in_part() -> OutcomeUnknownError:
@@ -40,6 +40,6 @@ def refused_in_part() -> OutcomeUnknownError:
 def test_an_error_decides_the_outcome_of_its_request(
     problem: BaseException, outcome: Outcome, code: Code, raised: type[TrainingError]
 ) -> None:
-    fate = fate_of(problem)
-    assert (fate.outcome, fate.code, type(fate.error)) == (outcome, code, raised)
-    assert fate.is_known == (outcome is not Outcome.UNKNOWN), "nobody is known not to be reset otherwise"
+    failure = failure_outcome(problem)
+    assert (failure.outcome, failure.code, type(failure.error)) == (outcome, code, raised)
+    assert failure.is_known == (outcome is not Outcome.UNKNOWN), "nobody is known not to be reset otherwise"

@@ -48,7 +48,7 @@ from training_sdk.local_plans.unfinished import prove_command, report_in
 from training_sdk.plans.course_rows import traces_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions
-from training_sdk.records.journal_state import Chunk, ChunkFate
+from training_sdk.records.journal_state import RecordedRequest, RequestState
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
 from training_sdk.verification.reset_effect import has_lost
@@ -607,7 +607,7 @@ def _as_row(fields: dict[str, Any]) -> ProgressRow:
 def test_an_unreadable_answer_is_known_by_its_cause_and_never_by_words(
     cause: str | None, message: str | None, unreadable: bool
 ) -> None:
-    chunk = Chunk(0, COURSE, ("u1",), "key", ChunkFate.LOST, message=message, cause=cause)
+    chunk = RecordedRequest(0, COURSE, ("u1",), "key", RequestState.LOST, message=message, cause=cause)
     assert was_unreadable(chunk) is unreadable
 
 

@@ -36,7 +36,7 @@ from training_sdk.local_plans.unfinished import report_in
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered
 from training_sdk.records.journal import Journal, read_journal
-from training_sdk.records.journal_state import fold
+from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_request, reset_run
 from training_sdk.resets.outcomes import OutcomeTracker
@@ -303,7 +303,7 @@ def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
     assert report is not None
     expected = [Outcome.RESET if count == 2 else Outcome.UNKNOWN] * 2
     assert [user.outcome for user in report.users] == expected
-    assert report.reached_others == fold(bench.events(plan)).reached_others == count - 2
+    assert report.reached_others == replay(bench.events(plan)).reached_others == count - 2
     assert len(report.requests) == 1
     if count > 2:
         assert find_proof(bench.state, bench.ground(plan)) is None
@@ -376,4 +376,4 @@ def test_journals_of_before_are_read_as_having_reached_nobody_else(bench: Bench)
     del saved["reached_others"]
     (folder / "report.json").write_text(json.dumps(saved))
     assert report_file.load(folder).reached_others == 0
-    assert fold(bench.events(plan)).reached_others == 0
+    assert replay(bench.events(plan)).reached_others == 0

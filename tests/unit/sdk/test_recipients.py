@@ -25,7 +25,7 @@ from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, R
 from training_sdk.format_proof.proofs import ProofScope, save_proof
 from training_sdk.local_plans.report_file import load
 from training_sdk.records.events import ReadBack
-from training_sdk.records.journal_state import fold
+from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from unit.sdk.fakes import (
     CALLS,
@@ -204,7 +204,7 @@ def test_reading_back_later_counts_strangers_without_a_record_once(tmp_path: Pat
     assert (report.reached_others, report.is_complete) == (1, False)
     back = [event for event in here.events(plan) if isinstance(event, ReadBack)]
     assert [event.others for event in back] == [() if counted else (user_id(7),)]
-    assert fold(here.events(plan)).reached_others == 1
+    assert replay(here.events(plan)).reached_others == 1
 
 
 def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof
             here.apply(plan, server_side=True)
     else:
         assert here.apply(plan, server_side=True).is_complete
-    assert fold(here.events(plan)).reached_others == others
+    assert replay(here.events(plan)).reached_others == others
 
 
 def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(tmp_path: Path) -> None:

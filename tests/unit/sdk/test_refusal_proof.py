@@ -34,7 +34,7 @@ from training_sdk.plans.planner import PlanOptions
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Refused, RefusedInDoubt
 from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import Standing, fold
+from training_sdk.records.journal_state import PersonState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, FakeDriver, answer, row, user_id
@@ -122,7 +122,7 @@ def test_r05_a_refusal_that_is_seen_to_have_no_effect_is_kept_with_its_status_al
     assert events()[-1] == "refusal proved"
     (intent,) = (one for one in _events(plan) if isinstance(one, Intent))
     assert (intent.user_ids, intent.named_last) == ((user_id(0),), (ABSENT,))
-    assert fold(_events(plan)).standing(COURSE, user_id(0)) is Standing.UNSENT
+    assert replay(_events(plan)).person_state(COURSE, user_id(0)) is PersonState.UNSENT
     assert pending.find(StateDirectory.open(), plan.ground) is None
     assert not [one for one in check_records(StateDirectory.open()) if not one.is_note]
 

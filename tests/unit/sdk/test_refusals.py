@@ -32,7 +32,7 @@ from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal import Journal
-from training_sdk.records.journal_state import Standing, fold
+from training_sdk.records.journal_state import PersonState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import Code
 from training_sdk.resets.reset_request import Order
@@ -282,7 +282,7 @@ def test_a_journal_of_before_keeps_the_meaning_of_its_time(tmp_path: Path) -> No
         for event in events[:-1]:
             journal.note(event)
         journal.note(Refused(events[-1].at, 0, "PermissionDeniedError", "REFUSED", "not these people", None))
-        assert set(journal.state().users.values()) == {Standing.REFUSED}
+        assert set(journal.state().users.values()) == {PersonState.REFUSED}
     here.organisation.rows = [row(one) for one in range(3)]
     here.puppet.clock += HOUR
     assert here.resume(plan).is_complete
@@ -310,12 +310,12 @@ def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
     plan = here.plan(0, 1, 2)
     refused(here, plan, 404)
     events = here.events(plan)
-    state = fold(events)
-    assert set(state.users.values()) == {Standing.UNKNOWN}
+    state = replay(events)
+    assert set(state.users.values()) == {PersonState.UNKNOWN}
     read = ReadBack(
         events[-1].at, 0, {user_id(0): "applied", user_id(1): "applied", user_id(2): "not applied"}
     )
-    assert fold([*events, read]).standing(plan.courses[0].id, user_id(2)) is Standing.UNSENT
+    assert replay([*events, read]).person_state(plan.courses[0].id, user_id(2)) is PersonState.UNSENT
 
 
 def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Path) -> None:

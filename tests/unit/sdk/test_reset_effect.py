@@ -20,13 +20,13 @@ from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
 from training_sdk.resets.resume import VERDICTS
 from training_sdk.verification.reset_effect import (
     EffectRules,
-    OldLessons,
-    Sign,
+    LessonsState,
+    RowState,
     ask_lessons,
     has_lost,
     lessons_tell,
 )
-from training_sdk.verification.verification_result import Seen, judge
+from training_sdk.verification.verification_result import VerificationState, judge
 from unit.sdk.fakes import CALLS, FakeDriver, answer
 
 LESSONS = 4
@@ -106,14 +106,14 @@ STORIES = st.builds(
 @settings(max_examples=300)
 def test_no_verdict_is_wrong_whatever_the_opening_date_means(story: Story, fields: tuple[str, ...]) -> None:
     planned, row = story.play()
-    sign = EffectRules(fields).sign(planned, row, SENT)
-    verdict = VERDICTS.get(sign)
+    row_state = EffectRules(fields).row_state(planned, row, SENT)
+    verdict = VERDICTS.get(row_state)
     assert verdict != APPLIED or story.took_effect
     assert verdict != NOT_APPLIED or not story.took_effect
-    state, _ = judge(sign, row, is_settled=True)
-    assert state is not Seen.CONTRADICTED or not story.took_effect
-    if sign is not Sign.COMPLETED_SINCE or story.opening == "first":
-        assert state is not Seen.VERIFIED or story.took_effect
+    state, _ = judge(row_state, row, is_settled=True)
+    assert state is not VerificationState.CONTRADICTED or not story.took_effect
+    if row_state is not RowState.COMPLETED_SINCE or story.opening == "first":
+        assert state is not VerificationState.VERIFIED or story.took_effect
 
 
 @given(
@@ -131,14 +131,14 @@ def test_no_verdict_is_wrong_where_a_service_keeps_something(
     traces = Traces(keeps, row_vanishes=vanishes)
     shown = None if vanishes and not traces.without(row).has_recorded_progress else row
     assume(traces.without(planned_row(planned)).has_recorded_progress)
-    sign = EffectRules(fields, traces=traces).sign(planned, shown, SENT)
-    verdict = VERDICTS.get(sign)
+    row_state = EffectRules(fields, traces=traces).row_state(planned, shown, SENT)
+    verdict = VERDICTS.get(row_state)
     assert verdict != APPLIED or story.took_effect
     assert verdict != NOT_APPLIED or not story.took_effect
     if story.took_effect and not story.after:
         assert verdict == APPLIED
-    state, _ = judge(sign, row, is_settled=True)
-    assert state is not Seen.CONTRADICTED or not story.took_effect
+    state, _ = judge(row_state, row, is_settled=True)
+    assert state is not VerificationState.CONTRADICTED or not story.took_effect
 
 
 def planned_row(planned: PlannedReset) -> ProgressRow:
@@ -156,25 +156,25 @@ def planned_row(planned: PlannedReset) -> ProgressRow:
 @pytest.mark.parametrize(
     ("had", "counted", "minutes", "old"),
     [
-        (2, 2, [60, 120], OldLessons.GONE),
-        (2, 2, [-60, 120], OldLessons.SOME_LEFT),
-        (2, 2, [-60, None], OldLessons.SOME_LEFT),
-        (2, 2, [-60, -120], OldLessons.ALL_LEFT),
-        (2, 2, [120], OldLessons.UNKNOWN),  # one is not listed, and may be the old one
-        (2, 1, [120], OldLessons.GONE),
-        (2, 2, [120, None], OldLessons.UNKNOWN),
-        (2, 2, [120, -2], OldLessons.UNKNOWN),  # the clocks may differ
-        (2, 2, [120, 2], OldLessons.UNKNOWN),
-        (2, 2, [120, 6], OldLessons.GONE),
-        (2, 1, [-2], OldLessons.UNKNOWN),
-        (2, 1, [-6], OldLessons.ALL_LEFT),
-        (2, 0, [], OldLessons.UNKNOWN),
-        (0, 2, [60, 120], OldLessons.UNKNOWN),  # nothing was there that could be gone
-        (0, 2, [-60, 120], OldLessons.SOME_LEFT),
+        (2, 2, [60, 120], LessonsState.GONE),
+        (2, 2, [-60, 120], LessonsState.SOME_LEFT),
+        (2, 2, [-60, None], LessonsState.SOME_LEFT),
+        (2, 2, [-60, -120], LessonsState.ALL_LEFT),
+        (2, 2, [120], LessonsState.UNKNOWN),  # one is not listed, and may be the old one
+        (2, 1, [120], LessonsState.GONE),
+        (2, 2, [120, None], LessonsState.UNKNOWN),
+        (2, 2, [120, -2], LessonsState.UNKNOWN),  # the clocks may differ
+        (2, 2, [120, 2], LessonsState.UNKNOWN),
+        (2, 2, [120, 6], LessonsState.GONE),
+        (2, 1, [-2], LessonsState.UNKNOWN),
+        (2, 1, [-6], LessonsState.ALL_LEFT),
+        (2, 0, [], LessonsState.UNKNOWN),
+        (0, 2, [60, 120], LessonsState.UNKNOWN),  # nothing was there that could be gone
+        (0, 2, [-60, 120], LessonsState.SOME_LEFT),
     ],
 )
 def test_lessons_tell_only_if_all_of_them_are_listed_with_their_dates(
-    had: int, counted: int, minutes: list[int | None], old: OldLessons
+    had: int, counted: int, minutes: list[int | None], old: LessonsState
 ) -> None:
     planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, had, 25.0 * had))
     row = ProgressRow("c", "u", SENT + HOUR, None, counted, 25.0 * counted)
@@ -195,8 +195,8 @@ def test_lessons_between_two_requests_are_neither_old_nor_new() -> None:
     planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, 1, 25.0))
     lesson = LessonProgress("c", "l", completed=True, completed_date_time=SENT + HOUR)
     row = ProgressRow("c", "u", SENT - MONTH, None, 1, 25.0)
-    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT + 2 * HOUR)) is OldLessons.UNKNOWN
-    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT)) is OldLessons.GONE
+    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT + 2 * HOUR)) is LessonsState.UNKNOWN
+    assert lessons_tell(planned, row, [lesson], Since(SENT, SENT)) is LessonsState.GONE
 
 
 def test_only_known_fields_are_ever_disregarded() -> None:
@@ -211,16 +211,16 @@ def test_only_known_fields_are_ever_disregarded() -> None:
 def test_where_only_a_reset_takes_the_opening_away_everybody_is_settled(story: Story) -> None:
     story.opening = "first"
     planned, row = story.play()
-    sign = EffectRules(opening_is_first=True).sign(planned, row, SENT)
-    assert (VERDICTS.get(sign) == APPLIED) == story.took_effect
-    assert (sign is Sign.STILL_THERE or VERDICTS.get(sign) == NOT_APPLIED) != story.took_effect
+    row_state = EffectRules(opening_is_first=True).row_state(planned, row, SENT)
+    assert (VERDICTS.get(row_state) == APPLIED) == story.took_effect
+    assert (row_state is RowState.STILL_THERE or VERDICTS.get(row_state) == NOT_APPLIED) != story.took_effect
 
 
 @given(story=STORIES)
 def test_opening_alone_settles_by_nothing_recorded_only(story: Story) -> None:
     story.before = ["look"]
     planned, row = story.play()
-    verdict = VERDICTS.get(EffectRules().sign(planned, row, SENT))
+    verdict = VERDICTS.get(EffectRules().row_state(planned, row, SENT))
     assert (verdict == APPLIED) == (not row.has_recorded_progress)
 
 
@@ -247,13 +247,13 @@ def test_what_was_opened_before_the_request_is_no_proof_of_it(minutes: int) -> N
     planned = PlannedReset.of(learner.row)
     learner.reset()
     learner.act("learn", SENT + timedelta(minutes=minutes))
-    sign = EffectRules().sign(planned, learner.row, SENT)
-    assert sign is (Sign.UNCLEAR if minutes < 0 else Sign.RETRAINED)
+    row_state = EffectRules().row_state(planned, learner.row, SENT)
+    assert row_state is (RowState.UNCLEAR if minutes < 0 else RowState.RETRAINED)
 
 
 def test_without_a_row_nothing_is_known() -> None:
     planned, _ = Story("first", ["complete"], [], False).play()
-    assert VERDICTS.get(EffectRules().sign(planned, None, SENT)) is None
+    assert VERDICTS.get(EffectRules().row_state(planned, None, SENT)) is None
 
 
 def test_a_listing_of_lessons_that_is_not_whole_tells_nothing() -> None:
@@ -261,4 +261,4 @@ def test_a_listing_of_lessons_that_is_not_whole_tells_nothing() -> None:
     row = ProgressRow("c", "u", None, None, 2, 50.0)
     puppet = FakeDriver(lambda _: answer({"totalCount": 3, "items": []}))
     told = puppet.run(ask_lessons(CALLS, planned, row, Since(SENT, SENT)))
-    assert told is OldLessons.UNKNOWN
+    assert told is LessonsState.UNKNOWN

@@ -23,7 +23,7 @@ from training_sdk import Outcome, ResetPlan, ResetReport, TrainingClient
 from training_sdk.local_plans import report_file
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import read_journal
-from training_sdk.records.journal_state import JournalState, Standing, fold
+from training_sdk.records.journal_state import JournalState, PersonState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.report import report_of
 from unit.sdk.fakes import RESET, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, untouched
@@ -103,7 +103,7 @@ class Attempt:
 
     @property
     def journal(self) -> JournalState:
-        return fold(read_journal(self.plan_folder))
+        return replay(read_journal(self.plan_folder))
 
     def reports(self) -> Iterator[ResetReport]:
         """The report that the error carries and the one that was saved."""
@@ -198,7 +198,7 @@ def test_a_second_interrupt_never_makes_people_skipped_who_were_sent(tmp_path: P
     tried = reported = 0
     for made in sweep(tmp_path / "state", most, first=KeyboardInterrupt("first")):
         holds(made, {Outcome.UNKNOWN})
-        assert set(made.journal.users.values()) == {Standing.UNKNOWN}, made.where
+        assert set(made.journal.users.values()) == {PersonState.UNKNOWN}, made.where
         assert isinstance(made.error, KeyboardInterrupt), made.where
         tried += 1
         reported += report_of(made.error) is not None
@@ -210,7 +210,7 @@ def test_a_second_interrupt_never_makes_people_skipped_who_were_sent(tmp_path: P
 def test_one_interrupt_after_the_answer_leaves_report_and_journal_of_one_mind(
     tmp_path: Path, most: int
 ) -> None:
-    named = {Outcome.RESET: Standing.RESET, Outcome.UNKNOWN: Standing.UNKNOWN}
+    named = {Outcome.RESET: PersonState.RESET, Outcome.UNKNOWN: PersonState.UNKNOWN}
     tried = 0
     for made in sweep(tmp_path / "state", most):
         assert made.organisation.resets, made.where
@@ -235,5 +235,5 @@ def test_an_interrupt_after_a_refusal_never_says_more_than_is_known(
     allowed = {Outcome.FAILED, Outcome.SKIPPED, Outcome.UNKNOWN} if known else {Outcome.UNKNOWN}
     for made in sweep(tmp_path / "state", most, status=status):
         holds(made, allowed)
-        if known and made.journal.chunks[0].fate == "refused":
+        if known and made.journal.requests[0].state == "refused":
             holds(made, {Outcome.FAILED, Outcome.SKIPPED})

@@ -42,7 +42,7 @@ from training_sdk.local_plans.report_file import last_resets, load
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import reset_request
-from training_sdk.resets.outcomes import OutcomeTracker, fate_of
+from training_sdk.resets.outcomes import OutcomeTracker, failure_outcome
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
@@ -742,9 +742,9 @@ def test_that_a_second_request_was_refused_says_nothing_of_the_first() -> None:
     place = campus()
     plan = plan_of(place, [FIRST])
     account = OutcomeTracker(Order(plan, ResetFormat()), "user_admin", START)
-    lost = fate_of(OutcomeUnknownError("gone"))
+    lost = failure_outcome(OutcomeUnknownError("gone"))
     account.stopped(plan.targets[:1], lost, START)
-    told = account.stopped(plan.targets[:2], fate_of(PermissionDeniedError("no")), START)
+    told = account.stopped(plan.targets[:2], failure_outcome(PermissionDeniedError("no")), START)
     assert told.report is not None
     assert [user.outcome for user in told.report.users[:2]] == [Outcome.UNKNOWN, Outcome.FAILED]
 

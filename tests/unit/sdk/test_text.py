@@ -34,16 +34,16 @@ from training_sdk.approval.approvals import Approval, Approver
 from training_sdk.evidence import packs_in, pseudonymise, verify_pack
 from training_sdk.evidence.pack import read_manifest
 from training_sdk.evidence.tables import csv_line
-from training_sdk.evidence.verifying import Finding as PackFinding
 from training_sdk.evidence.verifying import FindingKind
+from training_sdk.evidence.verifying import PackFinding as PackFinding
 from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.audit import Finding as LogFinding
+from training_sdk.records.audit import LogFinding as LogFinding
 from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
 from training_sdk.testing.contract import command
 from training_sdk.testing.contract.findings import BROKEN, Report
-from training_sdk.testing.contract.findings import Finding as RuleFinding
-from training_sdk.verification.verification_result import PersonSeen, Seen, Verification
+from training_sdk.testing.contract.findings import CheckResult as RuleFinding
+from training_sdk.verification.verification_result import PersonSeen, Verification, VerificationState
 from unit.sdk.evidence.past import Told, keep, past, targets
 from unit.sdk.fakes import COURSE, Organisation, row
 from unit.sdk.records.first_form import KEY, KINDS, unpacked, unseal
@@ -155,7 +155,9 @@ def shown() -> list[Any]:
         {**row(1), "user_first_name": HOSTILE, "course_title": HOSTILE}, ProgressRow
     )
     due = who_is_due([person], FromCompletion(days=1), on=now.date(), zone="UTC")
-    seen = tuple(PersonSeen(user.course_id, user.user_id, Seen.PENDING, None, now) for user in plan.users)
+    seen = tuple(
+        PersonSeen(user.course_id, user.user_id, VerificationState.PENDING, None, now) for user in plan.users
+    )
     return [
         plan,
         *plan.users,
@@ -209,7 +211,7 @@ def test_a_notebook_typesets_no_maths_and_runs_no_markup_of_names() -> None:
     plan = evolve(plan, courses=(evolve(plan.courses[0], title=MATHS),))
     outcome = UserOutcome(COURSE, plan.users[0].user_id, Outcome.SKIPPED, MATHS)
     report = ResetReport(plan, MATHS, (outcome,), (MATHS,), plan.read_at, plan.read_at, MATHS, MATHS)
-    seen = (PersonSeen(COURSE, plan.users[0].user_id, Seen.PENDING, None, plan.read_at),)
+    seen = (PersonSeen(COURSE, plan.users[0].user_id, VerificationState.PENDING, None, plan.read_at),)
     verification = Verification(report, seen, plan.read_at, plan.read_at, 0)
     person = codec.structure_value({**row(1), "user_first_name": MATHS}, ProgressRow)
     due = who_is_due([person], FromCompletion(days=1), on=plan.read_at.date(), zone="UTC")
@@ -226,7 +228,10 @@ def test_what_a_notebook_stores_of_many_people_is_bounded() -> None:
     ]
     due = who_is_due(rows, FromCompletion(days=1), on=datetime(2027, 1, 1, tzinfo=UTC).date(), zone="UTC")
     plan = planned(Organisation([row(number) for number in range(500)]))
-    seen = tuple(PersonSeen(COURSE, user.user_id, Seen.VERIFIED, None, plan.read_at) for user in plan.users)
+    seen = tuple(
+        PersonSeen(COURSE, user.user_id, VerificationState.VERIFIED, None, plan.read_at)
+        for user in plan.users
+    )
     reset = tuple(UserOutcome(COURSE, user.user_id, Outcome.RESET) for user in plan.users)
     report = ResetReport(plan, "me", reset, (), plan.read_at, plan.read_at, None, None)
     verification = Verification(report, seen, plan.read_at, plan.read_at, 0)

@@ -18,10 +18,10 @@ from training_sdk import (
     PlanMismatchError,
     ResetPlan,
     ResetReport,
-    Seen,
-    SeenCode,
     UserOutcome,
     Verification,
+    VerificationCode,
+    VerificationState,
 )
 from training_sdk._core.flow import Request, Response
 from training_sdk.local_plans import report_file
@@ -156,11 +156,11 @@ def test_what_is_still_recorded_after_the_lag_contradicts_and_not_before() -> No
     feed, report = a_reset_of(2)
     clear(feed, 0)()
     early, _ = verify(feed, report, deadline=H)
-    assert [one.state for one in early.people] == [Seen.VERIFIED, Seen.PENDING]
+    assert [one.state for one in early.people] == [VerificationState.VERIFIED, VerificationState.PENDING]
     late, driver = verify(feed, report)
     assert [(one.state, one.code) for one in late.people] == [
-        (Seen.VERIFIED, None),
-        (Seen.CONTRADICTED, SeenCode.STILL_RECORDED),
+        (VerificationState.VERIFIED, None),
+        (VerificationState.CONTRADICTED, VerificationCode.STILL_RECORDED),
     ]
     assert late.finished_at - START == SETTLED
     assert not late.people[1].took_effect
@@ -171,16 +171,16 @@ def test_what_is_still_recorded_after_the_lag_contradicts_and_not_before() -> No
 
 
 @pytest.mark.parametrize(
-    ("completed_at", "code"), [(AGAIN, SeenCode.COMPLETE_AGAIN), ("", SeenCode.BEGUN_AGAIN)]
+    ("completed_at", "code"), [(AGAIN, VerificationCode.COMPLETE_AGAIN), ("", VerificationCode.BEGUN_AGAIN)]
 )
 def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
-    completed_at: str, code: SeenCode
+    completed_at: str, code: VerificationCode
 ) -> None:
     feed, report = a_reset_of(1)
     again = {"opened_at": AGAIN, "completed_at": completed_at}
     found, _ = verify(feed, report, (H, lambda: feed.rows[0].update(again)))
     (one,) = found.people
-    assert (one.state, one.code, one.took_effect) == (Seen.VERIFIED, code, True)
+    assert (one.state, one.code, one.took_effect) == (VerificationState.VERIFIED, code, True)
     assert (found.is_verified, found.retrained, found.lessons_read) == (True, (one,), 0)
     found.raise_for_unverified()
     what = "completed" if completed_at else "begun"
@@ -207,7 +207,10 @@ def test_somebody_who_retrains_at_once_is_verified_though_the_feed_is_late(
     found, driver = verify(
         feed, report, (2 * H, lambda: feed.rows[0].update(again)), (2 * H, clear(feed, 1, 2)), lessons=lessons
     )
-    assert (found.is_verified, [one.code for one in found.retrained]) == (True, [SeenCode.COMPLETE_AGAIN])
+    assert (found.is_verified, [one.code for one in found.retrained]) == (
+        True,
+        [VerificationCode.COMPLETE_AGAIN],
+    )
     assert resets(driver) == []
 
 
@@ -215,9 +218,9 @@ def test_lessons_that_were_begun_after_the_reset_are_not_the_old_ones() -> None:
     feed, report = a_reset_of(1)
     clear(feed, 0)()
     for opened, state, code in (
-        (AGAIN, Seen.VERIFIED, SeenCode.BEGUN_AGAIN),
-        ("2026-02-01T08:00:00Z", Seen.CONTRADICTED, SeenCode.LESSONS_RECORDED),
-        (None, Seen.CONTRADICTED, SeenCode.LESSONS_RECORDED),
+        (AGAIN, VerificationState.VERIFIED, VerificationCode.BEGUN_AGAIN),
+        ("2026-02-01T08:00:00Z", VerificationState.CONTRADICTED, VerificationCode.LESSONS_RECORDED),
+        (None, VerificationState.CONTRADICTED, VerificationCode.LESSONS_RECORDED),
     ):
         feed.lesson = {"percentageCompleted": 50.0, "openedDateTime": opened}
         found, _ = verify(feed, report)
@@ -230,29 +233,49 @@ MIDWAY = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 2}
 @pytest.mark.parametrize(
     ("before", "now", "live", "reference"),
     [
-        ({}, {"opened_at": AGAIN}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
-        (MIDWAY, {"opened_at": AGAIN}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
+        ({}, {"opened_at": AGAIN}, VerificationCode.STILL_RECORDED, VerificationCode.STILL_RECORDED),
+        (MIDWAY, {"opened_at": AGAIN}, VerificationCode.CANNOT_TELL, VerificationCode.BEGUN_AGAIN),
         (
             MIDWAY,
             {"opened_at": AGAIN, "progress_percent": 60.0},
-            SeenCode.CANNOT_TELL,
-            SeenCode.BEGUN_AGAIN,
+            VerificationCode.CANNOT_TELL,
+            VerificationCode.BEGUN_AGAIN,
         ),
-        (MIDWAY, {"opened_at": AGAIN, "progress_percent": 20.0}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
-        ({}, {"opened_at": AGAIN, "completed_at": ""}, SeenCode.CANNOT_TELL, SeenCode.BEGUN_AGAIN),
-        (MIDWAY, {"opened_at": AGAIN, "completed_lessons": 1}, SeenCode.BEGUN_AGAIN, SeenCode.BEGUN_AGAIN),
-        (MIDWAY, {"progress_percent": 20.0}, SeenCode.STILL_RECORDED, SeenCode.STILL_RECORDED),
+        (
+            MIDWAY,
+            {"opened_at": AGAIN, "progress_percent": 20.0},
+            VerificationCode.CANNOT_TELL,
+            VerificationCode.BEGUN_AGAIN,
+        ),
+        (
+            {},
+            {"opened_at": AGAIN, "completed_at": ""},
+            VerificationCode.CANNOT_TELL,
+            VerificationCode.BEGUN_AGAIN,
+        ),
+        (
+            MIDWAY,
+            {"opened_at": AGAIN, "completed_lessons": 1},
+            VerificationCode.BEGUN_AGAIN,
+            VerificationCode.BEGUN_AGAIN,
+        ),
+        (
+            MIDWAY,
+            {"progress_percent": 20.0},
+            VerificationCode.STILL_RECORDED,
+            VerificationCode.STILL_RECORDED,
+        ),
     ],
 )
 def test_opening_a_course_later_is_no_reset_while_nothing_of_before_is_gone(
-    before: dict[str, object], now: dict[str, object], live: SeenCode, reference: SeenCode
+    before: dict[str, object], now: dict[str, object], live: VerificationCode, reference: VerificationCode
 ) -> None:
     for is_reference, code in ((False, live), (True, reference)):
         feed = Feed([row(0, **before)], reference=is_reference)
         report = report_on(planned(feed))
         feed.rows[0].update(now)
         (one,) = verify(feed, report)[0].people
-        assert (one.code, one.took_effect) == (code, code is SeenCode.BEGUN_AGAIN)
+        assert (one.code, one.took_effect) == (code, code is VerificationCode.BEGUN_AGAIN)
 
 
 BEYOND = {"opened_at": AGAIN, "completed_at": AGAIN, "progress_percent": 100.0, "completed_lessons": 3}
@@ -269,49 +292,73 @@ def test_a_completion_since_is_not_verified_on_a_live_service_without_dates_of_l
     feed, report = live_report(MIDWAY)
     feed.rows[0].update(BEYOND)
     found, driver = verify(feed, report, lessons=lessons)
-    assert [(one.state, one.code) for one in found.people] == [(Seen.PENDING, SeenCode.CANNOT_TELL)]
+    assert [(one.state, one.code) for one in found.people] == [
+        (VerificationState.PENDING, VerificationCode.CANNOT_TELL)
+    ]
     assert (found.is_verified, resets(driver)) == (False, [])
 
 
 @pytest.mark.parametrize(
     ("before", "now", "lesson", "state", "code"),
     [
-        (MIDWAY, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.VERIFIED, "COMPLETE_AGAIN"),
+        (
+            MIDWAY,
+            BEYOND,
+            {"completed": True, "completedDateTime": AGAIN},
+            VerificationState.VERIFIED,
+            "COMPLETE_AGAIN",
+        ),
         (
             MIDWAY,
             BEYOND,
             {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
-            Seen.CONTRADICTED,
+            VerificationState.CONTRADICTED,
             "LESSONS_RECORDED",
         ),
         (
             MIDWAY,
             {"opened_at": AGAIN, "progress_percent": 60.0},
             {"completed": True, "completedDateTime": AGAIN},
-            Seen.VERIFIED,
+            VerificationState.VERIFIED,
             "BEGUN_AGAIN",
         ),
         (
             MIDWAY,
             {"opened_at": AGAIN, "progress_percent": 60.0},
             {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
-            Seen.CONTRADICTED,
+            VerificationState.CONTRADICTED,
             "LESSONS_RECORDED",
         ),
         (
             MIDWAY,  # lessons were taken out of the course
             {"opened_at": AGAIN, "progress_percent": 25.0, "completed_lessons": 1},
             {"completed": True, "completedDateTime": "2026-02-01T08:00:00Z"},
-            Seen.CONTRADICTED,
+            VerificationState.CONTRADICTED,
             "LESSONS_RECORDED",
         ),
-        ({}, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.VERIFIED, "COMPLETE_AGAIN"),
-        (MIDWAY, {"opened_at": AGAIN}, {"completed": True}, Seen.PENDING, "CANNOT_TELL"),
-        (OPENED, BEYOND, {"completed": True, "completedDateTime": AGAIN}, Seen.PENDING, "CANNOT_TELL"),
+        (
+            {},
+            BEYOND,
+            {"completed": True, "completedDateTime": AGAIN},
+            VerificationState.VERIFIED,
+            "COMPLETE_AGAIN",
+        ),
+        (MIDWAY, {"opened_at": AGAIN}, {"completed": True}, VerificationState.PENDING, "CANNOT_TELL"),
+        (
+            OPENED,
+            BEYOND,
+            {"completed": True, "completedDateTime": AGAIN},
+            VerificationState.PENDING,
+            "CANNOT_TELL",
+        ),
     ],
 )
 def test_the_dates_of_lessons_decide_where_the_row_does_not(
-    before: dict[str, object], now: dict[str, object], lesson: dict[str, object], state: Seen, code: str
+    before: dict[str, object],
+    now: dict[str, object],
+    lesson: dict[str, object],
+    state: VerificationState,
+    code: str,
 ) -> None:
     feed, report = live_report(before)
     feed.rows[0].update(now)
@@ -320,9 +367,11 @@ def test_the_dates_of_lessons_decide_where_the_row_does_not(
     assert [(one.state, one.code) for one in found.people] == [(state, code)]
 
 
-@pytest.mark.parametrize(("is_old", "code"), [(False, SeenCode.BEGUN_AGAIN), (True, SeenCode.CANNOT_TELL)])
+@pytest.mark.parametrize(
+    ("is_old", "code"), [(False, VerificationCode.BEGUN_AGAIN), (True, VerificationCode.CANNOT_TELL)]
+)
 def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
-    is_old: bool, code: SeenCode
+    is_old: bool, code: VerificationCode
 ) -> None:
     feed, report = live_report(MIDWAY)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
@@ -336,16 +385,18 @@ def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
     feed.rows[0].update(opened_at=AGAIN, progress_percent=20.0, completed_lessons=1)
     found, _ = verify(feed, report.plan.digest)
     assert [one.code for one in found.people] == [code]
-    assert [one.state for one in found.people] == [Seen.PENDING if is_old else Seen.VERIFIED]
+    assert [one.state for one in found.people] == [
+        VerificationState.PENDING if is_old else VerificationState.VERIFIED
+    ]
 
 
 def test_whom_nothing_can_be_told_of_is_pending_and_not_waited_for_beyond_the_lag() -> None:
     feed, report = live_report(MIDWAY)
     feed.rows[0]["opened_at"] = AGAIN
     early, _ = verify(feed, report, deadline=H)
-    assert [one.code for one in early.people] == [SeenCode.NOT_SEEN_YET]
+    assert [one.code for one in early.people] == [VerificationCode.NOT_SEEN_YET]
     found, _ = verify(feed, report, deadline=5 * H)
-    assert (found.counts[Seen.PENDING], found.is_verified) == (1, False)
+    assert (found.counts[VerificationState.PENDING], found.is_verified) == (1, False)
     assert found.finished_at - START == SETTLED
 
 
@@ -355,7 +406,7 @@ def test_whoever_went_on_before_the_reset_arrived_is_no_proof_of_it() -> None:
     found, _ = verify(
         feed, report, (H, lambda: feed.rows[0].update(completed_at=AGAIN, progress_percent=100.0))
     )
-    assert [one.code for one in found.people] == [SeenCode.STILL_RECORDED]
+    assert [one.code for one in found.people] == [VerificationCode.STILL_RECORDED]
 
 
 def test_somebody_unassigned_meanwhile_stays_pending_and_is_not_waited_for_beyond_the_lag() -> None:
@@ -363,7 +414,7 @@ def test_somebody_unassigned_meanwhile_stays_pending_and_is_not_waited_for_beyon
     clear(feed, 1)()
     found, _ = verify(feed, report, (timedelta(minutes=1), lambda: feed.rows.pop(0)), deadline=5 * H)
     gone = found.people[0]
-    assert (gone.state, gone.code) == (Seen.PENDING, SeenCode.NOT_SHOWN)
+    assert (gone.state, gone.code) == (VerificationState.PENDING, VerificationCode.NOT_SHOWN)
     assert found.finished_at - START == SETTLED
 
 
@@ -377,7 +428,9 @@ def test_listings_that_are_not_whole_are_looked_at_again(what: str) -> None:
     setattr(feed, what, True)
     stuck, _ = verify(feed, report, deadline=5 * H)
     assert stuck.finished_at - START >= 5 * H
-    assert {(one.state, one.code) for one in stuck.people} == {(Seen.PENDING, SeenCode.NOT_WHOLE)}
+    assert {(one.state, one.code) for one in stuck.people} == {
+        (VerificationState.PENDING, VerificationCode.NOT_WHOLE)
+    }
 
 
 def test_lessons_that_lag_behind_the_feed_keep_somebody_pending() -> None:
@@ -388,8 +441,8 @@ def test_lessons_that_lag_behind_the_feed_keep_somebody_pending() -> None:
     assert (found.is_verified, found.finished_at - START >= H) == (True, True)
     feed.lessons_late = True
     stuck, _ = verify(feed, report)
-    assert [one.code for one in stuck.people] == [SeenCode.LESSONS_RECORDED]
-    assert stuck.counts[Seen.CONTRADICTED] == 1
+    assert [one.code for one in stuck.people] == [VerificationCode.LESSONS_RECORDED]
+    assert stuck.counts[VerificationState.CONTRADICTED] == 1
 
 
 def test_lessons_are_read_once_of_those_seen_cleared_and_of_no_more_than_told() -> None:
@@ -419,7 +472,7 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
     report = report_on(planned(feed), Outcome.UNKNOWN)
     clear(feed, 0)()
     found, _ = verify(feed, report)
-    assert (found.counts[Seen.VERIFIED], found.is_verified, found.left_unknown) == (1, False, 1)
+    assert (found.counts[VerificationState.VERIFIED], found.is_verified, found.left_unknown) == (1, False, 1)
     assert "client.resets.resume(plan, confirm=…)" in str(found)
     with pytest.raises(IncompleteResetError, match="1 of 1 reset not verified"):
         found.raise_for_unverified()
@@ -499,7 +552,7 @@ def test_a_report_from_long_ago_needs_no_waiting() -> None:
     feed, report = a_reset_of(1)
     long_ago: datetime = START - timedelta(days=30)
     found, driver = verify(feed, evolve(report, started_at=long_ago, finished_at=long_ago))
-    assert ([one.code for one in found.people], driver.slept) == ([SeenCode.STILL_RECORDED], [])
+    assert ([one.code for one in found.people], driver.slept) == ([VerificationCode.STILL_RECORDED], [])
 
 
 def test_what_is_late_counts_from_the_request_for_each_person_and_not_from_the_last_resume(
@@ -529,7 +582,10 @@ def test_what_is_late_counts_from_the_request_for_each_person_and_not_from_the_l
     recorder = Recorder(str(here.state), None, H)
     watch = VerificationOptions(timedelta(0), timedelta(minutes=5), 0)
     found = here.puppet.run(wait_until_verified(here.calls, report, watch, recorder))
-    assert [one.code for one in found.people] == [SeenCode.STILL_RECORDED, SeenCode.NOT_SEEN_YET]
+    assert [one.code for one in found.people] == [
+        VerificationCode.STILL_RECORDED,
+        VerificationCode.NOT_SEEN_YET,
+    ]
 
 
 def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_began() -> None:
@@ -540,7 +596,7 @@ def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_be
     feed.lesson = {"completed": True, "completedDateTime": between}
     found, _ = verify(feed, evolve(report, started_at=START - 6 * H), deadline=timedelta(0))
     assert not found.is_verified
-    assert found.people[0].state is not Seen.VERIFIED
+    assert found.people[0].state is not VerificationState.VERIFIED
 
 
 def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the_reset(
@@ -556,4 +612,4 @@ def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the
         CALLS, report, VerificationOptions(timedelta(0), H, 1), Recorder(str(tmp_path), None, H)
     )
     (seen,) = here.puppet.run(flow).people
-    assert (seen.state, seen.code) == (Seen.PENDING, SeenCode.LESSONS_RECORDED)
+    assert (seen.state, seen.code) == (VerificationState.PENDING, VerificationCode.LESSONS_RECORDED)

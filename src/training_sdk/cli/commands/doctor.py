@@ -19,8 +19,8 @@ from training_sdk._core.text import number
 from training_sdk.api.courses import Lesson
 from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.cli.commands.doctor_checks import (
-    Check,
-    Standing,
+    CheckResult,
+    Severity,
     check_address,
     check_clock,
     check_identity,
@@ -73,16 +73,16 @@ def doctor(session: Session) -> ExitCode:
     Every difference from what the SDK expects of the service is listed. Ends with 1 if anything is an error.
     """
     checks = [*_service(session), *check_machine(session.state_dir)]
-    counts = {standing.value: sum(one.standing is standing for one in checks) for standing in Standing}
+    counts = {standing.value: sum(one.standing is standing for one in checks) for standing in Severity}
     session.out.document({"checks": plain(checks), "counts": counts})
     session.out.table(
         ("area", "what", "", "found"), ((one.area, one.subject, one.standing, one.detail) for one in checks)
     )
     session.out.note(", ".join(number(found, name, MANY.get(name)) for name, found in counts.items()))
-    return ExitCode.FAILED if counts[Standing.ERROR] else ExitCode.DONE
+    return ExitCode.FAILED if counts[Severity.ERROR] else ExitCode.DONE
 
 
-def _service(session: Session) -> Iterator[Check]:
+def _service(session: Session) -> Iterator[CheckResult]:
     profile = session.profile
     yield note("settings", "profile", profile.name or "none; the environment alone")
     try:
@@ -108,7 +108,7 @@ def _service(session: Session) -> Iterator[Check]:
 
 
 @frozen
-class Seen:
+class WireSample:
     """Answer of the service, and the value that was read from it."""
 
     response: Response
@@ -139,12 +139,12 @@ class Wire:
 
         return self.client._driver.run(self.client._calls.call(WHO_AM_I, read))
 
-    def listing(self, of: Listing[Any]) -> Seen:
+    def listing(self, of: Listing[Any]) -> WireSample:
         """Return the first page of a listing, with the same request that the SDK sends."""
         walk = of._walk
         return self._ask(walk.first.request, lambda response: walk.read(walk.first, response).items)
 
-    def lessons(self, course_id: str) -> Seen:
+    def lessons(self, course_id: str) -> WireSample:
         """Return the lessons of a course, which are not split into pages."""
 
         def read(response: Response) -> tuple[Model, ...]:
@@ -154,10 +154,10 @@ class Wire:
 
         return self._ask(Request("GET", f"/training/courses/v1/{course_id}/lessons", limit="catalogue"), read)
 
-    def _ask(self, request: Request, read: Callable[[Response], tuple[Any, ...]]) -> Seen:
-        def both(response: Response) -> Seen:
+    def _ask(self, request: Request, read: Callable[[Response], tuple[Any, ...]]) -> WireSample:
+        def both(response: Response) -> WireSample:
             self.answers.append((f"{request.method} {request.path}", response))
-            return Seen(response, read(response))
+            return WireSample(response, read(response))
 
         return self.client._driver.run(self.client._calls.call(request, both))
 
@@ -170,7 +170,7 @@ def rights(wire: Wire) -> tuple[bool | None, bool | None]:
     )
 
 
-def check_wire(wire: Wire, me: str) -> Iterator[Check]:
+def check_wire(wire: Wire, me: str) -> Iterator[CheckResult]:
     """Check every listing that the SDK reads, except webhooks, and report differences from what it expects."""
     client = wire.client
     course = ""
@@ -218,7 +218,7 @@ def _listings(client: TrainingClient, me: str) -> Iterator[tuple[str, Listing[An
     yield "members of sites", client.sites.members()
 
 
-def _refused(name: str, problem: TrainingError) -> Check:
+def _refused(name: str, problem: TrainingError) -> CheckResult:
     if isinstance(problem, PermissionDeniedError):
         return note(WIRE, name, f"this token may not read it: {problem}")
     if isinstance(problem, NotSupportedError):
@@ -227,7 +227,7 @@ def _refused(name: str, problem: TrainingError) -> Check:
     return error(WIRE, name, f"{what}: {problem}")
 
 
-def _described(name: str, seen: Seen, elsewhere: Collection[str] = ()) -> Check:
+def _described(name: str, seen: WireSample, elsewhere: Collection[str] = ()) -> CheckResult:
     differences = list(differing(seen, elsewhere))
     if differences:
         return warning(WIRE, name, f"{len(seen.items)} read; {'; '.join(differences)}")
@@ -236,7 +236,7 @@ def _described(name: str, seen: Seen, elsewhere: Collection[str] = ()) -> Check:
     return ok(WIRE, name, f"{len(seen.items)} read, as the SDK expects")
 
 
-def differing(seen: Seen, elsewhere: Collection[str] = ()) -> Iterator[str]:
+def differing(seen: WireSample, elsewhere: Collection[str] = ()) -> Iterator[str]:
     """Yield the differences of an answer from what the SDK expects: new or missing fields, and new values.
 
     ``elsewhere``: fields of the model that another answer contains.
@@ -299,7 +299,7 @@ def _missing(entries: Sequence[Mapping[str, Any]], items: Sequence[Model]) -> li
     return [name for name in dict.fromkeys(spellings.values()) if name not in seen]
 
 
-def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[Check]:
+def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[CheckResult]:
     """Check the response headers that the SDK uses."""
     limited = [name for name, answer in answers if any(answer.header(one) for one in RATE_LIMIT)]
     if limited:

@@ -27,7 +27,7 @@ from training_sdk.records.journal import read_journal
 from training_sdk.records.state import StateDirectory
 
 
-class Standing(StrEnum):
+class Severity(StrEnum):
     """Severity of a result."""
 
     OK = "ok"
@@ -40,33 +40,33 @@ class Standing(StrEnum):
 
 
 @frozen
-class Check:
+class CheckResult:
     """Subject of a check and its result."""
 
     area: str
     subject: str
-    standing: Standing
+    standing: Severity
     detail: str
 
 
-def ok(area: str, subject: str, detail: str) -> Check:
+def ok(area: str, subject: str, detail: str) -> CheckResult:
     """Return a result that needs no action."""
-    return Check(area, subject, Standing.OK, detail)
+    return CheckResult(area, subject, Severity.OK, detail)
 
 
-def note(area: str, subject: str, detail: str) -> Check:
+def note(area: str, subject: str, detail: str) -> CheckResult:
     """Return a result that is useful to know."""
-    return Check(area, subject, Standing.NOTE, detail)
+    return CheckResult(area, subject, Severity.NOTE, detail)
 
 
-def warning(area: str, subject: str, detail: str) -> Check:
+def warning(area: str, subject: str, detail: str) -> CheckResult:
     """Return a result that should be investigated."""
-    return Check(area, subject, Standing.WARNING, detail)
+    return CheckResult(area, subject, Severity.WARNING, detail)
 
 
-def error(area: str, subject: str, detail: str) -> Check:
+def error(area: str, subject: str, detail: str) -> CheckResult:
     """Return a result that must be fixed."""
-    return Check(area, subject, Standing.ERROR, detail)
+    return CheckResult(area, subject, Severity.ERROR, detail)
 
 
 MACHINE = "machine"
@@ -75,7 +75,7 @@ LITTLE = 200 * 1024 * 1024
 _HOLDER = re.compile(r"process (\d+) on (.+)")
 
 
-def check_machine(path: Path | None) -> Iterator[Check]:
+def check_machine(path: Path | None) -> Iterator[CheckResult]:
     """Check the state directory and its content. A missing directory is not created."""
     try:
         state = StateDirectory.existing(path)
@@ -92,7 +92,7 @@ def check_machine(path: Path | None) -> Iterator[Check]:
     yield from _locks(state)
 
 
-def _none_yet(obstacle: Path | None) -> Check:
+def _none_yet(obstacle: Path | None) -> CheckResult:
     if obstacle is None:
         return note(MACHINE, "state directory", "there is none yet; the first reset makes it")
     return error(
@@ -103,7 +103,7 @@ def _none_yet(obstacle: Path | None) -> Check:
     )
 
 
-def _writable(state: StateDirectory) -> Check:
+def _writable(state: StateDirectory) -> CheckResult:
     if os.access(state.path, os.W_OK | os.X_OK):
         return ok(MACHINE, "state directory", f"{state.path}, closed to others")
     return error(
@@ -113,7 +113,7 @@ def _writable(state: StateDirectory) -> Check:
     )
 
 
-def _space(state: StateDirectory) -> Check:
+def _space(state: StateDirectory) -> CheckResult:
     free = shutil.disk_usage(state.path).free
     said = f"{free / 1024**3:.1f} GiB free"
     if free < LITTLE:
@@ -121,7 +121,7 @@ def _space(state: StateDirectory) -> Check:
     return ok(MACHINE, "space", said)
 
 
-def _audit(state: StateDirectory) -> Iterator[Check]:
+def _audit(state: StateDirectory) -> Iterator[CheckResult]:
     if not state.audit.exists():
         yield note(MACHINE, "audit log", "there is none yet")
         return
@@ -141,7 +141,7 @@ def _audit(state: StateDirectory) -> Iterator[Check]:
         yield ok(MACHINE, "audit log", "; ".join(map(str, findings)) or "as it was written")
 
 
-def _plans(state: StateDirectory) -> Iterator[Check]:
+def _plans(state: StateDirectory) -> Iterator[CheckResult]:
     """Check the journals and report the plans that were interrupted."""
     half = []
     for folder in state.plan_folders:
@@ -160,7 +160,7 @@ def _plans(state: StateDirectory) -> Iterator[Check]:
         yield ok(MACHINE, "plans", "none stopped half-way")
 
 
-def _locks(state: StateDirectory) -> Iterator[Check]:
+def _locks(state: StateDirectory) -> Iterator[CheckResult]:
     """Report the holder of each lock. A process that has died holds no lock, but the file with its name remains."""
     for path in sorted(state.path.rglob("*.holder")):
         match = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
@@ -196,7 +196,7 @@ OFF, FAR_OFF = 30.0, 300.0
 """Seconds between the clocks from which to report a note, and from which this machine's clock is unusable."""
 
 
-def check_address(base_url: str) -> Iterator[Check]:
+def check_address(base_url: str) -> Iterator[CheckResult]:
     """Check the address of the requests, and whether other people on the network can read them."""
     parts = urlsplit(base_url)
     local = urls.is_loopback(parts.hostname or "")
@@ -209,7 +209,7 @@ def check_address(base_url: str) -> Iterator[Check]:
         yield warning(SERVICE, "address", f"{where}: the token is sent unencrypted, as the profile allows")
 
 
-def check_network(base_url: str) -> Iterator[Check]:
+def check_network(base_url: str) -> Iterator[CheckResult]:
     """Report the proxy and the certificates that the environment names."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
@@ -231,7 +231,7 @@ def check_network(base_url: str) -> Iterator[Check]:
         yield note(SERVICE, "certificates", f"{name} is not read here; SSL_CERT_FILE is")
 
 
-def check_identity(me: Me, response: Response) -> Iterator[Check]:
+def check_identity(me: Me, response: Response) -> Iterator[CheckResult]:
     """Report the owner of the token, and which kind of server answers."""
     name = " ".join(part for part in (me.firstname, me.lastname) if part)
     yield ok(
@@ -247,7 +247,7 @@ def check_identity(me: Me, response: Response) -> Iterator[Check]:
         )
 
 
-def check_clock(response: Response, now: datetime) -> Check:
+def check_clock(response: Response, now: datetime) -> CheckResult:
     """Compare this machine's clock with the server's, which is rounded to seconds."""
     theirs = response.date
     if theirs is None:
@@ -269,7 +269,7 @@ def check_clock(response: Response, now: datetime) -> Check:
     )
 
 
-def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterator[Check]:
+def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterator[CheckResult]:
     """Check what the token may read: statistics and users; None where neither was answered nor refused.
 
     Only a reset would show whether the token may reset.

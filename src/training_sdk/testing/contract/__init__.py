@@ -4,8 +4,8 @@ They know nothing of the reference server except what it answers over HTTP.
 """
 
 from training_sdk.testing.contract.command import check, main
-from training_sdk.testing.contract.findings import CannotRunError, Finding, Report
+from training_sdk.testing.contract.findings import CannotRunError, CheckResult, Finding, Report
 from training_sdk.testing.contract.runner import run
 from training_sdk.testing.contract.wire import Wire
 
-__all__ = ["CannotRunError", "Finding", "Report", "Wire", "check", "main", "run"]
+__all__ = ["CannotRunError", "CheckResult", "Finding", "Report", "Wire", "check", "main", "run"]

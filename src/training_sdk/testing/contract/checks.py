@@ -17,7 +17,7 @@ from training_sdk.testing.contract.findings import (
     NOT_CHECKED,
     BrokenRuleError,
     CannotRunError,
-    Finding,
+    CheckResult,
     NotCheckedError,
     Result,
 )
@@ -46,7 +46,7 @@ class Check:
     policy: Mapping[str, str] = field(factory=dict)
     """Policies that the organisation of this check needs; only organisations made by the contract tests have them."""
 
-    def made(self, world: World) -> Finding:
+    def made(self, world: World) -> CheckResult:
         """Make the check and return its result.
 
         CannotRunError and ReadOnlyError mean that no other check can be made.
@@ -61,7 +61,7 @@ class Check:
             came=masked(told.came),
         )
 
-    def _ended(self, world: World) -> Finding:
+    def _ended(self, world: World) -> CheckResult:
         try:
             self.body(world)
         except BrokenRuleError as fault:
@@ -79,13 +79,13 @@ class Check:
             return self.ended(KIT_FAILED, _of_the_kit(fault, world.last))
         return self.ended(HOLDS, world.noted or world.last)
 
-    def broken(self, fault: BrokenRuleError) -> Finding:
+    def broken(self, fault: BrokenRuleError) -> CheckResult:
         """Return the finding: the server does not follow the rule."""
         return self.ended(BROKEN, str(fault), fault.sent, fault.expected, fault.came)
 
-    def ended(self, result: Result, seen: str, *told: str) -> Finding:
+    def ended(self, result: Result, seen: str, *told: str) -> CheckResult:
         """Return the finding with this result."""
-        return Finding(self.name, self.rule, self.says, self.provenance, result, seen, *told)
+        return CheckResult(self.name, self.rule, self.says, self.provenance, result, seen, *told)
 
 
 def _of_the_kit(fault: Exception, last: str) -> str:

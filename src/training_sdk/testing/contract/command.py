@@ -27,8 +27,8 @@ from training_sdk.testing.contract.findings import (
     KIT_FAILED,
     NOT_CHECKED,
     CannotRunError,
+    CheckResult,
     Ending,
-    Finding,
     Report,
 )
 from training_sdk.testing.contract.runner import Making, Stopping, all_checks, run
@@ -53,7 +53,7 @@ def as_table(report: Report, width: int = 100) -> str:
     return "\n".join([*lines, "", *endings])
 
 
-def _seen(finding: Finding) -> str:
+def _seen(finding: CheckResult) -> str:
     if finding.result == BROKEN:
         told = (("sent", finding.sent), ("expected", finding.expected), ("came", finding.came))
         return "\n".join(f"{what} {_cut(text)}" for what, text in told)

@@ -46,7 +46,7 @@ class HangingError(CannotRunError):
 
 
 @frozen
-class Finding:
+class CheckResult:
     """Result of one check."""
 
     check: str
@@ -63,12 +63,16 @@ class Finding:
     came: str = ""
 
 
+Finding = CheckResult
+"""The earlier name of ``CheckResult``."""
+
+
 @frozen
 class Report:
     """Results of all checks."""
 
     base_url: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     world: str = ""
     """Description of the organisation that was tested."""
     stopped: str = ""

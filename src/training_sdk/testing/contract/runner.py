@@ -23,7 +23,7 @@ from training_sdk.testing.contract.environment import (
 from training_sdk.testing.contract.findings import (
     NOT_CHECKED,
     CannotRunError,
-    Finding,
+    CheckResult,
     NotCheckedError,
     Report,
 )
@@ -73,7 +73,7 @@ class Making:
     read_only: bool
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     """Context around each step that a signal may interrupt."""
-    found: list[Finding] = field(factory=list)
+    found: list[CheckResult] = field(factory=list)
     stopped: str = ""
     _ground: Environment | None = None
 

@@ -21,8 +21,8 @@ from training_sdk._core.flow import Response
 from training_sdk.cli import main
 from training_sdk.cli.commands.doctor import Wire, check_wire, rights
 from training_sdk.cli.commands.doctor_checks import (
-    Check,
-    Standing,
+    CheckResult,
+    Severity,
     check_address,
     check_clock,
     check_identity,
@@ -58,16 +58,16 @@ def wire(
     return Wire(TrainingClient(mock.token(token), http_client=http, read_only=True))
 
 
-def found(of: Wire) -> dict[str, Check]:
+def found(of: Wire) -> dict[str, CheckResult]:
     me = of.identity().me
     return {check.subject: check for check in check_wire(of, me.user_id)}
 
 
 def test_the_reference_server_differs_in_nothing() -> None:
     checks = found(wire())
-    assert {check.standing for check in checks.values()} <= {Standing.OK, Standing.NOTE}
-    assert checks["courses"].standing is checks["progress feed"].standing is Standing.OK
-    assert checks["lessons of a course"].standing is Standing.OK
+    assert {check.standing for check in checks.values()} <= {Severity.OK, Severity.NOTE}
+    assert checks["courses"].standing is checks["progress feed"].standing is Severity.OK
+    assert checks["lessons of a course"].standing is Severity.OK
 
 
 def test_every_listing_that_takes_no_more_than_oneself_is_asked_for() -> None:
@@ -111,33 +111,33 @@ FEED = "/training/v1/feed/training-course-progress"
             "/training/courses/v1",
             each("colour", "red"),
             "courses",
-            Standing.WARNING,
+            Severity.WARNING,
             "unknown fields: colour",
         ),
-        ("/training/courses/v1", each("status", "Frozen"), "courses", Standing.WARNING, "status = 'Frozen'"),
-        ("/training/courses/v1", without("locale"), "courses", Standing.WARNING, "never come: locale"),
+        ("/training/courses/v1", each("status", "Frozen"), "courses", Severity.WARNING, "status = 'Frozen'"),
+        ("/training/courses/v1", without("locale"), "courses", Severity.WARNING, "never come: locale"),
         (
             "/training/courses/v1",
             lambda it: it.update(hint=1),
             "courses",
-            Standing.WARNING,
+            Severity.WARNING,
             "around the items: hint",
         ),
-        ("/training/courses/v1", without("id"), "courses", Standing.ERROR, "'id' is missing"),
-        (FEED, each("score", "high", of="data"), "progress feed", Standing.ERROR, "not what the SDK expects"),
-        (FEED, each("mood", 1, of="data"), "progress feed", Standing.WARNING, "unknown fields: mood"),
-        (FEED, lambda it: it["data"].clear(), "progress feed", Standing.NOTE, "readable and empty"),
+        ("/training/courses/v1", without("id"), "courses", Severity.ERROR, "'id' is missing"),
+        (FEED, each("score", "high", of="data"), "progress feed", Severity.ERROR, "not what the SDK expects"),
+        (FEED, each("mood", 1, of="data"), "progress feed", Severity.WARNING, "unknown fields: mood"),
+        (FEED, lambda it: it["data"].clear(), "progress feed", Severity.NOTE, "readable and empty"),
         (
             "/training/courses/v1",
             each("TranslationOriginalCourse", {"id": "x", "externalId": "y", "tone": 1}),
             "courses",
-            Standing.WARNING,
+            Severity.WARNING,
             "translation_original_course.tone",
         ),
     ],
 )
 def test_a_difference_is_named(
-    path: str, change: Change, subject: str, standing: Standing, said: str
+    path: str, change: Change, subject: str, standing: Severity, said: str
 ) -> None:
     check = found(wire(path=path, change=change))[subject]
     assert check.standing is standing, check
@@ -147,12 +147,12 @@ def test_a_difference_is_named(
 def test_what_the_token_may_not_read_is_no_fault_of_the_wire() -> None:
     of = wire(token="learner")
     checks = found(of)
-    assert checks["users"].standing is Standing.NOTE
+    assert checks["users"].standing is Severity.NOTE
     assert "may not read" in checks["users"].detail
     (told,) = check_rights(*rights(of))
-    assert told.standing is Standing.WARNING
+    assert told.standing is Severity.WARNING
     assert "cannot plan" in told.detail
-    assert [check.standing for check in check_rights(*rights(wire()))] == [Standing.OK]
+    assert [check.standing for check in check_rights(*rights(wire()))] == [Severity.OK]
 
 
 def test_doctor_only_reads() -> None:
@@ -173,24 +173,24 @@ def test_it_says_whether_a_service_is_real() -> None:
 @pytest.mark.parametrize(
     ("apart", "standing"),
     [
-        (0, Standing.OK),
-        (-20, Standing.OK),
-        (45, Standing.WARNING),
-        (-299, Standing.WARNING),
-        (300, Standing.ERROR),
+        (0, Severity.OK),
+        (-20, Severity.OK),
+        (45, Severity.WARNING),
+        (-299, Severity.WARNING),
+        (300, Severity.ERROR),
     ],
 )
-def test_the_clock_is_held_against_the_servers(apart: int, standing: Standing) -> None:
+def test_the_clock_is_held_against_the_servers(apart: int, standing: Severity) -> None:
     date = format_datetime(NOW - timedelta(seconds=apart), usegmt=True)
     check = check_clock(Response(200, (("date", date),), b""), NOW)
     assert check.standing is standing
     assert (
-        standing is Standing.OK or f"{abs(apart)} s {'ahead of' if apart > 0 else 'behind'}" in check.detail
+        standing is Severity.OK or f"{abs(apart)} s {'ahead of' if apart > 0 else 'behind'}" in check.detail
     )
 
 
 def test_a_server_that_names_no_time_is_told() -> None:
-    assert check_clock(Response(200, (), b""), NOW).standing is Standing.WARNING
+    assert check_clock(Response(200, (), b""), NOW).standing is Severity.WARNING
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_a_server_that_names_no_time_is_told() -> None:
 def test_a_date_that_cannot_be_read_is_no_time(date: str) -> None:
     answer = Response(200, (("date", date),), b"")
     assert answer.date is None
-    assert check_clock(answer, NOW).standing is Standing.WARNING
+    assert check_clock(answer, NOW).standing is Severity.WARNING
 
 
 def test_the_address_is_told_for_what_it_is() -> None:
     standings = {
-        "https://api.safetyculture.io": Standing.OK,
-        "http://127.0.0.1:8765": Standing.OK,
-        "http://mock.internal": Standing.WARNING,
+        "https://api.safetyculture.io": Severity.OK,
+        "http://127.0.0.1:8765": Severity.OK,
+        "http://mock.internal": Severity.WARNING,
     }
     assert {address: next(iter(check_address(address))).standing for address in standings} == standings
 
@@ -231,7 +231,7 @@ def test_a_place_where_no_records_can_be_made_is_found_before_a_reset(
         home.mkdir()
         monkeypatch.setattr(os, "access", lambda path, mode: path != home)  # whoever runs this may be root
     (check,) = check_machine(home / "state" / "training-sdk")
-    assert check.standing is Standing.ERROR
+    assert check.standing is Severity.ERROR
     for needed in (
         str(home),
         "nothing can be reset",
@@ -243,31 +243,31 @@ def test_a_place_where_no_records_can_be_made_is_found_before_a_reset(
 
 def test_this_machine_without_records_and_with_damaged_ones(tmp_path: Path) -> None:
     folder = tmp_path / "records"
-    assert [check.standing for check in check_machine(folder)] == [Standing.NOTE]
+    assert [check.standing for check in check_machine(folder)] == [Severity.NOTE]
     assert not folder.exists()
     state = StateDirectory.open(folder)
     AuditLog(state.audit).append("test")
     (folder / "audit.holder").write_text("process 999999999 on nowhere")
     checks = {check.subject: check for check in check_machine(folder)}
-    assert checks["audit log"].standing is checks["state directory"].standing is Standing.OK
-    assert checks["lock"].standing is Standing.NOTE
+    assert checks["audit log"].standing is checks["state directory"].standing is Severity.OK
+    assert checks["lock"].standing is Severity.NOTE
     assert checks["lock"].detail.startswith("audit is held")
     (folder / "audit.holder").unlink()
     (state.plan_folder("0" * 64) / "journal.holder").write_text("process 999999999 on nowhere")
     (lock,) = (check for check in check_machine(folder) if check.subject == "lock")
     assert lock.detail.startswith("journal of plan #0000-0000-0000-0000 is held")
     state.audit.write_text(state.audit.read_text().replace("test", "best"))
-    assert {check.subject: check for check in check_machine(folder)}["audit log"].standing is Standing.ERROR
+    assert {check.subject: check for check in check_machine(folder)}["audit log"].standing is Severity.ERROR
     journal = state.plan_folder("0" * 64) / "journal.jsonl"
     journal.write_text("{}\n")
-    assert {check.subject: check for check in check_machine(folder)}["journal"].standing is Standing.ERROR
+    assert {check.subject: check for check in check_machine(folder)}["journal"].standing is Severity.ERROR
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_records_that_others_can_enter_are_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     (check,) = check_machine(tmp_path)
-    assert (check.standing, "chmod" in check.detail) == (Standing.ERROR, True)
+    assert (check.standing, "chmod" in check.detail) == (Severity.ERROR, True)
 
 
 def test_what_was_found_is_counted_in_words(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> None:

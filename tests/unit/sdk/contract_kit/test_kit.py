@@ -10,7 +10,7 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk.errors import ReadOnlyError
-from training_sdk.testing.contract import CannotRunError, Finding, Report, Wire, run
+from training_sdk.testing.contract import CannotRunError, CheckResult, Report, Wire, run
 from training_sdk.testing.contract.checks import Check, check
 from training_sdk.testing.contract.command import as_json, as_table
 from training_sdk.testing.contract.config import ContractConfig
@@ -25,7 +25,7 @@ def wire(answer: Callable[[httpx.Request], httpx.Response]) -> Wire:
     return Wire.to("http://127.0.0.1:9", http_client=httpx.Client(transport=httpx.MockTransport(answer)))
 
 
-def ending(body: Callable[[World], None]) -> Finding:
+def ending(body: Callable[[World], None]) -> CheckResult:
     made: Check = check("R01", "says", "article")(body)
     return made.made(World(wire(lambda _: httpx.Response(200, json={})), {"admin": "t"}))
 
@@ -49,7 +49,7 @@ def test_a_check_is_named_after_its_rule_and_function_and_says_how_it_ended() ->
     assert (found.result, found.seen) == ("not checked", "no world")
 
 
-def shown(body: Callable[[World], object], answer: object) -> Finding:
+def shown(body: Callable[[World], object], answer: object) -> CheckResult:
     """How a check of a server ends that always gives this answer."""
 
     def asks(world: World) -> None:
@@ -128,8 +128,8 @@ def test_an_error_that_is_of_no_form_blames_nothing_and_says_nothing() -> None:
     assert {(answered(400, each).blamed, answered(400, each).message) for each in odd} == {("", "")}
 
 
-def finding(rule: str, result: str, seen: str) -> Finding:
-    return Finding(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")  # type: ignore[arg-type]  # as parametrised
+def finding(rule: str, result: str, seen: str) -> CheckResult:
+    return CheckResult(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")  # type: ignore[arg-type]  # as parametrised
 
 
 @pytest.mark.parametrize("width", [10, 60, 100, 1000])

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from training_sdk import EvidenceError
 from training_sdk.evidence import (
-    Finding,
     FindingKind,
+    PackFinding,
     history,
     open_pack,
     pseudonymise,
@@ -52,7 +52,7 @@ def copied(pack: Pack) -> Iterator[Path]:
         yield folder
 
 
-def found(pack: Pack, change: Change, *, knowing: bool = True) -> tuple[Finding, ...]:
+def found(pack: Pack, change: Change, *, knowing: bool = True) -> tuple[PackFinding, ...]:
     """What is found after a change; ``knowing`` the digest that the audit log has."""
     with copied(pack) as folder:
         expected = pack.manifest_sha256 if knowing else None

@@ -16,11 +16,11 @@ from training_sdk.recertification import (
     BeforeExpiry,
     Due,
     DueCase,
+    DueState,
     FixedDate,
     FromCompletion,
     LeapDay,
     Rule,
-    Standing,
     who_is_due,
 )
 from unit.sdk.recertification.people import COURSE, at, row
@@ -120,7 +120,7 @@ def test_before_the_expiry(lead: int | timedelta, due_on: str) -> None:
 )
 def test_what_no_rule_can_tell_is_listed_with_the_reason(rule: Rule, expires: str | None, why: str) -> None:
     case = found(rule, "2025-03-01", expires=expires)
-    assert (case.standing, case.due_on, case.reset_from) == (Standing.UNCLEAR, None, None)
+    assert (case.standing, case.due_on, case.reset_from) == (DueState.UNCLEAR, None, None)
     assert why in case.why
 
 

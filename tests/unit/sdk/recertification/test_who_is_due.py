@@ -17,10 +17,10 @@ from training_sdk.recertification import (
     Anniversary,
     BeforeExpiry,
     Due,
+    DueState,
     FixedDate,
     FromCompletion,
     Rule,
-    Standing,
     who_is_due,
 )
 from unit.sdk.recertification.people import COURSE, at, row
@@ -338,7 +338,7 @@ def test_whoever_is_listed_for_another_reason_shows_the_days_without_a_valid_com
     expired = row(completed="2025-02-01", expires="2026-02-01")
     for more, where in (({}, "due"), ({"grace": 60}, "in grace"), ({"hold": ["user_a"]}, "held")):
         due = sort(expired, rule=BeforeExpiry(), **more)
-        (case,) = due.listed[Standing(where)]
+        (case,) = due.listed[DueState(where)]
         assert (case.lapsed_since, case.lapsed_days) == (date(2026, 2, 1), 28)
         assert "28 days without a valid completion" in case.why
 
@@ -483,8 +483,8 @@ def test_every_standing_has_its_list_and_its_heading() -> None:
             ],
         )
     )
-    assert [f"1 {each}" in text for each in Standing] == [True] * len(Standing)
-    assert text.count(":\n") == len(Standing)
+    assert [f"1 {each}" in text for each in DueState] == [True] * len(DueState)
+    assert text.count(":\n") == len(DueState)
 
 
 def test_a_row_that_two_pages_show_is_one_person() -> None:

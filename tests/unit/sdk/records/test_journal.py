@@ -31,7 +31,13 @@ from training_sdk.records.events import (
     SkippedUsers,
 )
 from training_sdk.records.journal import KINDS, Journal, read_journal
-from training_sdk.records.journal_state import ChunkFate, JournalState, OutOfOrderError, Standing, fold
+from training_sdk.records.journal_state import (
+    JournalState,
+    OutOfOrderError,
+    PersonState,
+    RequestState,
+    replay,
+)
 from unit.sdk.records import children
 
 AT = datetime(2026, 3, 1, 9, 0, 0, 123_456, tzinfo=UTC)
@@ -101,7 +107,7 @@ STORY: tuple[Event, ...] = (
 
 
 def standings(events: Iterable[Event]) -> dict[str, str]:
-    return {user_id: standing.value for (_, user_id), standing in fold(events).users.items()}
+    return {user_id: standing.value for (_, user_id), standing in replay(events).users.items()}
 
 
 # --- on the disk -------------------------------------------------------------------------------------------------
@@ -116,10 +122,10 @@ def test_every_event_has_its_name_and_comes_back_as_it_was_noted(tmp_path: Path)
         for number, event in enumerate(STORY):
             journal.note(event)
             assert read_journal(tmp_path) == journal.events == STORY[: number + 1]
-        assert journal.state() == fold(STORY)
+        assert journal.state() == replay(STORY)
     with Journal.open(tmp_path) as journal:
         assert journal.events == STORY
-        assert journal.state() == fold(STORY)
+        assert journal.state() == replay(STORY)
 
 
 def test_one_process_has_it_until_it_is_closed(tmp_path: Path) -> None:
@@ -202,12 +208,12 @@ def test_an_event_of_an_older_version_lacks_newer_facts(
     written_by_another_version(tmp_path, facts, opened(), intent(0, "u1"), *before)
     with Journal.open(tmp_path) as journal:
         assert journal.events[-1] == event
-        assert journal.state().chunks[0].cause is None
+        assert journal.state().requests[0].cause is None
 
 
 def test_a_lost_answer_names_its_cause() -> None:
     events = (opened(), intent(0, "u1"), sent(0), Lost(AT, 0, "no answer", None, "DecodingError"))
-    assert fold(events).chunks[0].cause == "DecodingError"
+    assert replay(events).requests[0].cause == "DecodingError"
 
 
 def test_a_state_that_was_given_out_stays_as_it_was_and_changes_nothing(tmp_path: Path) -> None:
@@ -215,27 +221,27 @@ def test_a_state_that_was_given_out_stays_as_it_was_and_changes_nothing(tmp_path
         for number, event in enumerate(STORY):
             before = journal.state()
             journal.note(event)
-            assert before == fold(STORY[:number])
+            assert before == replay(STORY[:number])
             given_out = journal.state()
-            for kept in (given_out.chunks, given_out.users, given_out.last, given_out.codes):
+            for kept in (given_out.requests, given_out.users, given_out.last, given_out.codes):
                 kept.clear()
-            assert journal.state() == fold(STORY[: number + 1])
+            assert journal.state() == replay(STORY[: number + 1])
 
 
-def test_what_is_kept_is_not_folded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[Event] = []
-    take = JournalState.take
+def test_events_in_memory_are_not_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied: list[Event] = []
+    apply = JournalState.apply
 
     def counted(state: JournalState, event: Event) -> None:
-        taken.append(event)
-        take(state, event)
+        applied.append(event)
+        apply(state, event)
 
     with Journal.open(tmp_path) as journal:
-        monkeypatch.setattr(JournalState, "take", counted)
+        monkeypatch.setattr(JournalState, "apply", counted)
         for event in STORY:
             journal.note(event)
             journal.state()
-    assert taken == [*STORY]
+    assert applied == [*STORY]
 
 
 def test_what_could_not_be_written_was_not_noted(tmp_path: Path) -> None:
@@ -255,7 +261,7 @@ for event in STORY:
     tests = Path(__file__).parents[3]
     done = children.run(f"sys.path.insert(0, {str(tests)!r})\n{script}", tmp_path)
     kept = read_journal(tmp_path)
-    assert done.stdout == f"{len(kept)} {len(fold(kept).chunks)} True {len(STORY)}\n", done.stderr
+    assert done.stdout == f"{len(kept)} {len(replay(kept).requests)} True {len(STORY)}\n", done.stderr
     assert 1 < len(kept) < len(STORY)
     assert kept == STORY[: len(kept)]
 
@@ -291,19 +297,22 @@ def work(place, acknowledge):
 
 
 def test_a_story_and_its_end() -> None:
-    state = fold(STORY)
+    state = replay(STORY)
     assert standings(STORY) == {
         "u9": "skipped",
         **dict.fromkeys(("u1", "ü2", "u3", "u4", "u5", "u6", "u7"), "reset"),
     }
-    assert {number: chunk.fate for number, chunk in state.chunks.items()} == {
-        0: ChunkFate.ANSWERED,
-        1: ChunkFate.REFUSED,
-        2: ChunkFate.READ_BACK,
-        3: ChunkFate.READ_BACK,
-        4: ChunkFate.READ_BACK,
+    assert {number: chunk.state for number, chunk in state.requests.items()} == {
+        0: RequestState.ANSWERED,
+        1: RequestState.REFUSED,
+        2: RequestState.READ_BACK,
+        3: RequestState.READ_BACK,
+        4: RequestState.READ_BACK,
     }
-    assert (state.fate(5), state.standing(COURSE, "nobody")) == (ChunkFate.PLANNED, Standing.UNSENT)
+    assert (state.request_state(5), state.person_state(COURSE, "nobody")) == (
+        RequestState.PLANNED,
+        PersonState.UNSENT,
+    )
     assert (state.codes, [pack.pack for pack in state.packs]) == ({(COURSE, "u9"): "MOVED"}, ["evidence/x"])
     assert state.closed is not None
 
@@ -329,19 +338,19 @@ def test_a_story_and_its_end() -> None:
 def test_how_a_person_stands_after(events: list[Event], standing: str, open_chunks: list[int]) -> None:
     story: list[Event] = [opened(), *events]
     assert standings(story) == {"u1": standing}
-    assert [chunk.number for chunk in fold(story).to_read_back] == open_chunks
+    assert [chunk.number for chunk in replay(story).to_read_back] == open_chunks
 
 
 @pytest.mark.parametrize("first", [[refused(0)], [lost(0), read_back(0, u1="not applied", u2="not applied")]])
 def test_only_the_latest_request_that_named_somebody_is_read_back(first: list[Event]) -> None:
     """What became of the earlier one is settled; by its time the later one would be judged too early."""
     story: list[Event] = [opened(), intent(0, "u1", "u2"), sent(0), *first, intent(1, "u1"), sent(1), lost(1)]
-    state = fold(story)
+    state = replay(story)
     assert [chunk.number for chunk in state.to_read_back] == [1]
-    assert [state.is_open(chunk, "u1") for chunk in state.chunks.values()] == [False, True]
+    assert [state.is_open(chunk, "u1") for chunk in state.requests.values()] == [False, True]
     with pytest.raises(OutOfOrderError, match=r"sent again since|request 0 is refused"):
-        state.take(read_back(0, u1="not applied"))
-    assert fold([*story, read_back(1, u1="not applied")]).to_read_back == ()
+        state.apply(read_back(0, u1="not applied"))
+    assert replay([*story, read_back(1, u1="not applied")]).to_read_back == ()
 
 
 def test_one_call_for_everyone_is_believed_only_when_read_back() -> None:
@@ -351,8 +360,8 @@ def test_one_call_for_everyone_is_believed_only_when_read_back() -> None:
 
 
 def test_an_application_may_begin_anew_until_something_was_sent() -> None:
-    again = fold([opened(), SkippedUsers(COURSE, {"u1": "MOVED"}), intent(0, "u2"), opened(nonce="n-2")])
-    assert (again.users, again.codes, again.chunks) == ({}, {}, {})
+    again = replay([opened(), SkippedUsers(COURSE, {"u1": "MOVED"}), intent(0, "u2"), opened(nonce="n-2")])
+    assert (again.users, again.codes, again.requests) == ({}, {}, {})
     assert again.opened == opened(nonce="n-2")
 
 
@@ -369,8 +378,8 @@ BAD: list[tuple[list[Event], str]] = [
     ([opened(), sent(0)], "request 0 is planned, not intended"),
     ([opened(), intent(0, "u1"), answered(0, 1)], "request 0 is intended, not sent"),
     ([opened(), intent(0, "u1"), sent(0), sent(0)], "request 0 is sent, not intended"),
-    ([opened(), intent(0, "u1"), sent(0), intent(0, "u1")], "fate of request 0 is not known"),
-    ([opened(), intent(0, "u1"), sent(0), lost(0), intent(0, "u2")], "fate of request 0 is not known"),
+    ([opened(), intent(0, "u1"), sent(0), intent(0, "u1")], "result of request 0 is not known"),
+    ([opened(), intent(0, "u1"), sent(0), lost(0), intent(0, "u2")], "result of request 0 is not known"),
     ([opened(), intent(0, "u1"), sent(0), lost(0), intent(1, "u1")], "user u1 in course course-1 is unknown"),
     ([opened(), intent(0, "u1"), sent(0), lost(0), answered(0, 1)], "request 0 is lost, not sent"),
     (
@@ -402,14 +411,14 @@ def test_what_cannot_follow_is_refused_and_changes_nothing(
     tmp_path: Path, events: list[Event], why: str
 ) -> None:
     with pytest.raises(OutOfOrderError, match=why):
-        fold(events)
+        replay(events)
     with Journal.open(tmp_path) as journal:
         for event in events[:-1]:
             journal.note(event)
         with pytest.raises(RecordsError, match=why):
             journal.note(events[-1])
         assert journal.events == read_journal(tmp_path) == tuple(events[:-1])
-        assert journal._state == fold(events[:-1])
+        assert journal._state == replay(events[:-1])
 
 
 users = st.sampled_from(["u1", "u2", "u3", "u4"])
@@ -437,7 +446,7 @@ def legal(tried: Iterable[Event]) -> list[Event]:
     events: list[Event] = [opened()]
     for event in tried:
         try:
-            fold([*events, event])
+            replay([*events, event])
         except OutOfOrderError:
             continue
         events.append(event)
@@ -464,18 +473,18 @@ def may_have_been_reset(events: Iterable[Event], user: str) -> int:
 def test_at_every_moment_everybody_stands_somewhere_and_nobody_is_sent_twice(tried: list[Event]) -> None:
     events = legal(tried)
     for end in range(1, len(events) + 1):
-        state = fold(events[:end])
+        state = replay(events[:end])
         for user in ("u1", "u2", "u3", "u4"):
-            standing = state.standing(COURSE, user)
+            standing = state.person_state(COURSE, user)
             possible = may_have_been_reset(events[:end], user)
             assert possible <= 1
-            assert (standing in (Standing.RESET, Standing.UNKNOWN)) == (possible == 1)
-        for chunk in state.chunks.values():
-            if chunk.fate in (ChunkFate.SENT, ChunkFate.LOST):
-                assert {state.users[key] for key in chunk.people} == {Standing.UNKNOWN}
+            assert (standing in (PersonState.RESET, PersonState.UNKNOWN)) == (possible == 1)
+        for chunk in state.requests.values():
+            if chunk.state in (RequestState.SENT, RequestState.LOST):
+                assert {state.users[key] for key in chunk.people} == {PersonState.UNKNOWN}
                 assert chunk in state.to_read_back
 
 
 def test_a_person_may_close_what_was_read_back_and_stays_unknown() -> None:
     told: list[Event] = [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="unknown")]
-    assert fold([*told, BY_HAND]).closed == BY_HAND
+    assert replay([*told, BY_HAND]).closed == BY_HAND
