@@ -86,15 +86,17 @@ from training_sdk.errors import (
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Proof
 from training_sdk.local_plans.event_plans import PlannedRequest, plan_of_event
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, ResetPlan
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.selection import Where
-from training_sdk.resets.report import Code, Outcome, ResetReport, UserOutcome
-from training_sdk.resets.reset_request import Progress, ResetFormat
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.reports.report import ResetReport, UserOutcome
+from training_sdk.reset_format import ResetFormat
+from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.waves import Waves
+from training_sdk.safeguards import Safeguards
 from training_sdk.verification.verification_result import (
     PersonSeen,
     Seen,

@@ -34,9 +34,9 @@ from training_sdk.client_options import (
     changed,
     options_of,
 )
-from training_sdk.resets.operations import Resets
-from training_sdk.resets.reset_request import ResetFormat
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.reset_format import ResetFormat
+from training_sdk.reset_operations import Resets
+from training_sdk.safeguards import Safeguards
 
 
 class _Client(Bound[D], Generic[D]):

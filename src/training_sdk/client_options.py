@@ -16,8 +16,8 @@ from training_sdk._core.pacing import Budget, Limits
 from training_sdk._core.text import Secret, hidden, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.resets.reset_request import ResetFormat
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.reset_format import ResetFormat
+from training_sdk.safeguards import Safeguards
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0

@@ -49,7 +49,7 @@ from attrs import evolve, frozen
 from training_sdk._core.text import inline, sentence, visible
 
 if TYPE_CHECKING:
-    from training_sdk.resets.report import ResetReport
+    from training_sdk.reports.report import ResetReport
 
 
 @frozen

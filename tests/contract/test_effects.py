@@ -29,7 +29,7 @@ from training_sdk import (
     VerificationCode,
     VerificationState,
 )
-from training_sdk.format_proof.traces import VANISHED, Traces
+from training_sdk.plans.reset_effect import VANISHED, Traces
 
 WHY = "yearly"
 SETTLED = timedelta(hours=4)

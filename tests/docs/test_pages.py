@@ -172,7 +172,7 @@ def test_arguments_are_a_table_and_not_a_list_in_prose() -> None:
         elif inspect.isfunction(what):
             prose[name] = [one for one in parameters if f"``{one}" in doc]
     assert {name: told for name, told in prose.items() if len(told) > 3} == {}
-    resets = "training_sdk.resets.operations.Resets"
+    resets = "training_sdk.reset_operations.Resets"
     classes = {f"training_sdk.{name}" for name in ("TrainingClient", "Safeguards", "Waves", "Where")}
     methods = {f"{resets}.{name}" for name in ("plan", "apply", "resume", "plan_proof", "prove_format")}
     assert listed_by.keys() >= {*classes, *methods, "training_sdk.recertification.who_is_due"}

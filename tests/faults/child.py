@@ -30,11 +30,11 @@ from training_sdk import (
 )
 from training_sdk._core import drivers
 from training_sdk._core.flow import Moment, Request, RunLocally
-from training_sdk.local_plans import report_file
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
+from training_sdk.reports.report import report_of
 from training_sdk.resets import recorder, reset_request
-from training_sdk.resets.report import report_of
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.safeguards import Safeguards
 
 NOBODY = 65534
 

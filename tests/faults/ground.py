@@ -25,14 +25,14 @@ from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.evidence.pack import open_pack, read_manifest
 from training_sdk.format_proof.proofs import ProofScope as Soil
 from training_sdk.format_proof.proofs import save_proof
-from training_sdk.local_plans.record_check import check_records
-from training_sdk.local_plans.unfinished import read_unfinished
+from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.events import EvidenceKept, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.unfinished import read_unfinished
 from unit.sdk.proving import proof_of
 
 Kind = Literal["reference", "live"]

@@ -1,1 +1,1 @@
-"""Two-person approval of a plan, with SSH signatures."""
+"""Confirmation of a plan: the phrase, and two-person approval with SSH signatures."""

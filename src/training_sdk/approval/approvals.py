@@ -12,8 +12,8 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from attrs import field, frozen
 
+from training_sdk import ssh_signatures
 from training_sdk._core.text import inline, sentence
-from training_sdk.approval import ssh
 from training_sdk.errors import ApprovalError, EvidenceError, Remedy
 from training_sdk.plans.wording import shown
 from training_sdk.records import approvals, storage
@@ -67,7 +67,7 @@ class Approval:
                 reason="APPROVAL_UNREADABLE",
             )
         if self.signature is not None:
-            ssh.fingerprint(self.signature)  # raises if it is not a signature
+            ssh_signatures.fingerprint(self.signature)  # raises if it is not a signature
 
     @property
     def message(self) -> bytes:
@@ -77,7 +77,7 @@ class Approval:
     @property
     def key_fingerprint(self) -> str | None:
         """SHA-256 of the key that claims to have signed, as ``ssh-keygen -l`` prints it; None without a signature."""
-        return None if self.signature is None else ssh.fingerprint(self.signature)
+        return None if self.signature is None else ssh_signatures.fingerprint(self.signature)
 
     def document(self) -> dict[str, Any]:
         """Return the approval as plain JSON data, as it is saved."""

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from attrs import evolve
 
+from training_sdk import ssh_signatures
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk.api.users import SeatType, User, UserStatus, found_users
-from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
+from training_sdk.approval.confirmation import check_confirmation, check_lifetime
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError, Remedy
+from training_sdk.outcome import Code
 from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin
@@ -23,8 +25,7 @@ from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.wording import short_digest, shown, who
 from training_sdk.records.tokens import redacted
-from training_sdk.resets.report import Code
-from training_sdk.resets.safeguards import Safeguards, check_confirmation, check_lifetime
+from training_sdk.safeguards import Safeguards
 
 NAMESPACE = "training-sdk-reset"
 """With it, a signature made for another purpose, such as a git commit, is not valid for an approval."""
@@ -69,7 +70,7 @@ def approve(
     if key is None:
         return unsigned
     words = message(unsigned, kind="signed")
-    sign = partial(ssh.sign, words, key, namespace=NAMESPACE, interactive=interactive)
+    sign = partial(ssh_signatures.sign, words, key, namespace=NAMESPACE, interactive=interactive)
     signature: str = yield RunLocally(sign, "approval: sign")
     return evolve(unsigned, kind="signed", signature=signature)
 
@@ -220,21 +221,21 @@ def check_signature(
 
     ``role`` is who the user is in messages: "approver" or "planner".
     """
-    fingerprint = ssh.fingerprint(signature)
+    fingerprint = ssh_signatures.fingerprint(signature)
     if not PRINCIPAL.fullmatch(user_id):
         raise ApprovalError(
             f"{user_id[:LONGEST_SHOWN]!r} cannot be a user id in a file of allowed signers",
             reason="SIGNER_NOT_ALLOWED",
         )
-    read = ssh.Signers.read(signers)
-    listed = ssh.principals(signature, read, at=now)
+    read = ssh_signatures.Signers.read(signers)
+    listed = ssh_signatures.principals(signature, read, at=now)
     if user_id not in listed:
         raise ApprovalError(
             f"the key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, and not for the {role} "
             f"{user_id}. The first line with the key counts, and names users by their ids",
             reason="SIGNER_NOT_ALLOWED",
         )
-    everywhere = (*listed, *ssh.principals_of_key(signature, read))
+    everywhere = (*listed, *ssh_signatures.principals_of_key(signature, read))
     others = [one for one in everywhere if one != user_id and (one.startswith("user_") or _is_pattern(one))]
     if others:
         names = ", ".join(dict.fromkeys(others))
@@ -243,7 +244,7 @@ def check_signature(
             "A key that two users share proves nothing about either",
             reason="SIGNER_SHARED",
         )
-    ssh.verify(message, signature, read, principal=user_id, namespace=namespace, at=now)
+    ssh_signatures.verify(message, signature, read, principal=user_id, namespace=namespace, at=now)
     return fingerprint
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from attrs import define, evolve, field, frozen
 from jinja2 import Environment, StrictUndefined, Template
 
+from training_sdk import ssh_signatures
 from training_sdk._core import argument_checks
 from training_sdk._core.text import inline, sentence, visible
 from training_sdk._version import __version__
-from training_sdk.approval import ssh
 from training_sdk.approval.approvals import read_approval
 from training_sdk.approval.four_eyes import NAMESPACE, PRINCIPAL
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
@@ -27,13 +27,11 @@ from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
-from training_sdk.local_plans.record_check import check_records
-from training_sdk.local_plans.record_reading import Entry, pack_of
-from training_sdk.local_plans.report_file import REPORT
-from training_sdk.local_plans.unfinished import report_in
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
 from training_sdk.plans.wording import number, short_digest
+from training_sdk.record_audit.record_check import check_records
+from training_sdk.record_audit.record_reading import Entry, pack_of
 from training_sdk.records import approvals
 from training_sdk.records.audit import JOURNAL, KEPT, PURGED, AuditLog, Quoted
 from training_sdk.records.chain import START, Head, Lines, canonical, check_chain, head_of, parse_line
@@ -41,6 +39,8 @@ from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import FILE, read_journal
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED, outline_in
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports.report_file import REPORT
+from training_sdk.resets.unfinished import report_in
 
 TERMS, SIGNERS = "terms.json", "allowed_signers"
 EXCERPT, HEAD = "log/excerpt.jsonl", "log/head.json"
@@ -204,7 +204,7 @@ class Contents:
 
     def _signers(self, path: Path, *, is_chosen: bool) -> None:
         try:
-            self._add(SIGNERS, ssh.Signers.read(path).content)
+            self._add(SIGNERS, ssh_signatures.Signers.read(path).content)
         except ApprovalError as error:
             if is_chosen:
                 raise
@@ -313,7 +313,7 @@ class Contents:
             return
         self._add(f"plan/{what}.message", message)
         self._add(f"plan/{what}.signature", signature.encode("ascii"))
-        fingerprint = ssh.fingerprint(signature)
+        fingerprint = ssh_signatures.fingerprint(signature)
         self.signatures.append(_Signature(what, user_id, namespace, argument_checks.in_utc(at), fingerprint))
 
     def _evidence(self, events: tuple[Event, ...]) -> None:

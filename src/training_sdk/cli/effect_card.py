@@ -15,10 +15,11 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import InvalidArgumentError
+from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import EVERYONE, number, others, shown
-from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.reports.report import ResetReport, UserOutcome
 
 MOST_LISTED = 2000
 """Largest number of people named on a card (about fifty printed pages). The others are counted; the plan lists them."""

@@ -28,7 +28,8 @@ from training_sdk.errors import (
     TrainingError,
     UnconfirmedFormatError,
 )
-from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
+from training_sdk.outcome import Outcome
+from training_sdk.reports.report import REACHED_OTHERS, ResetReport
 
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 """Reasons for a refusal by the team's limits; the command line itself is correct."""

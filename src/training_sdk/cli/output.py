@@ -23,7 +23,7 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import MOST_SHOWN, number
 from training_sdk.records import storage
-from training_sdk.resets.report import ResetReport
+from training_sdk.reports.report import ResetReport
 
 GAP = "   "
 LONGEST_RULE = 120

@@ -27,7 +27,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.records import storage
 from training_sdk.records.in_flight import PROCESSING_TIME
 from training_sdk.records.state import expanded, usual_folder
-from training_sdk.resets.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
+from training_sdk.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 
 FILE_VARIABLE = "TRAINING_SDK_PROFILES"
 NAME_VARIABLE = "TRAINING_SDK_PROFILE"

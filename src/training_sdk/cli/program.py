@@ -16,7 +16,7 @@ from training_sdk.cli.output import Output, of_report, write
 from training_sdk.cli.session import Group, Invocation, NoCommandError
 from training_sdk.cli.streams import standard_streams
 from training_sdk.errors import AuthenticationError, ErrorInfo, TrainingError
-from training_sdk.resets.report import report_of
+from training_sdk.reports.report import report_of
 
 NAME = "training-sdk"
 

@@ -1,1 +1,1 @@
-"""The proof that a live service resets only the users that a request names."""
+"""Format proofs as stored: the plan of a proof, a started proof, and its result."""

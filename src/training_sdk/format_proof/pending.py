@@ -18,7 +18,7 @@ from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import JournalState, RecordedRequest, RequestState, replay
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.reset_request import ResetFormat
+from training_sdk.reset_format import ResetFormat
 
 OPEN = (RequestState.SENT, RequestState.ANSWERED, RequestState.LOST, RequestState.READ_BACK)
 """The states of a proof's request whose effect is still to be observed."""

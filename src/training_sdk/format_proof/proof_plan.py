@@ -14,12 +14,11 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.format_proof.proofs import ProofScope, Way
-from training_sdk.format_proof.traces import NAMES, NO_TRACES, Traces
 from training_sdk.plans import wording
 from training_sdk.plans.plan import ResetPlan, phrase_tail, plain_of_form
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.resets.reset_request import ResetFormat
-from training_sdk.verification.reset_effect import EffectRules, has_lost
+from training_sdk.plans.reset_effect import NAMES, NO_TRACES, EffectRules, Traces, has_lost
+from training_sdk.reset_format import ResetFormat
 
 
 @frozen

@@ -12,12 +12,12 @@ import attrs
 from attrs import Attribute, field, frozen
 
 from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
-from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.planned import Origin
+from training_sdk.plans.reset_effect import NO_TRACES, Traces
 from training_sdk.records import storage
 from training_sdk.records.in_flight import processing_time_of
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.reset_request import ResetFormat
+from training_sdk.reset_format import ResetFormat
 
 Way = Literal["listed", "everyone"]
 

@@ -1,1 +1,1 @@
-"""Plans that this machine knows: overlapping, unfinished, lost and closed ones."""
+"""Other plans of this machine: their records, their effects, and whether another plan may start."""

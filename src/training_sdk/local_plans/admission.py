@@ -35,7 +35,7 @@ from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
-from training_sdk.resets.report import REACHED_OTHERS
+from training_sdk.reports.report import REACHED_OTHERS
 
 LOCK_SECONDS = 10.0
 """The seconds that one process waits for another that is starting a plan."""

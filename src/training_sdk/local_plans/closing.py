@@ -15,7 +15,6 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, Remedy
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
-from training_sdk.local_plans import report_file
 from training_sdk.local_plans.audit_quotes import quote_journal
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, PlanRecords, entries_by_plan
 from training_sdk.plans.wording import number, short_digest
@@ -27,6 +26,7 @@ from training_sdk.records.journal import FILE, Journal, is_closed
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
+from training_sdk.reports import report_file
 
 _RESUME = Remedy("resume", "Go on with client.resets.resume(plan, confirm=…), which reads them back.")
 _PROVE = Remedy("prove", "Go on with it instead: client.resets.prove_format.")

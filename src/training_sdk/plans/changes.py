@@ -11,13 +11,13 @@ from training_sdk._core.text import sentence
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import Remedy, StalePlanError
-from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.outcome import Code
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.plan_warnings import facts_of_courses, facts_of_due_dates, facts_of_paths, read_paths
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.planner import find_courses
+from training_sdk.plans.reset_effect import NO_TRACES, Traces
 from training_sdk.plans.wording import shown, some, who
-from training_sdk.resets.report import Code
 
 # --- courses and warnings ---
 

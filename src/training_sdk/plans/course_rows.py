@@ -13,9 +13,9 @@ from training_sdk.api.analytics import CourseStatistics, statistics
 from training_sdk.api.courses import Course
 from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import DecodingError, NotFoundError, NotSupportedError, PermissionDeniedError
-from training_sdk.format_proof.traces import Traces
 from training_sdk.plans.people_lookup import Rows
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reset_effect import Traces
 from training_sdk.plans.wording import number
 
 

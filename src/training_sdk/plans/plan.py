@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from attrs import Attribute, evolve, field, frozen
 
+from training_sdk import ssh_signatures
 from training_sdk._core import codec
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
-from training_sdk.approval import ssh
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.plans import wording
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
@@ -186,7 +186,8 @@ class ResetPlan:
         """
         terms, namespace = self.signed_terms, SIGNATURE_NAMESPACE
         return evolve(
-            self, signature=ssh.sign(terms, Path(key), namespace=namespace, interactive=interactive)
+            self,
+            signature=ssh_signatures.sign(terms, Path(key), namespace=namespace, interactive=interactive),
         )
 
     @property

@@ -130,3 +130,28 @@ class Losses:
     lessons: int
     scores: int
     time_spent_seconds: float
+
+
+class LastResets(dict[Key, datetime]):
+    """The time of the last reset of each person, and the files of one kind that could not be read."""
+
+    def __init__(self, kind: str = "a report") -> None:
+        super().__init__()
+        self.kind = kind
+        self.unreadable: list[str] = []
+        self._added: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for every file that was passed over."""
+        own = (
+            f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
+            for why in self.unreadable
+        )
+        return (*own, *self._added)
+
+    def add(self, other: LastResets) -> None:
+        """Add the resets in files of another kind; the later time counts."""
+        for key, when in other.items():
+            self[key] = max(when, self.get(key, when))
+        self._added += other.warnings

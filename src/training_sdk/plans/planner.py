@@ -16,8 +16,6 @@ from training_sdk._core.text import MOST_NAMED
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
-from training_sdk.format_proof.traces import Traces
-from training_sdk.local_plans.report_file import LastResets
 from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
 from training_sdk.plans.origin import read_origin
 from training_sdk.plans.people import People
@@ -33,12 +31,13 @@ from training_sdk.plans.plan_warnings import (
     read_paths,
     warnings_of,
 )
-from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
+from training_sdk.plans.planned import LastResets, Origin, PlannedCourse, PlannedReset
+from training_sdk.plans.reset_effect import Traces
 from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import number, shown, some
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.safeguards import Safeguards
 
 RENEWED = "RENEWED"
 P = TypeVar("P", bound=ResetPlan)

@@ -21,7 +21,9 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reset_effect import resets_completed_only
 from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
 from training_sdk.records.in_flight import RequestsInFlight
@@ -33,19 +35,16 @@ from training_sdk.records.journal_state import (
     RecordedRequest,
     RequestState,
 )
-from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import (
+from training_sdk.reports.report import (
     LARGER,
     LEFT_ALONE,
     SENT_WITHOUT_EFFECT,
-    Code,
-    Outcome,
     ResetReport,
     UserOutcome,
     attach_report,
 )
+from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
-from training_sdk.verification.reset_effect import resets_completed_only
 
 MISMATCH = (
     "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "

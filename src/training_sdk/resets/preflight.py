@@ -10,14 +10,14 @@ from training_sdk._core.flow import Flow, Moment, Now, Pace, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.text import sentence
 from training_sdk.approval.approvals import Approved
+from training_sdk.approval.confirmation import check_lifetime, end_of
 from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, traces_at
-from training_sdk.format_proof.traces import NO_TRACES, Traces
 from training_sdk.plans.changes import refuse_new_warnings
 from training_sdk.plans.origin import CurrentOrigin, ProvenCalls, check_origin, check_same_origin, read_origin
+from training_sdk.plans.reset_effect import NO_TRACES, Traces
 from training_sdk.resets.reset_request import Order, ResetRequest
-from training_sdk.resets.safeguards import check_lifetime, end_of
 
 FindProof = Callable[[ProofScope], Proof | None]
 

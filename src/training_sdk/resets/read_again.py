@@ -28,19 +28,20 @@ from training_sdk._core.model import Key
 from training_sdk.api.pagination import LARGEST_PAGE
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import APITimeoutError, OutcomeUnknownError
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.changes import all_cleared, change_of, changed_people, check_course, refuse_changed
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_origin, check_same_user, read_origin
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
+from training_sdk.plans.reset_effect import EffectRules, RowState
 from training_sdk.plans.wording import LOOK_INTO_IT, RESUME, number, some, who
 from training_sdk.records.events import ReadBack, SkippedUsers
 from training_sdk.records.journal_state import APPLIED, UNDECIDED
+from training_sdk.reports.report import LEFT_ALONE, REACHED_OTHERS
 from training_sdk.resets.outcomes import OutcomeTracker
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import LEFT_ALONE, REACHED_OTHERS, Code, Outcome
 from training_sdk.resets.reset_request import ResetRequest
-from training_sdk.verification.reset_effect import EffectRules, RowState
 
 T = TypeVar("T")
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from training_sdk._core.model import Key
 from training_sdk.api.pagination import chunked
 from training_sdk.api.progress import ProgressRow
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import who
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED
-from training_sdk.resets.report import Code, Outcome
 
 if TYPE_CHECKING:
-    from training_sdk.resets.reset_request import ResetFormat
+    from training_sdk.reset_format import ResetFormat
 
 T = TypeVar("T")
 

@@ -32,7 +32,6 @@ from training_sdk.evidence.files import Seal, Unseal, sealed
 from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import ProofScope, withdraw_proof
-from training_sdk.local_plans import report_file
 from training_sdk.local_plans.admission import (
     origin_lock,
     refuse_overlapping,
@@ -41,6 +40,7 @@ from training_sdk.local_plans.admission import (
 )
 from training_sdk.local_plans.audit_quotes import approvals_in, quote_begun, quote_journal
 from training_sdk.local_plans.plan_records import resets_elsewhere
+from training_sdk.outcome import Outcome
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
 from training_sdk.plans.planned import Origin, PlannedReset
@@ -51,8 +51,9 @@ from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import redacted
+from training_sdk.reports import report_file
+from training_sdk.reports.report import ResetReport
 from training_sdk.resets.preflight import Preflight
-from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.reset_request import CHUNK, Order
 from training_sdk.resets.waves import kept
 

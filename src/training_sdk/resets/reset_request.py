@@ -6,72 +6,20 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Literal
-from uuid import UUID
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
-from training_sdk._core import argument_checks, codec, urls
+from training_sdk._core import codec, urls
 from training_sdk._core.flow import Request, Response
 from training_sdk.approval.approvals import Approval
-from training_sdk.errors import DecodingError, ErrorInfo, InvalidArgumentError, Remedy
+from training_sdk.errors import DecodingError, ErrorInfo, Remedy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
+from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.recipients import EVERYONE, LISTED, ListedPeople
-from training_sdk.resets.safeguards import Safeguards
 from training_sdk.resets.waves import Waves
-
-
-def _name(_: object, attribute: Attribute[str], value: object) -> None:
-    argument_checks.text(value, f"ResetFormat.{attribute.name}", longest=100)
-
-
-def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
-    if value not in ("prefixed", "uuid"):
-        raise InvalidArgumentError(
-            f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'",
-            argument=f"ResetFormat.{attribute.name}",
-        )
-
-
-@frozen
-class ResetFormat:
-    """The field names in the body of a reset (**assumed**; only the path is published).
-
-    ``user_ids`` is ``"prefixed"`` for ``user_`` + 32 hex, or ``"uuid"`` for the dashed UUID of the same hex.
-    """
-
-    course: str = field(default="courseId", validator=_name)
-    users: str = field(default="userIds", validator=_name)
-    everyone: str = field(default="allUsers", validator=_name)
-    user_ids: Literal["prefixed", "uuid"] = field(default="prefixed", validator=_spelling)
-
-    def __attrs_post_init__(self) -> None:
-        if len({self.course, self.users, self.everyone}) < 3:
-            raise InvalidArgumentError(
-                "ResetFormat names two fields alike; one would silently replace the other",
-                argument="reset_format",
-            )
-
-    def listed(self, course_id: str, user_ids: Sequence[str]) -> dict[str, Any]:
-        """Return the body that resets exactly these users."""
-        return {self.course: course_id, self.users: [self._spelled(user_id) for user_id in user_ids]}
-
-    def for_everyone(self, course_id: str) -> dict[str, Any]:
-        """Return the body that resets everyone, as the server understands it."""
-        return {self.course: course_id, self.everyone: True}
-
-    def _spelled(self, user_id: str) -> str:
-        if self.user_ids == "prefixed":
-            return user_id
-        try:
-            return str(UUID(user_id.removeprefix("user_")))
-        except ValueError:
-            raise InvalidArgumentError(
-                f"user id {user_id!r} is not user_ and 32 hex digits, so it cannot be sent as a UUID"
-            ) from None
-
+from training_sdk.safeguards import Safeguards
 
 CHUNK = 1000
 """The largest number of people in one request."""

@@ -18,14 +18,16 @@ from attrs import define, field
 from training_sdk._core.flow import Flow, Moment, Now, Request, Response, RunLocally, Sleep
 from training_sdk._core.listing import Calls
 from training_sdk._core.send_policy import TryAgainError, out_of_time
+from training_sdk.approval.confirmation import check_lifetime
 from training_sdk.errors import EvidenceError, ResetInterruptedError
+from training_sdk.outcome import Outcome
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.records.events import Intent
+from training_sdk.reports.report import ResetReport
 from training_sdk.resets.outcomes import OutcomeTracker
 from training_sdk.resets.preflight import FindProof, Preflight, run_preflight
 from training_sdk.resets.read_again import Rereader
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import Outcome, ResetReport
 from training_sdk.resets.reset_request import (
     Order,
     Progress,
@@ -35,7 +37,6 @@ from training_sdk.resets.reset_request import (
     request_for,
     updated_by,
 )
-from training_sdk.resets.safeguards import check_lifetime
 from training_sdk.resets.settling import Answer, InFlight, StopHandler, raise_instead
 from training_sdk.resets.waves import wait_until
 

@@ -11,6 +11,7 @@ from training_sdk._core.flow import Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
+from training_sdk.approval.confirmation import check_lifetime, end_of
 from training_sdk.errors import (
     IncompleteResetError,
     InvalidArgumentError,
@@ -18,8 +19,17 @@ from training_sdk.errors import (
     StalePlanError,
     TrainingError,
 )
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reset_effect import (
+    EffectRules,
+    LessonsState,
+    RowState,
+    ask_lessons,
+    resets_completed_only,
+    shows_lessons,
+)
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
 from training_sdk.records.in_flight import RequestsInFlight, Since, minute_text
@@ -31,6 +41,7 @@ from training_sdk.records.journal_state import (
     PersonState,
     RecordedRequest,
 )
+from training_sdk.reports.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, ResetReport
 from training_sdk.resets.outcomes import OutcomeTracker, resumed_tracker, settle_by_journal
 from training_sdk.resets.preflight import (
     FindProof,
@@ -39,7 +50,6 @@ from training_sdk.resets.preflight import (
 )
 from training_sdk.resets.recipients import without_not_applied
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, REACHED_OTHERS, Code, Outcome, ResetReport
 from training_sdk.resets.reset_request import (
     Order,
     ResetRequest,
@@ -48,16 +58,7 @@ from training_sdk.resets.reset_request import (
     request_for,
 )
 from training_sdk.resets.reset_run import Run
-from training_sdk.resets.safeguards import check_lifetime, end_of
 from training_sdk.resets.waves import restored
-from training_sdk.verification.reset_effect import (
-    EffectRules,
-    LessonsState,
-    RowState,
-    ask_lessons,
-    resets_completed_only,
-    shows_lessons,
-)
 
 ONE_CALL_REACHES_ALL = (
     "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "

@@ -16,13 +16,14 @@ from training_sdk._core.flow import Flow, Moment, Now, Request
 from training_sdk._core.send_policy import Attempt, interrupted
 from training_sdk._core.text import sentence
 from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingError
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
 from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal_state import counted_besides
+from training_sdk.reports.report import LARGER, REACHED_OTHERS, attach_report, report_of
 from training_sdk.resets.outcomes import FailureOutcome, OutcomeTracker, failure_outcome
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import LARGER, REACHED_OTHERS, Code, Outcome, attach_report, report_of
 from training_sdk.resets.reset_request import ResetRequest
 
 

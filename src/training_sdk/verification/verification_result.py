@@ -13,6 +13,8 @@ from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragra
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
+from training_sdk.outcome import Outcome
+from training_sdk.plans.reset_effect import RowState
 from training_sdk.plans.wording import (
     COMMANDS,
     LOOK_INTO_IT,
@@ -25,16 +27,14 @@ from training_sdk.plans.wording import (
     shown_of,
     who,
 )
-from training_sdk.resets.report import (
+from training_sdk.reports.report import (
     LEFT_ALONE,
     PENDING_PROOF,
     REACHED_OTHERS,
     SENT_WITHOUT_EFFECT,
-    Outcome,
     ResetReport,
     UserOutcome,
 )
-from training_sdk.verification.reset_effect import RowState
 
 
 class VerificationState(StrEnum):

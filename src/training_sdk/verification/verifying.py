@@ -14,12 +14,20 @@ from training_sdk._core.model import Key
 from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
-from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.local_plans.unfinished import find_begun, report_in
+from training_sdk.outcome import Outcome
 from training_sdk.plans.course_rows import read_rows, traces_here
 from training_sdk.plans.origin import check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_traces
+from training_sdk.plans.reset_effect import (
+    NO_TRACES,
+    EffectRules,
+    LessonsState,
+    RowState,
+    Traces,
+    ask_lessons,
+    resets_completed_only,
+)
 from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
 from training_sdk.records.in_flight import (
     PROCESSING_TIME,
@@ -31,17 +39,11 @@ from training_sdk.records.in_flight import (
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports.report import REACHED_OTHERS, ResetReport
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import REACHED_OTHERS, Outcome, ResetReport
 from training_sdk.resets.reset_request import Progress
+from training_sdk.resets.unfinished import find_begun, report_in
 from training_sdk.resets.waves import wait_until
-from training_sdk.verification.reset_effect import (
-    EffectRules,
-    LessonsState,
-    RowState,
-    ask_lessons,
-    resets_completed_only,
-)
 from training_sdk.verification.verification_result import (
     PersonSeen,
     Verification,

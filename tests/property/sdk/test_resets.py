@@ -25,8 +25,8 @@ from training_sdk import (
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk._core.text import visible
 from training_sdk.plans.plan import parse_plan, plan_bytes
+from training_sdk.reports.report import report_of
 from training_sdk.resets import reset_request
-from training_sdk.resets.report import report_of
 from unit.sdk.fakes import Organisation, answer, row, tail, untouched, user_id
 from unit.sdk.resetting import apply, planned
 

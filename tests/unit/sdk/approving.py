@@ -17,7 +17,7 @@ from training_sdk._core.listing import Calls
 from training_sdk.approval.approvals import Approved, Kind
 from training_sdk.approval.four_eyes import approve, check_approval, require_approval
 from training_sdk.plans.origin import read_origin
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.safeguards import Safeguards
 from unit.sdk.fakes import CALLS, ORIGIN, START, FakeDriver, answer
 
 APPLIER, APPROVER, THIRD = (f"user_{letter * 32}" for letter in "abc")

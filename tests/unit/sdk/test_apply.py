@@ -27,11 +27,11 @@ from training_sdk import (
     UnconfirmedFormatError,
 )
 from training_sdk._core.flow import Request, Response
-from training_sdk.format_proof.traces import NO_TRACES, Traces
+from training_sdk.approval.confirmation import check_confirmation
 from training_sdk.plans.changes import all_cleared
 from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.reset_effect import NO_TRACES, Traces
 from training_sdk.resets.reset_request import updated_by
-from training_sdk.resets.safeguards import check_confirmation
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,

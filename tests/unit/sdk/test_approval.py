@@ -30,10 +30,10 @@ from training_sdk import (
     InvalidArgumentError,
     PlanMismatchError,
     StalePlanError,
+    ssh_signatures,
 )
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
-from training_sdk.approval import ssh
 from training_sdk.approval.approvals import Approver, approval_bytes, parse_approval
 from training_sdk.approval.four_eyes import MAX_AGE, NAMESPACE, SKEW, approve
 from training_sdk.records import storage
@@ -337,9 +337,9 @@ def test_the_signature_of_another_plan_is_refused(key: Path, signers: Path) -> N
 
 
 def test_a_signature_made_for_something_else_is_refused(signed: Approval, key: Path, signers: Path) -> None:
-    again = ssh.sign(signed.message, key, namespace=NAMESPACE, interactive=False)
+    again = ssh_signatures.sign(signed.message, key, namespace=NAMESPACE, interactive=False)
     assert checked(PLAN, evolve(signed, signature=again), signers).kind == "signed"
-    commit = ssh.sign(signed.message, key, namespace="git", interactive=False)
+    commit = ssh_signatures.sign(signed.message, key, namespace="git", interactive=False)
     with refused("SIGNATURE_INVALID"):
         checked(PLAN, evolve(signed, signature=commit), signers)
 
@@ -370,7 +370,7 @@ def test_an_approver_who_is_a_pattern_is_refused(
 ) -> None:
     """However well it is signed, and listed."""
     claimed = evolve(signed, approver=evolve(signed.approver, user_id=hostile))
-    again = ssh.sign(claimed.message, key, namespace=NAMESPACE, interactive=False)
+    again = ssh_signatures.sign(claimed.message, key, namespace=NAMESPACE, interactive=False)
     with refused("SIGNER_NOT_ALLOWED"):
         checked(PLAN, evolve(claimed, signature=again), keys.signers((hostile, key), name="hostile"))
 
@@ -414,17 +414,17 @@ def test_a_signature_with_any_bit_turned_is_refused(
 def armoured(blob: bytes) -> str:
     text = base64.b64encode(blob).decode()
     lines = "\n".join(text[start : start + 70] for start in range(0, len(text), 70))
-    return f"{ssh.BEGIN}\n{lines}\n{ssh.END}\n"
+    return f"{ssh_signatures.BEGIN}\n{lines}\n{ssh_signatures.END}\n"
 
 
 NO_SIGNATURES = {
     "empty": "",
     "words": "trust me",
-    "not base64": f"{ssh.BEGIN}\n~~~~\n{ssh.END}\n",
+    "not base64": f"{ssh_signatures.BEGIN}\n~~~~\n{ssh_signatures.END}\n",
     "no key": armoured(b"SSHSIG" + bytes(8)),
     "half": armoured(b"SSHSIG" + bytes([0, 0, 0, 1, 0, 0, 9, 9]) + b"x"),
     "megabytes": armoured(b"SSHSIG" + bytes([0, 0, 0, 1, 0, 0, 0, 1]) + b"x" + bytes(4_000_000)),
-    "not ASCII": f"{ssh.BEGIN}\n{'Ä' * 8}\n{ssh.END}\n",
+    "not ASCII": f"{ssh_signatures.BEGIN}\n{'Ä' * 8}\n{ssh_signatures.END}\n",
 }
 
 
@@ -449,7 +449,7 @@ def test_a_file_of_signers_that_proves_nothing_is_refused(
 ) -> None:
     broad = written(tmp_path / "broad", [signers.read_text()])
     broad.chmod(0o666)
-    large = written(tmp_path / "large", ["#" * (ssh.LARGEST_SIGNERS + 1)])
+    large = written(tmp_path / "large", ["#" * (ssh_signatures.LARGEST_SIGNERS + 1)])
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for path in (broad, large, pipe, tmp_path, tmp_path / "missing", Path("nul\0l")):
@@ -626,7 +626,7 @@ def test_on_a_terminal_the_passphrase_is_asked_for(keys: Keys, signers: Path, tm
     child, terminal = pty.fork()
     if child == 0:
         try:
-            result.write_text(ssh.sign(b"words", key, namespace=NAMESPACE, interactive=True))
+            result.write_text(ssh_signatures.sign(b"words", key, namespace=NAMESPACE, interactive=True))
         finally:
             os._exit(0)
     said = b""
@@ -635,7 +635,7 @@ def test_on_a_terminal_the_passphrase_is_asked_for(keys: Keys, signers: Path, tm
     os.write(terminal, b"hunter2\n")
     os.waitpid(child, 0)
     os.close(terminal)
-    assert ssh.fingerprint(result.read_text()).startswith("SHA256:")
+    assert ssh_signatures.fingerprint(result.read_text()).startswith("SHA256:")
 
 
 def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -654,7 +654,7 @@ def test_one_that_hangs_is_stopped_with_all_it_started(
     os.mkfifo(heart)
     # The grandchild holds the pipe open as long as it lives.
     stand_in(tmp_path, f"sleep 600 > {heart} &\nsleep 600", monkeypatch)
-    monkeypatch.setattr(ssh, "LONGEST_SIGNING", 0.5)
+    monkeypatch.setattr(ssh_signatures, "LONGEST_SIGNING", 0.5)
     listening = os.open(heart, os.O_RDONLY | os.O_NONBLOCK)
     with refused("SSH_KEYGEN_STUCK"):
         approved(PLAN, key)

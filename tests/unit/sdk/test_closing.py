@@ -19,13 +19,13 @@ from training_sdk import (
 )
 from training_sdk.evidence.pack import BEGUN_FILE
 from training_sdk.local_plans.closing import close_plan, find_digest
-from training_sdk.local_plans.record_check import check_records
-from training_sdk.local_plans.unfinished import report_in
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.journal import Journal, is_closed
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets.unfinished import report_in
 from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, answer
 from unit.sdk.test_resume import LATER, Bench, bench

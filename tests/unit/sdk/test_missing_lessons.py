@@ -18,8 +18,8 @@ from training_sdk._core.flow import NoAnswerError, Request, Response
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in, read_manifest, verify_pack
-from training_sdk.local_plans import report_file
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.reports import report_file
 from unit.sdk.fakes import COURSE, Asker, Organisation, answer, marks_for, over_the_wire, row, user_id
 from unit.sdk.resetting import just_planned
 

@@ -37,7 +37,7 @@ from training_sdk.api.rapid_refreshes import RapidRefreshes
 from training_sdk.api.users import Users
 from training_sdk.api.webhooks import Webhooks
 from training_sdk.client import _Client
-from training_sdk.resets.operations import Resets
+from training_sdk.reset_operations import Resets
 from unit.sdk.fakes import (
     CALLS,
     COURSE,

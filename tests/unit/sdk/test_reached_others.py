@@ -30,17 +30,17 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.cli.effect_card import effect_card
 from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_report, code_for_stop
 from training_sdk.format_proof.proofs import ProofScope, find_proof, save_proof, withdraw_proof
-from training_sdk.local_plans import report_file
-from training_sdk.local_plans.record_check import check_records
-from training_sdk.local_plans.unfinished import report_in
+from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
+from training_sdk.reports.report import report_of
 from training_sdk.resets import reset_request, reset_run
 from training_sdk.resets.outcomes import OutcomeTracker
-from training_sdk.resets.report import report_of
+from training_sdk.resets.unfinished import report_in
 from unit.sdk.fakes import COURSE, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, user_id
 from unit.sdk.proving import proof_of
 

@@ -23,10 +23,10 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, Response
 from training_sdk.format_proof.proofs import ProofScope, save_proof
-from training_sdk.local_plans.report_file import load
 from training_sdk.records.events import ReadBack
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports.report_file import load
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,

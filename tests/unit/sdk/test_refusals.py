@@ -27,14 +27,14 @@ from training_sdk import (
 from training_sdk._core import send_policy
 from training_sdk._core.flow import Request, Response
 from training_sdk.errors import STATUS_ERRORS, APIStatusError
-from training_sdk.format_proof.proof_validity import PROVE_AGAIN
 from training_sdk.format_proof.proofs import Proof, ProofScope
-from training_sdk.local_plans.record_check import check_records
+from training_sdk.outcome import Code
+from training_sdk.prove_format.proof_validity import PROVE_AGAIN
+from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import PersonState, replay
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import Code
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
 from unit.sdk.fakes import (

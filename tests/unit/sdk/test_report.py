@@ -12,11 +12,11 @@ from training_sdk import Code, IncompleteResetError, Outcome, ResetReport, Stale
 from training_sdk._core.text import MOST_IN_HTML
 from training_sdk.api.progress import ProgressState
 from training_sdk.cli.effect_card import effect_card
-from training_sdk.format_proof.traces import NO_TRACES
 from training_sdk.plans.changes import changed_people, refuse_changed
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
-from training_sdk.resets.report import UserOutcome
+from training_sdk.plans.reset_effect import NO_TRACES
+from training_sdk.reports.report import UserOutcome
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 TARGETS, LEFT_OUT, MOVED = 158, 242, 130

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
-from training_sdk.format_proof.traces import Traces
 from training_sdk.plans.outline import FIELDS, OLD_FIELDS
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.records.in_flight import Since
-from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
-from training_sdk.resets.resume import VERDICTS
-from training_sdk.verification.reset_effect import (
+from training_sdk.plans.reset_effect import (
     EffectRules,
     LessonsState,
     RowState,
+    Traces,
     ask_lessons,
     has_lost,
     lessons_tell,
 )
+from training_sdk.records.in_flight import Since
+from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
+from training_sdk.resets.resume import VERDICTS
 from training_sdk.verification.verification_result import VerificationState, judge
 from unit.sdk.fakes import CALLS, FakeDriver, answer
 

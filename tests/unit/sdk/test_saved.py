@@ -10,9 +10,9 @@ from attrs import evolve
 
 from training_sdk import InvalidArgumentError, ResetPlan
 from training_sdk.api.progress import ProgressState
-from training_sdk.local_plans import report_file
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.plan import parse_plan, plan_bytes
-from training_sdk.resets.report import Code, Outcome
+from training_sdk.reports import report_file
 from unit.sdk.fakes import Organisation, row, untouched
 from unit.sdk.resetting import apply, planned
 

@@ -26,10 +26,10 @@ from training_sdk import (
 )
 from training_sdk._core.exchange import shown_request_id
 from training_sdk._core.text import Secret, drawn, hidden
+from training_sdk.approval.confirmation import check_confirmation
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered, Closed, Sent
 from training_sdk.records.journal import read_journal
-from training_sdk.resets.safeguards import check_confirmation
 from unit.sdk.fakes import (
     COURSE,
     ORIGIN,

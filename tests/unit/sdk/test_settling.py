@@ -20,12 +20,12 @@ from attrs import define, field
 
 import training_sdk
 from training_sdk import Outcome, ResetPlan, ResetReport, TrainingClient
-from training_sdk.local_plans import report_file
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import JournalState, PersonState, replay
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import report_of
+from training_sdk.reports import report_file
+from training_sdk.reports.report import report_of
 from unit.sdk.fakes import RESET, SETTINGS, TOKEN, Organisation, answer, over_the_wire, row, untouched
 from unit.sdk.resetting import just_planned
 

@@ -38,9 +38,9 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NotDeliveredError, Request, Response, Sleep
 from training_sdk.evidence import verify_pack
-from training_sdk.local_plans.report_file import last_resets, load
 from training_sdk.plans.planner import PlanOptions, make_plan
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports.report_file import last_resets, load
 from training_sdk.resets import reset_request
 from training_sdk.resets.outcomes import OutcomeTracker, failure_outcome
 from training_sdk.resets.recorder import Recorder

@@ -36,10 +36,11 @@ from training_sdk.evidence.pack import read_manifest
 from training_sdk.evidence.tables import csv_line
 from training_sdk.evidence.verifying import FindingKind
 from training_sdk.evidence.verifying import PackFinding as PackFinding
+from training_sdk.outcome import Outcome
 from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.audit import LogFinding as LogFinding
-from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.reports.report import ResetReport, UserOutcome
 from training_sdk.testing.contract import command
 from training_sdk.testing.contract.findings import BROKEN, Report
 from training_sdk.testing.contract.findings import CheckResult as RuleFinding

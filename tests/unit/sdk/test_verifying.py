@@ -24,11 +24,11 @@ from training_sdk import (
     VerificationState,
 )
 from training_sdk._core.flow import Request, Response
-from training_sdk.local_plans import report_file
 from training_sdk.plans.plan import plan_bytes
 from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
 from training_sdk.resets.recorder import Recorder
 from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
 from unit.sdk.fakes import (

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from training_sdk.approval.approvals import Approval
+from training_sdk.approval.confirmation import check_lifetime
 from training_sdk.cli.arguments import a_duration, hours
 from training_sdk.cli.commands.plan import FILE, WHY, options
 from training_sdk.cli.commands.report import digest_typed
@@ -26,10 +27,9 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.format_proof import pending
-from training_sdk.local_plans import report_file
 from training_sdk.local_plans.admission import refuse_second_time
 from training_sdk.local_plans.plan_records import refuse_lost
-from training_sdk.local_plans.unfinished import read_unfinished, report_in
+from training_sdk.outcome import Outcome
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import ShellCommands, short_digest
@@ -37,9 +37,10 @@ from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import LEFT_ALONE, NO_SECOND_CALL, Outcome, ResetReport, report_of
+from training_sdk.reports import report_file
+from training_sdk.reports.report import LEFT_ALONE, NO_SECOND_CALL, ResetReport, report_of
 from training_sdk.resets.reset_request import CHUNK
-from training_sdk.resets.safeguards import check_lifetime
+from training_sdk.resets.unfinished import read_unfinished, report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
 CONFIRM = (

@@ -17,7 +17,6 @@ from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.local_plans.plan_records import PlanRecords, entries_by_plan
-from training_sdk.local_plans.unfinished import Unfinished, find_begun, has_begun, report_in
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import (
@@ -30,7 +29,8 @@ from training_sdk.plans.wording import (
 )
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import ResetReport
+from training_sdk.reports.report import ResetReport
+from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, report_in
 
 
 @click.command()

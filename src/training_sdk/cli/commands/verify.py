@@ -21,7 +21,7 @@ from training_sdk.cli.output import plain
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ProofFailedError
 from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.local_plans.unfinished import prove_command
+from training_sdk.resets.unfinished import prove_command
 
 
 @contextmanager

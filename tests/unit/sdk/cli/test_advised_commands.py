@@ -28,7 +28,7 @@ from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import RESUME, ShellCommands
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import NO_SECOND_CALL
+from training_sdk.reports.report import NO_SECOND_CALL
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

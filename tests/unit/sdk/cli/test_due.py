@@ -20,7 +20,7 @@ from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
 from training_sdk.api.progress import Progress
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.local_plans import report_file
+from training_sdk.reports import report_file
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"

@@ -23,11 +23,11 @@ from training_sdk.cli.error_messages import REMEDIES, message_of, notes_of, opti
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import LONGEST_RULE, Output
 from training_sdk.cli.program import COMMANDS, program
-from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import RESUME as RESUME_REMEDY
 from training_sdk.plans.wording import ShellCommands
-from training_sdk.resets.report import STOPPED, STOPPED_AND_OTHERS
+from training_sdk.prove_format.proof_run import GO_ON
+from training_sdk.reports.report import STOPPED, STOPPED_AND_OTHERS
 
 SDK = Path(training_sdk.__file__).parent
 COURSE = "6908610029087ab67fa50c2e"

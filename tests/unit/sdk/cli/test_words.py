@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import errors
+from training_sdk.approval.confirmation import check_phrase
 from training_sdk.cli import main
 from training_sdk.cli.arguments import a_duration, a_moment, hours, people_from
 from training_sdk.cli.commands.due import read_hold
@@ -28,7 +29,6 @@ from training_sdk.cli.program import COMMANDS, program
 from training_sdk.cli.streams import StreamFile
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
 from training_sdk.records import storage
-from training_sdk.resets.safeguards import check_phrase
 
 PHRASE = 'reset "Forklift basics" for 37 users #a1b2-c3d4-e5f6-0718'
 

@@ -11,8 +11,8 @@ import pytest
 
 from mock_server import MockTraining
 from training_sdk import InvalidArgumentError, TrainingClient
+from training_sdk.outcome import Code, Outcome
 from training_sdk.recertification import Due, FromCompletion, who_is_due
-from training_sdk.resets.report import Code, Outcome
 
 COURSE = "6908610029087ab67fa50c2e"
 

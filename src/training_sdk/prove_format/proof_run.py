@@ -25,21 +25,21 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proof_ends import ProofEnds
 from training_sdk.format_proof.proof_plan import Observation
-from training_sdk.format_proof.proof_planner import check_witnesses, read_people
 from training_sdk.format_proof.proofs import Proof
-from training_sdk.local_plans import report_file
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
+from training_sdk.plans.reset_effect import resets_completed_only
 from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
+from training_sdk.prove_format.proof_ends import ProofEnds
+from training_sdk.prove_format.proof_planner import check_witnesses, read_people
 from training_sdk.records.in_flight import waiting_time
 from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
 from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.waves import wait_until
-from training_sdk.verification.reset_effect import resets_completed_only
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=30)

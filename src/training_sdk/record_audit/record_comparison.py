@@ -12,22 +12,13 @@ from training_sdk._core import codec
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
-from training_sdk.local_plans import report_file
 from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
-from training_sdk.local_plans.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
+from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.record_audit.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
 from training_sdk.records import approvals
-from training_sdk.records.audit import (
-    BEGUN,
-    CLOSED,
-    ENDED,
-    KEPT,
-    RESUMED,
-    STOPPED,
-    contradicts,
-    quotes_other,
-)
+from training_sdk.records.audit import BEGUN, CLOSED, ENDED, KEPT, RESUMED, STOPPED, contradicts, quotes_other
 from training_sdk.records.events import (
     Answered,
     Closed,
@@ -45,7 +36,7 @@ from training_sdk.records.events import (
 from training_sdk.records.journal_state import PersonState
 from training_sdk.records.plan_copy import OUTLINE
 from training_sdk.records.tokens import redacted
-from training_sdk.resets.report import Outcome
+from training_sdk.reports import report_file
 
 _MISSING = object()
 _OF_EVERY_ENTRY = ("base_url", "reference_server", "reason", "ticket")

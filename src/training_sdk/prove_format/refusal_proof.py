@@ -11,10 +11,10 @@ from attrs import define, evolve, field
 from training_sdk._core.flow import Flow, RunLocally
 from training_sdk.errors import ProofFailedError, Remedy, UnconfirmedFormatError
 from training_sdk.format_proof.proof_plan import Observation
-from training_sdk.format_proof.proof_run import ProofRun
-from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
-from training_sdk.format_proof.traces import NO_TRACES
+from training_sdk.plans.reset_effect import NO_TRACES
+from training_sdk.prove_format.proof_run import ProofRun
+from training_sdk.prove_format.proof_validity import proof_that_holds
 from training_sdk.records.journal_state import RecordedRequest
 
 

@@ -13,8 +13,8 @@ from training_sdk.approval.approvals import approved_before
 from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
-from training_sdk.local_plans import report_file
 from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import COMMANDS, LOOK_INTO_IT, ShellCommands, number, others
@@ -24,11 +24,13 @@ from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, Sk
 from training_sdk.records.in_flight import RequestsInFlight, journal_processing_time, minute_text
 from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
+from training_sdk.reports.report import FAILED_PROOF, PENDING_PROOF, ResetReport
+from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.outcomes import tracker_from_journal
-from training_sdk.resets.report import FAILED_PROOF, PENDING_PROOF, Code, Outcome, ResetReport
-from training_sdk.resets.reset_request import Order, ResetFormat
+from training_sdk.resets.reset_request import Order
 from training_sdk.resets.resume import as_begun
-from training_sdk.resets.safeguards import Safeguards
+from training_sdk.safeguards import Safeguards
 
 
 @frozen

@@ -13,25 +13,22 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import sentence
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import (
-    ProofFailedError,
-    RecordsLockedError,
-)
+from training_sdk.errors import ProofFailedError, RecordsLockedError
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
-from training_sdk.format_proof.traces import NO_TRACES, Traces
-from training_sdk.local_plans import report_file
 from training_sdk.plans.origin import CurrentOrigin
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reset_effect import NO_TRACES, Traces
 from training_sdk.plans.wording import shown
 from training_sdk.records.audit import PROOF_FAILED
 from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
+from training_sdk.reports import report_file
+from training_sdk.reports.report import FAILED_PROOF, ResetReport
 from training_sdk.resets.outcomes import resumed_tracker
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.report import FAILED_PROOF, ResetReport
 from training_sdk.resets.reset_request import Order, Progress
 from training_sdk.resets.resume import Resumption, as_begun
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 from pathlib import PurePath
 
@@ -15,6 +14,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragraphs_html, table_html, visible
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError, TrainingError
+from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import (
     EVERYONE,
@@ -35,45 +35,6 @@ PENDING_PROOF = "accepted and not yet seen: the proof is pending"
 """The detail of people whom a proof has reset as far as the service says, and which is still looked for."""
 FAILED_PROOF = "accepted, and not seen when the proof ended"
 """The detail of people whom a proof that failed has reset as far as the service says, and only so."""
-
-
-class Outcome(StrEnum):
-    """The five ways in which a reset can end for one person in one course; it always ends in exactly one."""
-
-    RESET = "reset"
-    NOTHING_TO_RESET = "nothing to reset"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-class Code(StrEnum):
-    """The reason why a person was skipped, failed or is unknown, for programs."""
-
-    LEFT_OUT = "LEFT_OUT"
-    """In scope, but not selected by ``only``, ``where`` or ``plan_due``."""
-    MOVED = "MOVED"
-    """Their progress changed after the plan was made; they were skipped."""
-    IDENTITY_CHANGED = "IDENTITY_CHANGED"
-    """Their name, e-mail or external id is not that of the plan; they were skipped."""
-    NOT_SENT = "NOT_SENT"
-    """The reset stopped before them."""
-    INTERRUPTED = "INTERRUPTED"
-    """Ctrl-C, cancellation or ``stop`` ended the reset just before them."""
-    REFUSED = "REFUSED"
-    """The server refused the request that held them, and it had no effect."""
-    ANSWER_LOST = "ANSWER_LOST"
-    """The request that held them was sent, and its answer was lost."""
-    REFUSAL_UNCERTAIN = "REFUSAL_UNCERTAIN"
-    """The service refused the request that held them, and may have reset some of its people before."""
-    COUNT_UNKNOWN = "COUNT_UNKNOWN"
-    """The server accepted the request without saying how many people it reset."""
-    COMPLETED_ONLY = "COMPLETED_ONLY"
-    """Of the people of the request only those were reset who had completed the course; this one had not."""
-    COUNT_LARGER = "COUNT_LARGER"
-    """The server says that it reset more people than the request named, so it may have reset others instead."""
-    NOT_SEEN = "NOT_SEEN"
-    """The server accepted it, and reading back does not show it (yet)."""
 
 
 REACHED_OTHERS = "REACHED_OTHERS"

@@ -15,27 +15,28 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import token_fingerprint
 from training_sdk.approval.approvals import Approval
+from training_sdk.approval.confirmation import check_safeguards
 from training_sdk.errors import InvalidArgumentError, Remedy
-from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
-from training_sdk.format_proof.proof_run import ProofRun
-from training_sdk.format_proof.proof_validity import proof_that_holds
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
-from training_sdk.format_proof.refusal_proof import RefusalProofRun
-from training_sdk.format_proof.traces import Traces
 from training_sdk.local_plans.plan_records import resets_known
-from training_sdk.local_plans.report_file import LastResets
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
-from training_sdk.plans.planned import Origin
+from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.plans.planner import PlanOptions
+from training_sdk.plans.reset_effect import Traces
 from training_sdk.plans.selection import Where
+from training_sdk.prove_format.proof_ends import ProofRecorder
+from training_sdk.prove_format.proof_planner import WantedProof, check_phrase, plan_proof
+from training_sdk.prove_format.proof_run import ProofRun
+from training_sdk.prove_format.proof_validity import proof_that_holds
+from training_sdk.prove_format.refusal_proof import RefusalProofRun
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
+from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.reset_request import Order, Progress, ResetFormat
-from training_sdk.resets.safeguards import Safeguards, check_safeguards
+from training_sdk.resets.reset_request import Order, Progress
+from training_sdk.safeguards import Safeguards
 
 LONGEST_DURATION = timedelta(days=7)
 """The longest time for which one call reads back a reset or a proof."""

@@ -12,15 +12,16 @@ from training_sdk._core.model import Key
 from training_sdk.approval.approvals import approved_by
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal
+from training_sdk.outcome import Outcome
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.planned import Origin
+from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.plans.wording import short_digest
 from training_sdk.records import storage
 from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plan_copy import PLAN as PLAN
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets.report import Outcome, ResetReport, UserOutcome
+from training_sdk.reports.report import ResetReport, UserOutcome
 
 FORM = 1
 REPORT = "report.json"
@@ -137,31 +138,6 @@ def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
     if len(found) > 1:
         raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}; write more of the digest")
     return found[0] if found else None
-
-
-class LastResets(dict[Key, datetime]):
-    """The time of the last reset of each person, and the files of one kind that could not be read."""
-
-    def __init__(self, kind: str = "a report") -> None:
-        super().__init__()
-        self.kind = kind
-        self.unreadable: list[str] = []
-        self._added: tuple[str, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """One line for every file that was passed over."""
-        own = (
-            f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
-            for why in self.unreadable
-        )
-        return (*own, *self._added)
-
-    def add(self, other: LastResets) -> None:
-        """Add the resets in files of another kind; the later time counts."""
-        for key, when in other.items():
-            self[key] = max(when, self.get(key, when))
-        self._added += other.warnings
 
 
 def last_resets(

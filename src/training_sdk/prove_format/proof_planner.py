@@ -13,6 +13,7 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import mailbox
 from training_sdk.api.progress import ProgressRow, progress_rows
+from training_sdk.approval import confirmation
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import ProofPlan
@@ -23,8 +24,7 @@ from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import PlanOptions, make_plan, no_traces
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import safeguards
-from training_sdk.resets.reset_request import ResetFormat
+from training_sdk.reset_format import ResetFormat
 
 MOST_PEOPLE = 5
 """On the sacrificial course: whom a service may reset that does not know the format."""
@@ -217,4 +217,4 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
         )
     if plan.format != reset_format:
         raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
-    safeguards.check_phrase(confirm, plan.phrase, "proof")
+    confirmation.check_phrase(confirm, plan.phrase, "proof")

@@ -14,7 +14,6 @@ from training_sdk.errors import EvidenceError, RecordsError
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, StoredPack
 from training_sdk.evidence.purging import PURGING
-from training_sdk.local_plans import report_file
 from training_sdk.plans.wording import short_digest
 from training_sdk.records.audit import BEGUN, KEPT, RESUMED
 from training_sdk.records.chain import Lines, check_chain
@@ -22,6 +21,7 @@ from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
+from training_sdk.reports import report_file
 
 Entry = Mapping[str, Any]
 """An entry of the audit log."""

@@ -1,0 +1,1 @@
+"""The proof of a reset format on a test course: plan it, run it, end it."""

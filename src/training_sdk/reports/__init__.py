@@ -1,0 +1,1 @@
+"""Reports of resets, and the files that hold them."""
