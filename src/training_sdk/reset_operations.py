@@ -323,7 +323,7 @@ class Resets(FormatProofs[D]):
             processing_time=self._processing_time,
             **checked_functions(None, on_progress),
         )
-        return wait_until_verified(self._calls, report, watch, self._recorder(), self._traces)
+        return wait_until_verified(self._calls, report, watch, self._recorder(), self._kept_fields)
 
 
 def _per_request(number: object, *, server_side: bool = False) -> int | None:

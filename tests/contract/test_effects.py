@@ -29,7 +29,7 @@ from training_sdk import (
     VerificationCode,
     VerificationState,
 )
-from training_sdk.plans.reset_effect import VANISHED, Traces
+from training_sdk.plans.reset_effect import VANISHED, KeptFields
 
 WHY = "yearly"
 SETTLED = timedelta(hours=4)
@@ -218,7 +218,7 @@ def leaves(live: Live, user_id: str) -> None:
 
 def test_a_missing_row_stays_unknown_where_the_proof_saw_an_empty_one(serve: Serve) -> None:
     live = serve("")
-    assert live.prove().traces == Traces()
+    assert live.prove().traces == KeptFields()
     wanted = live.plan()
     live.lose(wanted, arrives=True)
     gone = wanted.targets[0]

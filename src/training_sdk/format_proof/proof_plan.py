@@ -17,7 +17,7 @@ from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.plans import wording
 from training_sdk.plans.plan import ResetPlan, phrase_tail, plain_of_form
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.reset_effect import NAMES, NO_TRACES, EffectRules, Traces, has_lost
+from training_sdk.plans.reset_effect import NAMES, NO_KEPT_FIELDS, EffectRules, KeptFields, has_lost
 from training_sdk.reset_format import ResetFormat
 
 
@@ -158,7 +158,7 @@ class ProofPlan:
 class Observation:
     """One reading of these people's rows, by key; ``cleared`` are targets, the other two are witnesses.
 
-    A cleared target may keep ``traces``. ``lost`` are witnesses with less progress than before, which only a reset
+    A cleared target may keep ``kept_fields``. ``lost`` are witnesses with less progress than before, which only a reset
     takes away. ``moved`` are other people who are not as planned, and targets who are neither as before nor cleared.
     """
 
@@ -167,13 +167,13 @@ class Observation:
     """The targets who are as before: the feed may not show the reset yet."""
     lost: tuple[Key, ...]
     moved: tuple[Key, ...]
-    traces: Traces = NO_TRACES
+    kept_fields: KeptFields = NO_KEPT_FIELDS
     """The fields that a reset left in the rows of the cleared people."""
 
     @classmethod
     def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Observation:
         """Compare rows with a plan."""
-        cleared: dict[Key, Traces] = {}
+        cleared: dict[Key, KeptFields] = {}
         unchanged: list[Key] = []
         lost: list[Key] = []
         moved: list[Key] = []
@@ -183,27 +183,27 @@ class Observation:
             row = rows.get(target.key)
             if row is not None and rules.stands(target, row):
                 unchanged.append(target.key)
-            elif (traces := _left_of(target, rows, may_vanish=may_vanish)) is not None:
-                cleared[target.key] = traces
+            elif (kept_fields := _left_of(target, rows, may_vanish=may_vanish)) is not None:
+                cleared[target.key] = kept_fields
             else:
                 moved.append(target.key)
-        traces = reduce(Traces.joined, cleared.values(), NO_TRACES)
+        kept_fields = reduce(KeptFields.joined, cleared.values(), NO_KEPT_FIELDS)
         # Of others on the course it is known by now what stays, and some had nothing else.
-        bare = [key for key in unchanged if not traces.without(rows[key]).has_recorded_progress]
-        cleared |= dict.fromkeys(bare, traces)
+        bare = [key for key in unchanged if not kept_fields.without(rows[key]).has_recorded_progress]
+        cleared |= dict.fromkeys(bare, kept_fields)
         unchanged = [key for key in unchanged if key not in cleared]
         for witness in plan.witnesses:
             row = rows.get(witness.key)
             is_here = witness.course_id == plan.reset.course.id  # where the row of the person reset vanished
-            may_be_gone = traces.row_vanishes and (is_here or _is_elsewhere(witness, rows))
+            may_be_gone = kept_fields.row_vanishes and (is_here or _is_elsewhere(witness, rows))
             if (row is None and may_be_gone) or (row is not None and has_lost(witness, row)):
                 lost.append(witness.key)
             elif row is None or not rules.stands(witness, row):
                 moved.append(witness.key)
-        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved), traces)
+        return cls(tuple(cleared), tuple(unchanged), tuple(lost), tuple(moved), kept_fields)
 
 
-def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanish: bool) -> Traces | None:
+def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanish: bool) -> KeptFields | None:
     """Return what a reset left of a person's row; None if it does not look reset.
 
     A field stays if it is as before while everything else is gone, of which there must have been something. A row
@@ -211,12 +211,12 @@ def _left_of(target: PlannedReset, rows: Mapping[Key, ProgressRow], *, may_vanis
     """
     row = rows.get(target.key)
     if row is None:
-        return Traces(row_vanishes=True) if may_vanish and _is_elsewhere(target, rows) else None
+        return KeptFields(row_vanishes=True) if may_vanish and _is_elsewhere(target, rows) else None
     same = (name for name in NAMES if getattr(target, name) and getattr(row, name) == getattr(target, name))
-    traces = Traces(tuple(same))
-    rest = {*PlannedReset.STANDING} - {"state", *traces.fields}
+    kept_fields = KeptFields(tuple(same))
+    rest = {*PlannedReset.STANDING} - {"state", *kept_fields.fields}
     had_more = any(getattr(target, name) for name in rest)
-    return None if traces.without(row).has_recorded_progress or not had_more else traces
+    return None if kept_fields.without(row).has_recorded_progress or not had_more else kept_fields
 
 
 def _shows_nobody_without_progress(plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> bool:

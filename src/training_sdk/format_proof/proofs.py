@@ -13,7 +13,7 @@ from attrs import Attribute, field, frozen
 
 from training_sdk.errors import RecordsDamagedError, UnconfirmedFormatError
 from training_sdk.plans.planned import Origin
-from training_sdk.plans.reset_effect import NO_TRACES, Traces
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.records import storage
 from training_sdk.records.in_flight import processing_time_of
 from training_sdk.records.state import StateDirectory
@@ -81,7 +81,7 @@ class Proof:
     person: str | None
     witnesses: tuple[str, ...]
     counted: bool
-    traces: Traces = NO_TRACES
+    traces: KeptFields = NO_KEPT_FIELDS
     seen_after_seconds: float | None = None
     other_courses: tuple[str, ...] = ()
     refusals_without_effect: tuple[int, ...] = field(default=(), validator=_provable)
@@ -103,11 +103,11 @@ def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
     return proof
 
 
-def traces_at(
+def kept_fields_at(
     find: Callable[[ProofScope], Proof | None], origin: Origin, reset_format: ResetFormat
-) -> Traces:
+) -> KeptFields:
     """Return what resets leave of a row there, by the proofs of both ways."""
-    found = Traces()
+    found = KeptFields()
     for server_side in (False, True):
         try:
             proof = find(ProofScope.of(origin, reset_format, server_side=server_side))

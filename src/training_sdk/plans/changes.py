@@ -16,7 +16,7 @@ from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.plan_warnings import facts_of_courses, facts_of_due_dates, facts_of_paths, read_paths
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.planner import find_courses
-from training_sdk.plans.reset_effect import NO_TRACES, Traces
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.plans.wording import shown, some, who
 
 # --- courses and warnings ---
@@ -34,7 +34,7 @@ def _check_title(planned: PlannedCourse, course: Course) -> None:
         raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
 
 
-def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[None]:
+def refuse_new_warnings(calls: Calls, plan: ResetPlan, kept_fields: KeptFields) -> Flow[None]:
     """Raise StalePlanError if a fact about courses or service now needs a warning that the plan does not have.
 
     Due dates are compared with the time at which the plan was read: one that has passed since then is no such fact.
@@ -50,7 +50,7 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[N
         *facts_of_paths(courses, paths),
     )
     missing = [text for fact in facts if (text := fact.missing_in(plan.warnings))]
-    missing += [note for note in traces.notes if note not in plan.warnings]
+    missing += [note for note in kept_fields.notes if note not in plan.warnings]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         lacks = sentence(f"the plan lacks a warning that is true now: {shown(missing[0])}{more}")
@@ -64,31 +64,38 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, traces: Traces) -> Flow[N
 # --- people ---
 
 
-def change_of(planned: PlannedReset, row: ProgressRow | None, traces: Traces = NO_TRACES) -> Code | None:
+def change_of(
+    planned: PlannedReset, row: ProgressRow | None, kept_fields: KeptFields = NO_KEPT_FIELDS
+) -> Code | None:
     """Return what has changed for a person since the plan was made, or None.
 
     A plan shows names and resets user ids, so both must still belong to one person.
     """
     if row is None:
         return Code.MOVED
-    now = traces.plan(row)
+    now = kept_fields.plan(row)
     if planned.is_target and now.identity != planned.identity:
         return Code.IDENTITY_CHANGED
-    return None if now.standing == traces.standing(planned) else Code.MOVED
+    return None if now.standing == kept_fields.standing(planned) else Code.MOVED
 
 
 def changed_people(
-    people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces
+    people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], kept_fields: KeptFields
 ) -> dict[Key, str]:
     """Return the people whose row differs from the plan, each with name and e-mail."""
-    return {user.key: who(user) for user in people if change_of(user, rows.get(user.key), traces) is not None}
+    return {
+        user.key: who(user) for user in people if change_of(user, rows.get(user.key), kept_fields) is not None
+    }
 
 
-def all_cleared(people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], traces: Traces) -> bool:
+def all_cleared(
+    people: Sequence[PlannedReset], rows: Mapping[Key, ProgressRow], kept_fields: KeptFields
+) -> bool:
     """Return whether every target has no progress left: the plan has probably been applied already."""
     found = [rows.get(user.key) for user in people if user.is_target]
     return bool(found) and all(
-        traces.row_vanishes if row is None else not traces.without(row).has_recorded_progress for row in found
+        kept_fields.row_vanishes if row is None else not kept_fields.without(row).has_recorded_progress
+        for row in found
     )
 
 

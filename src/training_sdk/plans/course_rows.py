@@ -15,7 +15,7 @@ from training_sdk.api.progress import ProgressRow, progress_rows
 from training_sdk.errors import DecodingError, NotFoundError, NotSupportedError, PermissionDeniedError
 from training_sdk.plans.people_lookup import Rows
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.reset_effect import Traces
+from training_sdk.plans.reset_effect import KeptFields
 from training_sdk.plans.wording import number
 
 
@@ -95,20 +95,24 @@ def others_have_nothing(counted: CourseStatistics, rows: Mapping[str, ProgressRo
     ) == (opened, completed)
 
 
-def traces_here(
-    calls: Calls, course_id: str, user_ids: Sequence[str], rows: Mapping[str, ProgressRow], traces: Traces
-) -> Flow[Traces]:
+def kept_fields_here(
+    calls: Calls,
+    course_id: str,
+    user_ids: Sequence[str],
+    rows: Mapping[str, ProgressRow],
+    kept_fields: KeptFields,
+) -> Flow[KeptFields]:
     """Return what resets leave of rows, checked against this reading.
 
     A listing may end too early. So a missing row counts as vanished only if, by the statistics, people without a row
     have nothing recorded.
     """
     missing = [user_id for user_id in user_ids if user_id not in rows]
-    if not traces.row_vanishes or not missing:
-        return traces
+    if not kept_fields.row_vanishes or not missing:
+        return kept_fields
     everyone = (yield from read_rows(calls, course_id, None)) if len(user_ids) == 1 else rows
     fits = yield from missing_have_nothing(calls, course_id, missing, everyone)
-    return traces if fits else evolve(traces, row_vanishes=False)
+    return kept_fields if fits else evolve(kept_fields, row_vanishes=False)
 
 
 def missing_have_nothing(

@@ -32,7 +32,7 @@ from training_sdk.plans.plan_warnings import (
     warnings_of,
 )
 from training_sdk.plans.planned import LastResets, Origin, PlannedCourse, PlannedReset
-from training_sdk.plans.reset_effect import Traces
+from training_sdk.plans.reset_effect import KeptFields
 from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import number, shown, some
 from training_sdk.recertification.civil import refuse_future, zone_called
@@ -48,9 +48,9 @@ def no_resets(_: Origin) -> LastResets:
     return LastResets()
 
 
-def no_traces(_: Origin) -> Traces:
-    """Return no traces: for a plan that is to find them out, and for a server where a reset leaves none."""
-    return Traces()
+def no_kept_fields(_: Origin) -> KeptFields:
+    """Return no kept_fields: for a plan that is to find them out, and for a server where a reset leaves none."""
+    return KeptFields()
 
 
 @frozen
@@ -65,7 +65,7 @@ class PlanOptions:
     safeguards: Safeguards = field(factory=Safeguards)
     last_resets: Callable[[Origin], LastResets] = no_resets
     """Reads from the records of this machine when it last reset each person."""
-    traces: Callable[[Origin], Traces] = no_traces
+    kept_fields: Callable[[Origin], KeptFields] = no_kept_fields
     """Reads from the proofs of this machine what a reset leaves of a row."""
     due: Due | None = None
     """The list of due people that the plan is for; a person who has another completion by now is not reset."""
@@ -92,12 +92,12 @@ class PlanOptions:
         words = [self.only or "", str(self.where or ""), "" if self.due is None else "still due"]
         return ", ".join(filter(None, words)) or None
 
-    def left_out(self, row: ProgressRow, traces: Traces) -> str | None:
+    def left_out(self, row: ProgressRow, kept_fields: KeptFields) -> str | None:
         """Return the code of the criterion by which a person in scope is not to be reset, or None."""
         if self.only == "completed" and row.completed_at is None:
             return "NOT_COMPLETED"
         if self.where is not None:
-            has_progress = traces.without(row).has_recorded_progress
+            has_progress = kept_fields.without(row).has_recorded_progress
             if not (has_progress and self.where.matches(row)):
                 return "NOT_SELECTED"
         if self._due_by is not None and row.completed_at != self._due_by[row.course_id, row.user_id]:
@@ -143,7 +143,7 @@ class _Reading:
     rows: Rows
     chosen: Resolved
     last_resets: LastResets
-    traces: Traces
+    kept_fields: KeptFields
 
 
 def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
@@ -160,10 +160,10 @@ def _read(calls: Calls, options: PlanOptions) -> Flow[_Reading]:
     chosen = yield from _choose_people(calls, options, courses, rows)
     origin = here.origin
     last: LastResets = yield RunLocally(lambda: options.last_resets(origin), "records: last resets")
-    traces = Traces()
+    kept_fields = KeptFields()
     if not origin.reference_server:
-        traces = yield RunLocally(lambda: options.traces(origin), "proofs: what resets leave")
-    return _Reading(origin, here.read_at, paths, catalogue, courses, rows, chosen, last, traces)
+        kept_fields = yield RunLocally(lambda: options.kept_fields(origin), "proofs: what resets leave")
+    return _Reading(origin, here.read_at, paths, catalogue, courses, rows, chosen, last, kept_fields)
 
 
 def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course]:
@@ -256,24 +256,24 @@ def _plan_of(reading: _Reading, options: PlanOptions, kind: type[P]) -> P:
 def _planned(reading: _Reading, options: PlanOptions, course_id: str, user_id: str) -> PlannedReset:
     row = reading.rows[course_id][user_id]
     return PlannedReset.of(
-        reading.traces.without(row),
-        left_out=options.left_out(row, reading.traces),
+        reading.kept_fields.without(row),
+        left_out=options.left_out(row, reading.kept_fields),
         last_reset_at=reading.last_resets.get((course_id, user_id)),
     )
 
 
 def _warnings(reading: _Reading, users: Sequence[PlannedReset], kind: type[ResetPlan]) -> tuple[str, ...]:
-    now, courses, traces = reading.read_at, reading.courses, reading.traces
+    now, courses, kept_fields = reading.read_at, reading.courses, reading.kept_fields
     is_everyone = issubclass(kind, EveryonePlan)
     return (
         *reading.chosen.warnings,
         *_about_planner(users, reading.origin),
         *_about_renewed(users),
         *about_recent(users, now),
-        *traces.notes,
+        *kept_fields.notes,
         *(
             about_absent(courses, reading.rows, reading.last_resets)
-            if is_everyone and not traces.row_vanishes
+            if is_everyone and not kept_fields.row_vanishes
             else ()
         ),
         *warnings_of(facts_of_courses(courses, reading.catalogue)),

@@ -1,4 +1,4 @@
-"""The effect of a reset on a row of the feed, judged in this one place."""
+"""The effect of a reset on a row of the feed: what it clears, and the fields that a service keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _known(_: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, .
 
 
 @frozen
-class Traces:
+class KeptFields:
     """The parts of a row that a service keeps after a reset: ``fields``, or no row where nothing is recorded."""
 
     fields: tuple[str, ...] = field(default=(), validator=_known)
@@ -56,10 +56,12 @@ class Traces:
     def _gone(self) -> dict[str, Any]:
         return dict.fromkeys(self.fields)
 
-    def joined(self, other: Traces) -> Traces:
-        """Return the traces of both."""
+    def joined(self, other: KeptFields) -> KeptFields:
+        """Return the kept_fields of both."""
         names = {*self.fields, *other.fields}
-        return Traces(tuple(name for name in NAMES if name in names), self.row_vanishes or other.row_vanishes)
+        return KeptFields(
+            tuple(name for name in NAMES if name in names), self.row_vanishes or other.row_vanishes
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -75,7 +77,9 @@ class Traces:
         )
 
 
-NO_TRACES = Traces()
+Traces = KeptFields
+"""The earlier name of ``KeptFields``."""
+NO_KEPT_FIELDS = KeptFields()
 VANISHED = (
     "this service has no row of somebody with nothing recorded, as the proof saw: who was sent and has no row "
     "counts as reset, if the statistics fit"
@@ -122,27 +126,27 @@ class EffectRules:
 
     ``opening_is_first`` is whether only a reset takes away when a course was first opened, as on the reference server.
     What ``opened_at`` of a live service means is **assumed**: it may as well be the last time that a person opened the
-    course. So a later opening alone proves nothing there. ``traces`` is what a reset leaves of a row, which is
+    course. So a later opening alone proves nothing there. ``kept_fields`` is what a reset leaves of a row, which is
     disregarded; a missing row is a sign only where the proof saw one vanish.
     """
 
     fields: tuple[str, ...] = PlannedReset.STANDING
     """The fields of a person's progress that are known from before the reset; an outline does not hold all of them."""
     opening_is_first: bool = False
-    traces: Traces = NO_TRACES
+    kept_fields: KeptFields = NO_KEPT_FIELDS
 
     @classmethod
     def of(
-        cls, plan: ResetPlan, *, reference_server: bool = False, traces: Traces | None = None
+        cls, plan: ResetPlan, *, reference_server: bool = False, kept_fields: KeptFields | None = None
     ) -> EffectRules:
         """For a plan, or for what is left of one."""
         known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
-        return cls(known, reference_server, traces or NO_TRACES)
+        return cls(known, reference_server, kept_fields or NO_KEPT_FIELDS)
 
     def stands(self, planned: PlannedReset, row: ProgressRow) -> bool:
         """Return whether a person's progress is as planned, as far as that is known."""
         now = PlannedReset.of(row)
-        names = (name for name in self.fields if name not in self.traces.fields)
+        names = (name for name in self.fields if name not in self.kept_fields.fields)
         return all(getattr(now, name) == getattr(planned, name) for name in names)
 
     def row_state(self, planned: PlannedReset, row: ProgressRow | None, since: datetime | None) -> RowState:
@@ -151,12 +155,12 @@ class EffectRules:
         The clock here and that of the service may differ by as much as is allowed for.
         """
         if row is None:
-            return RowState.CLEARED if self.traces.row_vanishes else RowState.NO_ROW
-        if not self.traces.without(row).has_recorded_progress:
+            return RowState.CLEARED if self.kept_fields.row_vanishes else RowState.NO_ROW
+        if not self.kept_fields.without(row).has_recorded_progress:
             return RowState.CLEARED
         if self.stands(planned, row):
             return RowState.AS_BEFORE if self._has_date(planned) else RowState.LIKE_BEFORE
-        if "opened_at" in self.traces.fields:
+        if "opened_at" in self.kept_fields.fields:
             return self._by_what_is_gone(planned, row, since)
         if _is_later(row.opened_at, planned.opened_at, since):
             is_settled = self.opening_is_first and not _has_old_completion(planned, row)
@@ -166,7 +170,7 @@ class EffectRules:
         return RowState.STILL_THERE if _has_old_completion(planned, row) else RowState.UNCLEAR
 
     def _has_date(self, planned: PlannedReset) -> bool:
-        has_opening = planned.opened_at is not None and "opened_at" not in self.traces.fields
+        has_opening = planned.opened_at is not None and "opened_at" not in self.kept_fields.fields
         return has_opening or planned.completed_at is not None
 
     def _by_what_is_gone(self, planned: PlannedReset, row: ProgressRow, since: datetime | None) -> RowState:

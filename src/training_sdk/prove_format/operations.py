@@ -18,13 +18,13 @@ from training_sdk.approval.approvals import Approval
 from training_sdk.approval.confirmation import check_safeguards
 from training_sdk.errors import InvalidArgumentError, Remedy
 from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, traces_at
+from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, kept_fields_at
 from training_sdk.local_plans.plan_records import resets_known
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
 from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.plans.planner import PlanOptions
-from training_sdk.plans.reset_effect import Traces
+from training_sdk.plans.reset_effect import KeptFields
 from training_sdk.plans.selection import Where
 from training_sdk.prove_format.proof_ends import ProofRecorder
 from training_sdk.prove_format.proof_planner import WantedProof, check_phrase, plan_proof
@@ -198,15 +198,15 @@ class FormatProofs(Bound[D]):
             path_ids,
             self._safeguards,
             self._last_resets,
-            self._traces,
+            self._kept_fields,
         )
 
     def _last_resets(self, origin: Origin) -> LastResets:
         state = StateDirectory.existing(self._state_dir)
         return LastResets() if state is None else resets_known(state, origin)
 
-    def _traces(self, origin: Origin) -> Traces:
-        return traces_at(self._stored_proof, origin, self._format)
+    def _kept_fields(self, origin: Origin) -> KeptFields:
+        return kept_fields_at(self._stored_proof, origin, self._format)
 
     def _stored_proof(self, ground: ProofScope) -> Proof | None:
         """Return the stored proof, also if it is not enough to send anything there."""

@@ -19,7 +19,7 @@ from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
 from training_sdk.plans.origin import CurrentOrigin
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.plans.reset_effect import NO_TRACES, Traces
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.plans.wording import shown
 from training_sdk.records.audit import PROOF_FAILED
 from training_sdk.records.journal_state import RecordedRequest
@@ -68,7 +68,7 @@ class ProofEnds:
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)
     _process: int = field(factory=os.getpid, init=False)
-    traces: Traces = field(default=NO_TRACES, init=False)
+    kept_fields: KeptFields = field(default=NO_KEPT_FIELDS, init=False)
     """The fields that the reset left in the rows, at the last reading."""
     unseen: tuple[Key, ...] = field(default=(), init=False)
     """The people to be reset who were not seen at 0 % at the last reading."""
@@ -103,7 +103,7 @@ class ProofEnds:
         seconds = None if self.seen_after is None else self.seen_after.total_seconds()
         others = self.plan.other_courses
         place = (self.plan.ground, at, self.here.user_id, course.id)
-        proof = Proof(*place, person, witnesses, counted, self.traces, seconds, others)
+        proof = Proof(*place, person, witnesses, counted, self.kept_fields, seconds, others)
         return evolve(proof, completions_stayed=self.plan.has_completed and self.plan.is_wide_enough)
 
     def _settle(self) -> Flow[ResetReport]:
@@ -120,7 +120,7 @@ class ProofEnds:
             order = as_begun(self.order, state)
             now: Moment = yield Now()
             proof = self._proof(now.utc, counted=False)
-            preflight = Preflight(order, self.calls, self.calls, self.here, proof, self.traces)
+            preflight = Preflight(order, self.calls, self.calls, self.here, proof, self.kept_fields)
             yield from self.recorder.open(preflight)
             tracker = resumed_tracker(order, self.here.user_id, self.recorder)
             yield from Resumption(preflight, self.recorder, tracker).find_requests()

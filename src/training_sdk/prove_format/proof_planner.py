@@ -21,7 +21,7 @@ from training_sdk.format_proof.proofs import ProofScope, Way
 from training_sdk.plans.origin import LiveCalls, read_origin
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.planner import PlanOptions, make_plan, no_traces
+from training_sdk.plans.planner import PlanOptions, make_plan, no_kept_fields
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
 from training_sdk.reset_format import ResetFormat
@@ -68,7 +68,7 @@ def plan_proof(calls: Calls, proof: WantedProof) -> Flow[ProofPlan]:
     if old is not None:
         _refuse_another(old, proof)
         return old
-    everyone = yield from make_plan(calls, evolve(proof.wanted, traces=no_traces))
+    everyone = yield from make_plan(calls, evolve(proof.wanted, kept_fields=no_kept_fields))
     _check_course(everyone)
     reset = everyone if proof.person is None else _only(everyone, proof.person)
     rows = yield from read_people(calls, [user.user_id for user in everyone.users])

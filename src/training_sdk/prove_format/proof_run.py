@@ -181,7 +181,9 @@ class ProofRun(ProofEnds):
             rows = yield from read_people(self.calls, self.plan.watched)
             now: Moment = yield Now()
             seen = Observation.of(self.plan, rows)
-            self.traces = evolve(seen.traces, row_vanishes=False)  # until it was missing in a second reading
+            self.kept_fields = evolve(
+                seen.kept_fields, row_vanishes=False
+            )  # until it was missing in a second reading
             if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
                 yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
                 rows = yield from read_people(self.calls, self.plan.watched)
@@ -210,7 +212,7 @@ class ProofRun(ProofEnds):
 
     def _is_gone(self, seen: Observation) -> Flow[bool]:
         """Return whether vanished rows are missing in a second reading and in the statistics: a listing may be cut."""
-        if not seen.traces.row_vanishes:
+        if not seen.kept_fields.row_vanishes:
             return True
         now: Moment = yield Now()
         yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
@@ -224,7 +226,7 @@ class ProofRun(ProofEnds):
         everyone = yield from read_rows(self.calls, course_id, None)
         if (yield from missing_have_nothing(self.calls, course_id, missing, everyone)) is False:
             return False
-        self.traces = seen.traces
+        self.kept_fields = seen.kept_fields
         return True
 
     def _is_decided(self, seen: Observation) -> Flow[bool]:

@@ -12,7 +12,7 @@ from training_sdk._core.flow import Flow, RunLocally
 from training_sdk.errors import ProofFailedError, Remedy, UnconfirmedFormatError
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
-from training_sdk.plans.reset_effect import NO_TRACES
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS
 from training_sdk.prove_format.proof_run import ProofRun
 from training_sdk.prove_format.proof_validity import proof_that_holds
 from training_sdk.records.journal_state import RecordedRequest
@@ -28,7 +28,7 @@ class RefusalProofRun(ProofRun):
     def _provisional(self) -> Flow[Proof]:
         """The proof of the format, as if nothing were known yet about counts and refusals."""
         proof = yield from self._proof_of_format()
-        return evolve(proof, counted=False, traces=NO_TRACES, refusals_without_effect=())
+        return evolve(proof, counted=False, traces=NO_KEPT_FIELDS, refusals_without_effect=())
 
     def _proof_of_format(self) -> Flow[Proof]:
         ground = self.plan.ground

@@ -13,10 +13,10 @@ from training_sdk.approval.approvals import Approved
 from training_sdk.approval.confirmation import check_lifetime, end_of
 from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
-from training_sdk.format_proof.proofs import Proof, ProofScope, traces_at
+from training_sdk.format_proof.proofs import Proof, ProofScope, kept_fields_at
 from training_sdk.plans.changes import refuse_new_warnings
 from training_sdk.plans.origin import CurrentOrigin, ProvenCalls, check_origin, check_same_origin, read_origin
-from training_sdk.plans.reset_effect import NO_TRACES, Traces
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.resets.reset_request import Order, ResetRequest
 
 FindProof = Callable[[ProofScope], Proof | None]
@@ -33,7 +33,7 @@ class Preflight:
     """The same calls, which believe any answer: the last reading before a request asks where it is."""
     here: CurrentOrigin
     proof: Proof | None
-    traces: Traces = NO_TRACES
+    kept_fields: KeptFields = NO_KEPT_FIELDS
     """The fields of a row that a reset leaves on this service, by the proofs of both ways."""
     approved: Approved | None = None
     find_proof: FindProof | None = None
@@ -56,7 +56,7 @@ class Preflight:
 
     def check_start(self, requests: Sequence[ResetRequest]) -> Flow[None]:
         """Raise where a plan of which nothing was sent may not be begun: new warnings, or waves that end too late."""
-        yield from refuse_new_warnings(self.calls, self.order.plan, self.traces)
+        yield from refuse_new_warnings(self.calls, self.order.plan, self.kept_fields)
         yield from _check_schedule(self.order, requests)
 
     def check_proof(self, *, resuming: bool = False) -> Flow[None]:
@@ -91,12 +91,12 @@ def run_preflight(
     here = yield from read_origin(calls)
     now: Moment = yield Now()
     if resuming:
-        proof, traces = yield from _proven(order, here, find_proof, resuming=True)
+        proof, kept_fields = yield from _proven(order, here, find_proof, resuming=True)
         check_same_origin(plan, here)
         _check_reason(order, here)
     else:
         check_lifetime(plan, now.utc, guards.plan_lifetime)
-        proof, traces = yield from _proven(order, here, find_proof)
+        proof, kept_fields = yield from _proven(order, here, find_proof)
         check_origin(plan, here, is_proved=proof is not None)
         _check_reason(order, here)
         yield from check_signed(plan, guards)
@@ -107,28 +107,28 @@ def run_preflight(
         approved = yield from require_approval(calls, plan, order.approval, guards, here)
     wary = ProvenCalls.of(calls) if here.reference_server else calls
     known = _with_proven_processing_time(order, proof)
-    return Preflight(known, wary, calls, here, proof, traces, approved, find_proof)
+    return Preflight(known, wary, calls, here, proof, kept_fields, approved, find_proof)
 
 
 def _proven(
     order: Order, here: CurrentOrigin, find_proof: FindProof, *, resuming: bool = False
-) -> Flow[tuple[Proof | None, Traces]]:
+) -> Flow[tuple[Proof | None, KeptFields]]:
     """The proof of a live service, None where there is none, and what resets leave of a row there.
 
     A proof that does not hold any more is an error, or no proof when ``resuming``.
     """
     if here.reference_server:
-        return None, NO_TRACES
+        return None, NO_KEPT_FIELDS
     try:
         proof = yield from _find(order, here, find_proof)
     except UnconfirmedFormatError:
         if not resuming:
             raise
         proof = None
-    traces: Traces = yield RunLocally(
-        lambda: traces_at(find_proof, here.origin, order.format), "proofs: what resets leave"
+    kept_fields: KeptFields = yield RunLocally(
+        lambda: kept_fields_at(find_proof, here.origin, order.format), "proofs: what resets leave"
     )
-    return proof, traces
+    return proof, kept_fields
 
 
 def _find(order: Order, here: CurrentOrigin, find_proof: FindProof) -> Flow[Proof | None]:

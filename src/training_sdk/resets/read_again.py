@@ -30,7 +30,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import APITimeoutError, OutcomeUnknownError
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.changes import all_cleared, change_of, changed_people, check_course, refuse_changed
-from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.course_rows import kept_fields_here, read_rows
 from training_sdk.plans.origin import check_origin, check_same_user, read_origin
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.reset_effect import EffectRules, RowState
@@ -119,9 +119,9 @@ class Rereader:
 
         ``unplanned`` are people outside the plan whom the request would reach.
         """
-        order, traces, tracker = self.preflight.order, self.preflight.traces, self.tracker
+        order, kept_fields, tracker = self.preflight.order, self.preflight.kept_fields, self.tracker
         skips = order.recipients.skips_changed
-        names = {**changed_people(people, rows, traces), **(unplanned or {})}
+        names = {**changed_people(people, rows, kept_fields), **(unplanned or {})}
         new = {key: name for key, name in names.items() if not (skips and key in self.changed)}
         if not new:
             return
@@ -129,7 +129,7 @@ class Rereader:
         # A person whose result is unknown may have been changed by that very request, and stays unknown.
         unknown = {key for key, user in tracker.outcomes.items() if user.outcome is Outcome.UNKNOWN}
         gone = [user for user in people if user.key in new and user.key not in unknown]
-        codes = {user.key: change_of(user, rows.get(user.key), traces) or Code.MOVED for user in gone}
+        codes = {user.key: change_of(user, rows.get(user.key), kept_fields) or Code.MOVED for user in gone}
         for user in gone:
             code = codes[user.key]
             tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
@@ -137,7 +137,7 @@ class Rereader:
             refuse_changed(
                 order.plan,
                 self.changed,
-                cleared=all_cleared(people, rows, traces),
+                cleared=all_cleared(people, rows, kept_fields),
                 renamed=[key for key, code in codes.items() if code is Code.IDENTITY_CHANGED],
                 may_skip=skips and not (tracker.sent_ids or tracker.requests),
             )
@@ -151,10 +151,12 @@ class Rereader:
         A live service shows it up to 2 h later, so there it stays unknown until it is verified.
         """
         targets, course_id, calls = request.people, request.course.id, self.preflight.calls
-        known = self.preflight.traces
+        known = self.preflight.kept_fields
         rows = yield from read_rows(calls, course_id, None)
-        traces = yield from traces_here(calls, course_id, [user.user_id for user in targets], rows, known)
-        rules = EffectRules.of(self.preflight.order.plan, traces=traces)
+        kept_fields = yield from kept_fields_here(
+            calls, course_id, [user.user_id for user in targets], rows, known
+        )
+        rules = EffectRules.of(self.preflight.order.plan, kept_fields=kept_fields)
         cleared = [
             user
             for user in targets

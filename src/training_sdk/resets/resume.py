@@ -20,7 +20,7 @@ from training_sdk.errors import (
     TrainingError,
 )
 from training_sdk.outcome import Code, Outcome
-from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.course_rows import kept_fields_here, read_rows
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.reset_effect import (
     EffectRules,
@@ -254,11 +254,11 @@ class Resumption:
         rows = yield from read_rows(calls, recorded.course_id, recipients.to_read(recorded.user_ids))
         latest = self._flights().latest(*recorded.people)
         is_late = latest is None or now.utc >= latest.settled_at
-        traces = yield from traces_here(
-            calls, recorded.course_id, recorded.user_ids, rows, self.preflight.traces
+        kept_fields = yield from kept_fields_here(
+            calls, recorded.course_id, recorded.user_ids, rows, self.preflight.kept_fields
         )
         is_reference = self.preflight.here.reference_server
-        rules = EffectRules.of(self.order.plan, reference_server=is_reference, traces=traces)
+        rules = EffectRules.of(self.order.plan, reference_server=is_reference, kept_fields=kept_fields)
         verdicts, is_left = yield from self._verdicts(recorded, people, rules, rows)
         if NOT_APPLIED in verdicts.values() and not is_late:
             everyone = set(verdicts.values()) == {NOT_APPLIED} and len(people) == len(recorded.user_ids)
@@ -272,7 +272,9 @@ class Resumption:
             self._strangers(recorded, rows, in_place=in_place) if recipients.is_read_back and tells else ()
         )
         self.tracker.note_others(strangers)
-        yield from self.recorder.note(ReadBack(now.utc, recorded.number, verdicts, traces.notes, strangers))
+        yield from self.recorder.note(
+            ReadBack(now.utc, recorded.number, verdicts, kept_fields.notes, strangers)
+        )
 
     def _verdicts(
         self,
@@ -341,7 +343,7 @@ class Resumption:
         counted = sum(
             recorded.reached_others for recorded in requests.values() if recorded.course_id == course_id
         )
-        without = self.preflight.traces.without
+        without = self.preflight.kept_fields.without
         found = [
             user_id
             for user_id, row in rows.items()

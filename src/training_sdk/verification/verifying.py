@@ -15,16 +15,16 @@ from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.outcome import Outcome
-from training_sdk.plans.course_rows import read_rows, traces_here
+from training_sdk.plans.course_rows import kept_fields_here, read_rows
 from training_sdk.plans.origin import check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.planner import no_traces
+from training_sdk.plans.planner import no_kept_fields
 from training_sdk.plans.reset_effect import (
-    NO_TRACES,
+    NO_KEPT_FIELDS,
     EffectRules,
+    KeptFields,
     LessonsState,
     RowState,
-    Traces,
     ask_lessons,
     resets_completed_only,
 )
@@ -79,7 +79,7 @@ def wait_until_verified(
     report: ResetReport | str,
     watch: VerificationOptions,
     recorder: Recorder,
-    find_traces: Callable[[Origin], Traces] = no_traces,
+    find_kept_fields: Callable[[Origin], KeptFields] = no_kept_fields,
 ) -> Flow[Verification]:
     """Read until no person is pending whom another reading could settle, or until the deadline."""
     whole, journal, in_flight = yield RunLocally(lambda: _whole(recorder.path, report), "records: the report")
@@ -87,10 +87,10 @@ def wait_until_verified(
     people = _people(whole)
     here = yield from read_origin(calls)
     check_same_origin(whole.plan, here)
-    traces = Traces()
+    kept_fields = KeptFields()
     if not here.reference_server:
         here.check_clock()
-        traces = yield RunLocally(lambda: find_traces(here.origin), "proofs: what resets leave")
+        kept_fields = yield RunLocally(lambda: find_kept_fields(here.origin), "proofs: what resets leave")
     yield RunLocally(
         lambda: recorder.attach(here), "records: open the audit log"
     )  # what cannot be logged is not begun
@@ -100,7 +100,7 @@ def wait_until_verified(
     wait = waiting_time(known)
     return (
         yield from VerificationRun(
-            calls, whole, people, watch, recorder, here, is_finished, wait, in_flight, traces
+            calls, whole, people, watch, recorder, here, is_finished, wait, in_flight, kept_fields
         ).run()
     )
 
@@ -158,7 +158,7 @@ class VerificationRun:
     wait: timedelta
     """The time after a request in which the read side may show delayed data."""
     in_flight: RequestsInFlight
-    traces: Traces = NO_TRACES
+    kept_fields: KeptFields = NO_KEPT_FIELDS
     seen: dict[Key, PersonSeen] = field(factory=dict)
     lessons_read: int = 0
 
@@ -188,12 +188,12 @@ class VerificationRun:
         return found
 
     def _notes(self) -> tuple[str, ...]:
-        """Return notes about ignored traces, and about a service that resets completed people only."""
+        """Return notes about ignored kept_fields, and about a service that resets completed people only."""
         seen = {key: one.state for key, one in self.seen.items()}
         reset = [user for user in self.people if seen[user.key] is VerificationState.VERIFIED]
         left = [user for user in self.people if seen[user.key] is VerificationState.CONTRADICTED]
         is_selective = len(reset) + len(left) == len(self.people) and resets_completed_only(reset, left)
-        return (*self.traces.notes, *((COMPLETED_ONLY,) if is_selective else ()))
+        return (*self.kept_fields.notes, *((COMPLETED_ONLY,) if is_selective else ()))
 
     def _look(self) -> Flow[None]:
         pending = [user for user in self.people if self._is_pending(user.key)]
@@ -208,11 +208,13 @@ class VerificationRun:
         try:
             user_ids = [user.user_id for user in people]
             rows = yield from read_rows(self.calls, course_id, user_ids)
-            traces = yield from traces_here(self.calls, course_id, user_ids, rows, self.traces)
+            kept_fields = yield from kept_fields_here(self.calls, course_id, user_ids, rows, self.kept_fields)
         except DecodingError as error:
             yield from self._leave_pending(people, error)
             return
-        rules = EffectRules.of(self.report.plan, reference_server=self.here.reference_server, traces=traces)
+        rules = EffectRules.of(
+            self.report.plan, reference_server=self.here.reference_server, kept_fields=kept_fields
+        )
         for user in people:
             row, is_settled = rows.get(user.user_id), now.utc >= self._settled_at(user)
             row_state = rules.row_state(user, row, self._since(user).last)

@@ -30,7 +30,7 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.approval.confirmation import check_confirmation
 from training_sdk.plans.changes import all_cleared
 from training_sdk.plans.course_rows import read_rows
-from training_sdk.plans.reset_effect import NO_TRACES, Traces
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.resets.reset_request import updated_by
 from unit.sdk.fakes import (
     CALLS,
@@ -344,15 +344,15 @@ SCORE_KEPT = {**CLEARED, "score": 80}
 @pytest.mark.parametrize(
     ("now", "traces", "cleared"),
     [
-        (CLEARED, NO_TRACES, True),
-        (SCORE_KEPT, NO_TRACES, False),
-        (SCORE_KEPT, Traces(("score",)), True),
-        (None, NO_TRACES, False),
-        (None, Traces(row_vanishes=True), True),
+        (CLEARED, NO_KEPT_FIELDS, True),
+        (SCORE_KEPT, NO_KEPT_FIELDS, False),
+        (SCORE_KEPT, KeptFields(("score",)), True),
+        (None, NO_KEPT_FIELDS, False),
+        (None, KeptFields(row_vanishes=True), True),
     ],
 )
 def test_everyone_is_cleared_if_only_what_a_reset_leaves_is_left(
-    now: dict[str, Any] | None, traces: Traces, cleared: bool
+    now: dict[str, Any] | None, traces: KeptFields, cleared: bool
 ) -> None:
     organisation = many(1)
     people = planned(organisation).targets

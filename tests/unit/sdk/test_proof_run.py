@@ -38,10 +38,10 @@ from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
 from training_sdk.local_plans.plan_records import resets_begun, resets_known
-from training_sdk.plans.course_rows import traces_here
+from training_sdk.plans.course_rows import kept_fields_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions
-from training_sdk.plans.reset_effect import Traces, has_lost
+from training_sdk.plans.reset_effect import KeptFields, has_lost
 from training_sdk.prove_format.proof_ends import ProofRecorder
 from training_sdk.prove_format.proof_planner import WantedProof, plan_proof
 from training_sdk.prove_format.proof_run import ProofRun, was_unreadable
@@ -489,9 +489,9 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
 @pytest.mark.parametrize(
     ("now", "traces"),
     [
-        (CLEARED, Traces()),
-        ({**CLEARED, "score": 90}, Traces(("score",))),
-        ({**CLEARED, "opened_at": "2026-01-01T00:00:00Z"}, Traces(("opened_at",))),
+        (CLEARED, KeptFields()),
+        ({**CLEARED, "score": 90}, KeptFields(("score",))),
+        ({**CLEARED, "opened_at": "2026-01-01T00:00:00Z"}, KeptFields(("opened_at",))),
         ({**CLEARED, "score": 80}, None),
         ({**CLEARED, "opened_at": "2026-03-01T09:00:00Z"}, None),
         ({"completed_at": ""}, None),
@@ -499,7 +499,7 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
     ],
 )
 def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
-    now: dict[str, Any], traces: Traces | None
+    now: dict[str, Any], traces: KeptFields | None
 ) -> None:
     organisation = service()
     plan = planned(organisation)
@@ -509,7 +509,7 @@ def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
     if traces is None:
         assert (seen.cleared, seen.moved) == ((), (key,))
     else:
-        assert (seen.cleared, seen.traces, seen.moved) == ((key,), traces, ())
+        assert (seen.cleared, seen.kept_fields, seen.moved) == ((key,), traces, ())
 
 
 def test_whoever_had_only_what_a_service_keeps_does_not_look_reset() -> None:
@@ -539,7 +539,7 @@ def test_a_missing_row_has_vanished_only_if_nobody_has_an_empty_one_and_the_pers
     if is_elsewhere:
         rows[ELSEWHERE, user_id(0)] = _as_row(row(0, course_id=ELSEWHERE))
     seen = Observation.of(plan, rows)
-    assert (bool(seen.cleared), seen.traces.row_vanishes) == (vanished, vanished)
+    assert (bool(seen.cleared), seen.kept_fields.row_vanishes) == (vanished, vanished)
     del rows[COURSE, user_id(1)]
     rows[ELSEWHERE, user_id(1)] = _as_row(row(1, course_id=ELSEWHERE))
     assert (COURSE, user_id(1)) in (
@@ -551,7 +551,7 @@ def test_an_older_proof_saw_nothing_stay(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     state = StateDirectory.open(str(tmp_path))
     plan = planned(service())
-    proof = Proof(plan.ground, START, "a", COURSE, "u", (), counted=True, traces=Traces(("score",)))
+    proof = Proof(plan.ground, START, "a", COURSE, "u", (), counted=True, traces=KeptFields(("score",)))
     save_proof(state, proof)
     assert find_proof(state, plan.ground) == proof
     path = state.proofs / f"{plan.ground.name}.json"
@@ -560,7 +560,7 @@ def test_an_older_proof_saw_nothing_stay(tmp_path: Path) -> None:
     path.write_text(json.dumps(said))
     found = find_proof(state, plan.ground)
     assert found is not None
-    assert found.traces == Traces()
+    assert found.traces == KeptFields()
     path.write_text(json.dumps({**said, "traces": {"fields": ["percent"], "row_vanishes": False}}))
     with pytest.raises(RecordsDamagedError, match="percent"):
         find_proof(state, plan.ground)
@@ -843,7 +843,9 @@ def test_a_row_is_missing_for_good_only_where_the_statistics_lack_it_too(
     organisation = vanishing(reaches=1, left=left)
     organisation(Request("POST", "/training/courseprogress/v1/reset", b"{}"))
     rows = {user_id(1): _as_row(row(1))} if len(asked) > 1 else {}
-    found = FakeDriver(organisation).run(traces_here(CALLS, COURSE, asked, rows, Traces(row_vanishes=True)))
+    found = FakeDriver(organisation).run(
+        kept_fields_here(CALLS, COURSE, asked, rows, KeptFields(row_vanishes=True))
+    )
     assert found.row_vanishes is believed
 
 
@@ -851,7 +853,7 @@ def test_a_row_is_not_missing_where_the_whole_course_shows_it() -> None:
     """A feed that is asked for one user may lack what the feed of the course has."""
     organisation = vanishing(reaches=0, left=2)
     found = FakeDriver(organisation).run(
-        traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True))
+        kept_fields_here(CALLS, COURSE, [user_id(0)], {}, KeptFields(row_vanishes=True))
     )
     assert not found.row_vanishes
 
@@ -866,6 +868,6 @@ def test_a_row_is_not_missing_where_the_statistics_omit_the_course() -> None:
         return organisation(request)
 
     found = FakeDriver(without_statistics).run(
-        traces_here(CALLS, COURSE, [user_id(0)], {}, Traces(row_vanishes=True))
+        kept_fields_here(CALLS, COURSE, [user_id(0)], {}, KeptFields(row_vanishes=True))
     )
     assert not found.row_vanishes

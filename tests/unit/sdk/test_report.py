@@ -15,7 +15,7 @@ from training_sdk.cli.effect_card import effect_card
 from training_sdk.plans.changes import changed_people, refuse_changed
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedCourse, PlannedReset
-from training_sdk.plans.reset_effect import NO_TRACES
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS
 from training_sdk.reports.report import UserOutcome
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
@@ -129,7 +129,7 @@ def test_people_who_changed_are_named_by_e_mail_or_id(report: ResetReport) -> No
     with pytest.raises(
         StalePlanError, match=re.escape("'Anna Meier <anna1@example.test>', 'Anna Meier <user_2>' in")
     ):
-        refuse_changed(report.plan, changed_people(people, {}, NO_TRACES))
+        refuse_changed(report.plan, changed_people(people, {}, NO_KEPT_FIELDS))
 
 
 @pytest.mark.parametrize(("count", "more"), [(9, ""), (10, ""), (11, " and 1 more"), (12, " and 2 more")])

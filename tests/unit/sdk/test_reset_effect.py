@@ -16,9 +16,9 @@ from training_sdk.plans.outline import FIELDS, OLD_FIELDS
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.reset_effect import (
     EffectRules,
+    KeptFields,
     LessonsState,
     RowState,
-    Traces,
     ask_lessons,
     has_lost,
     lessons_tell,
@@ -128,10 +128,10 @@ def test_no_verdict_is_wrong_where_a_service_keeps_something(
 ) -> None:
     story.keeps = keeps
     planned, row = story.play()
-    traces = Traces(keeps, row_vanishes=vanishes)
-    shown = None if vanishes and not traces.without(row).has_recorded_progress else row
-    assume(traces.without(planned_row(planned)).has_recorded_progress)
-    row_state = EffectRules(fields, traces=traces).row_state(planned, shown, SENT)
+    kept_fields = KeptFields(keeps, row_vanishes=vanishes)
+    shown = None if vanishes and not kept_fields.without(row).has_recorded_progress else row
+    assume(kept_fields.without(planned_row(planned)).has_recorded_progress)
+    row_state = EffectRules(fields, kept_fields=kept_fields).row_state(planned, shown, SENT)
     verdict = VERDICTS.get(row_state)
     assert verdict != APPLIED or story.took_effect
     assert verdict != NOT_APPLIED or not story.took_effect
@@ -201,8 +201,8 @@ def test_lessons_between_two_requests_are_neither_old_nor_new() -> None:
 
 def test_only_known_fields_are_ever_disregarded() -> None:
     with pytest.raises(ValueError, match="'completed_at'"):
-        Traces(("score", "completed_at"))
-    assert Traces(("opened_at",)).joined(Traces(("score",), row_vanishes=True)) == Traces(
+        KeptFields(("score", "completed_at"))
+    assert KeptFields(("opened_at",)).joined(KeptFields(("score",), row_vanishes=True)) == KeptFields(
         ("score", "opened_at"), row_vanishes=True
     )
 
