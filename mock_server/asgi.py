@@ -20,7 +20,7 @@ from attrs import frozen
 from mock_server.refusal import Reason, RefusedError
 from mock_server.startup import UsageError, add_access, add_world, secret_of, served_world
 from mock_server.transports.asgi import MockASGI, Receive, Scope, Send
-from mock_server.transports.common import Front
+from mock_server.transports.common import ServerAnswers
 from mock_server.transports.guard import Guard, Guarded, is_loopback
 from mock_server.transports.serving import ServeError, check_secret
 from mock_server.wire.message import Request, Response
@@ -77,7 +77,7 @@ class _Served:
     """A world that is served, and what the guard cannot see in a request."""
 
     asgi: MockASGI
-    front: Front
+    front: ServerAnswers
     is_open: bool
     """Whether the server has no secret."""
 
@@ -98,7 +98,7 @@ def _is_loopback(end: Sequence[object] | None) -> bool:
 @frozen
 class _Refusing:
     refusal: RefusedError
-    front: Front
+    front: ServerAnswers
 
     def handle(self, request: Request) -> Response:
         """Refuse the request."""
@@ -167,7 +167,7 @@ def _from_environment() -> _Served:
     mock._serve_by_asgi(secret)
     for host in arguments.allow_webhook_host:
         mock.webhooks.allow(host)
-    front = Front(mock.policy.is_reference)
+    front = ServerAnswers(mock.policy.is_reference)
     guarded = Guarded(mock, Guard(arguments.allow_host, secret), front)
     return _Served(MockASGI(guarded), front, is_open=secret is None)
 

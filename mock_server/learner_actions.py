@@ -8,13 +8,13 @@ from datetime import datetime
 from attrs import define
 
 from mock_server.rules import learning, queue
-from mock_server.rules.learning import Desk
+from mock_server.rules.learning import LearnerContext
 from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind
 from mock_server.world.progress import Record
 from mock_server.world.world import World
 
-Change = Callable[[Desk, Record], Record]
+Change = Callable[[LearnerContext, Record], Record]
 
 
 @define(eq=False, repr=False)
@@ -97,7 +97,7 @@ class LiveWorld(World):
     ) -> Record:
         """Post to a discussion lesson, or to the course if no lesson is named and it has no discussion lesson."""
 
-        def change(desk: Desk, record: Record) -> Record:
+        def change(desk: LearnerContext, record: Record) -> Record:
             has_one = any(each.kind is LessonKind.DISCUSSION for each in desk.lessons)
             where = desk.lesson(lesson, LessonKind.DISCUSSION) if lesson or has_one else None
             return learning.posted(desk, record, where, text)
@@ -153,7 +153,7 @@ class LiveWorld(World):
         """Let a learner's action change their record, under the world's lock."""
         with self.up_to_date():
             at = self.clock.now() if made_at is None else within(made_at, "made_at")
-            desk = Desk(self, self.main, self.course(course), self.user(user), at)
+            desk = LearnerContext(self, self.main, self.course(course), self.user(user), at)
             return learning.write(desk, lambda record: change(desk, record))
 
 

@@ -28,7 +28,7 @@ from mock_server.wire.answer_class import DateOrNone, Format, Percent, answer
 from mock_server.wire.message import Response
 from mock_server.world import progress as world
 from mock_server.world.courses import Course, Lesson
-from mock_server.world.progress_table import MatchingRows, ProgressTable, Weigh, rows_after
+from mock_server.world.progress_table import CountRows, MatchingRows, ProgressTable, rows_after
 
 
 @answer("A")
@@ -221,7 +221,7 @@ _Event = tuple[Lesson, _Kind, str]
 )
 def list_events(call: Call) -> Response:
     """List when lessons were opened and completed."""
-    found = parts(call, "lesson events", users_asked(call), courses_asked(call), _weigh)
+    found = parts(call, "lesson events", users_asked(call), courses_asked(call), _count_rows)
     table, known = call.organisation.progress, call.organisation.courses
 
     def after(offset: int) -> Iterator[LessonEvent]:
@@ -252,7 +252,7 @@ def list_events_of_user(call: Call) -> Response:
     return numbered(call, LessonEvents, found, lambda row: _event(row[0], user_id, row[1]))
 
 
-def _weigh(course: Course) -> Weigh:
+def _count_rows(course: Course) -> CountRows:
     return lambda progress, user_id: sum(1 for _ in _events(course, progress, user_id))
 
 

@@ -18,7 +18,7 @@ from mock_server.wire.message import Response
 from mock_server.wire.schema import whole
 from mock_server.world.courses import Course
 from mock_server.world.progress import CourseProgress
-from mock_server.world.progress_table import MatchingRows, Weigh
+from mock_server.world.progress_table import CountRows, MatchingRows
 
 _LARGEST = 1000
 _DEFAULT_SIZE = 25
@@ -216,13 +216,13 @@ def parts(
     question: str,
     users: Sequence[str] | None,
     courses: Iterable[Course],
-    weigh: Callable[[Course], Weigh],
+    count_rows: Callable[[Course], CountRows],
 ) -> list[tuple[str, MatchingRows]]:
-    """Return the requested rows of these courses, by course; ``question`` is the cache key of ``weigh``."""
+    """Return the requested rows of these courses, by course; ``question`` is the cache key of ``count_rows``."""
     table = call.organisation.progress
     asked: Hashable = (question, None if users is None else tuple(users))
     return [
-        (each.id, table.page_index.rows(asked, each.id, table[each.id], users, weigh(each)))
+        (each.id, table.page_index.rows(asked, each.id, table[each.id], users, count_rows(each)))
         for each in courses
     ]
 

@@ -147,10 +147,12 @@ def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     question = ("progress", status, after, omits_empty, None if users is None else tuple(users))
     tests = [*_tests(status, after), *([_is_recorded] if omits_empty else [])]
 
-    def weigh(progress: CourseProgress, user_id: str) -> int:
+    def count_rows(progress: CourseProgress, user_id: str) -> int:
         return all(test(progress, user_id) for test in tests)
 
-    parts = ((each, table.page_index.rows(question, each, table[each], users, weigh)) for each in courses)
+    parts = (
+        (each, table.page_index.rows(question, each, table[each], users, count_rows)) for each in courses
+    )
     return islice(((course, user) for course, user, _ in rows_after(parts, offset)), limit)
 
 

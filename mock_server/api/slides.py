@@ -27,7 +27,7 @@ from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
 from mock_server.world.progress import CourseProgress, SlideTally
-from mock_server.world.progress_table import Weigh, rows_after
+from mock_server.world.progress_table import CountRows, rows_after
 
 
 @answer("A")
@@ -258,7 +258,7 @@ def _question(course: Course, lesson: Lesson, slide: Slide) -> SurveyQuestion:
 def survey_answers(call: Call) -> Response:
     """List answers to surveys."""
     courses = [course for course in courses_asked(call) if course.surveys]
-    found = parts(call, "survey answers", users_asked(call), courses, _weigh)
+    found = parts(call, "survey answers", users_asked(call), courses, _count_rows)
     table, known = call.organisation.progress, call.organisation.courses
 
     def after(offset: int) -> Iterator[SurveyAnswer]:
@@ -271,7 +271,7 @@ def survey_answers(call: Call) -> Response:
     return numbered_part(call, SurveyAnswers, total(found), after)
 
 
-def _weigh(course: Course) -> Weigh:
+def _count_rows(course: Course) -> CountRows:
     return lambda progress, user_id: sum(1 for _ in _answers(course, progress, user_id))
 
 

@@ -36,7 +36,7 @@ class NotAssignedError(Exception):
 
 
 @frozen
-class Desk:
+class LearnerContext:
     """Context of a learner's action: one person in one course at one moment."""
 
     world: World
@@ -74,7 +74,7 @@ class Desk:
         raise LookupError(f"the course {self.course.title!r} has no survey {wanted or ''}".rstrip())
 
 
-def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
+def write(desk: LearnerContext, change: Callable[[Record], Record]) -> Record:
     """Apply an action to the record, with all its consequences; on an error nothing changes."""
     progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
     if not progress.has(user_id):
@@ -92,7 +92,7 @@ def write(desk: Desk, change: Callable[[Record], Record]) -> Record:
     return after
 
 
-def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+def tried(desk: LearnerContext, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
     """Add an attempt at a lesson; it completes the lesson if the score reaches the minimum."""
     success = score >= lesson.minimum_score
     at = clock.to_text(desk.at)
@@ -107,7 +107,9 @@ def tried(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) 
     return with_lesson(record, lesson, desk.at, done=success, score=score)
 
 
-def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str) -> Record:
+def submitted(
+    desk: LearnerContext, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str
+) -> Record:
     """Add a practical assessment; it completes the lesson if it is signed off with a sufficient mark."""
     at = clock.to_text(desk.at)
     submission = AssessmentSubmission(
@@ -118,7 +120,7 @@ def submitted(desk: Desk, record: Record, lesson: Lesson, mark: int | None, sign
     return with_lesson(record, lesson, desk.at, done=passed, score=mark or 0)
 
 
-def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Record:
+def posted(desk: LearnerContext, record: Record, lesson: Lesson | None, text: str) -> Record:
     """Add a post to a discussion lesson, which completes it, or to the course."""
     where = lesson.id if lesson else ""
     post = DiscussionPost(desk.ids.uuid("post"), where, clock.to_text(desk.at), text)
@@ -126,14 +128,16 @@ def posted(desk: Desk, record: Record, lesson: Lesson | None, text: str) -> Reco
     return with_lesson(record, lesson, desk.at, done=True, score=0) if lesson else record
 
 
-def handed_in(desk: Desk, record: Record, lesson: Lesson, file_name: str, mark: int | None) -> Record:
+def handed_in(
+    desk: LearnerContext, record: Record, lesson: Lesson, file_name: str, mark: int | None
+) -> Record:
     """Add an assignment handed in; it completes its lesson."""
     hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, clock.to_text(desk.at), file_name, mark)
     record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
     return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
 
 
-def surveyed(desk: Desk, record: Record, question: str | None, answer: str) -> Record:
+def surveyed(desk: LearnerContext, record: Record, question: str | None, answer: str) -> Record:
     """Answer a survey. Raises ValueError for an empty answer or one that is no option."""
     lesson, slide = desk.survey(question)
     if not answer or (slide.options and answer not in slide.options):
@@ -142,7 +146,7 @@ def surveyed(desk: Desk, record: Record, question: str | None, answer: str) -> R
     return with_survey(record, lesson, slide, desk.at, answer)
 
 
-def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+def done(desk: LearnerContext, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
     """Complete a lesson according to its kind."""
     match lesson.kind:
         case LessonKind.ASSESSMENT:
@@ -155,7 +159,9 @@ def done(desk: Desk, record: Record, lesson: Lesson, score: int, seconds: int) -
             return tried(desk, record, lesson, max(score, lesson.minimum_score), seconds)
 
 
-def all_done(desk: Desk, record: Record, lessons: Sequence[Lesson], score: int, seconds: int) -> Record:
+def all_done(
+    desk: LearnerContext, record: Record, lessons: Sequence[Lesson], score: int, seconds: int
+) -> Record:
     """Complete all lessons that are not complete, and the course."""
     for lesson in lessons:
         progress = record.lesson(lesson.id)

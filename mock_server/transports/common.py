@@ -112,7 +112,7 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
 
 
 @frozen
-class Front:
+class ServerAnswers:
     """Answers that a server on a socket gives itself: with its name, or without while it simulates another service."""
 
     is_marked: bool = True

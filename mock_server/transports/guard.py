@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from attrs import field, frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.transports.common import Front, Handler
+from mock_server.transports.common import Handler, ServerAnswers
 from mock_server.wire.message import Request, Response
 
 HEADER = "x-training-mock-secret"
@@ -131,7 +131,7 @@ class Guarded:
 
     handler: Handler
     guard: Guard
-    front: Front = field(factory=Front)
+    front: ServerAnswers = field(factory=ServerAnswers)
 
     def handle(self, request: Request) -> Response:
         """Answer one request, or refuse it."""

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from attrs import frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.transports.common import Front, framed
+from mock_server.transports.common import ServerAnswers, framed
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
 
 MAX_HEAD = 64 * 1024
@@ -142,10 +142,10 @@ def parse_chunk_size(line: bytes) -> int:
     return int(match.group(1), 16)
 
 
-def render(method: str, response: Response, *, close: bool, front: Front | None = None) -> bytes:
+def render(method: str, response: Response, *, close: bool, front: ServerAnswers | None = None) -> bytes:
     """Return the whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
     headers, body = framed(method, response)
-    signature = (front or Front()).signature
+    signature = (front or ServerAnswers()).signature
     lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
     lines += [f"{name}: {value}" for name, value in (*signature, *headers)]
     if close:
@@ -155,7 +155,7 @@ def render(method: str, response: Response, *, close: bool, front: Front | None 
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body
 
 
-def refusal(error: ProtocolError, front: Front) -> Response:
+def refusal(error: ProtocolError, front: ServerAnswers) -> Response:
     """Return the answer to bytes that never became a request, in the shape of all other errors."""
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return front.refused(RefusedError(Reason.BODY_TOO_LARGE, error.message))
@@ -166,7 +166,7 @@ Reading = Generator[bytes, None, None]
 """Yields pieces, and b"" for more bytes."""
 
 
-class Inflow:
+class ReceiveBuffer:
     """Bytes that have arrived and were not read yet."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from mock_server.transports.common import Front, Handler, Limits, ServeError
+from mock_server.transports.common import Handler, Limits, ServeError, ServerAnswers
 from mock_server.transports.guard import WILDCARDS, Guard, Guarded, is_loopback
 from mock_server.transports.stdlib import StdlibServer
 
@@ -122,7 +122,7 @@ def serve(
     """
     check_secret(secret)
     listener = _bind(host, port, local_only=local_only or secret is None)
-    front = Front(is_marked)
+    front = ServerAnswers(is_marked)
     guarded = Guarded(handler, Guard(frozenset({host, *allow_hosts}), secret), front)
     try:
         running = _engine(engine, listener, guarded, limits)

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 
 from mock_server.refusal import Reason, RefusedError
 from mock_server.transports import http1
-from mock_server.transports.common import BodyBuffer, Front, Handler, Limits, framed, origin_form
-from mock_server.transports.http1 import Head, Inflow, ProtocolError, Reading
+from mock_server.transports.common import BodyBuffer, Handler, Limits, ServerAnswers, framed, origin_form
+from mock_server.transports.http1 import Head, ProtocolError, Reading, ReceiveBuffer
 from mock_server.wire.message import MAX_DRAIN, Delivery, Request, Response
 
 _log = logging.getLogger("mock_server.transports.stdlib")
@@ -34,7 +34,7 @@ class _Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._inflow = Inflow()
+        self._inflow = ReceiveBuffer()
         self._deadline = 0.0
 
     def allow(self, seconds: float) -> None:
@@ -215,10 +215,10 @@ class StdlibServer:
         handler: Handler,
         listener: socket.socket,
         limits: Limits | None = None,
-        front: Front | None = None,
+        front: ServerAnswers | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.front = front or Front()
+        self.front = front or ServerAnswers()
         self.stopping = False
         self._handler = handler
         self._listener = listener

@@ -13,7 +13,7 @@ import time
 import uvicorn
 
 from mock_server.transports.asgi import MockASGI
-from mock_server.transports.common import Front, Handler, ServeError
+from mock_server.transports.common import Handler, ServeError, ServerAnswers
 
 _START = 30.0
 _STEP = 0.005
@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 class UvicornServer:
     """Serves a handler on a bound socket, which it owns from now on, until `stop`."""
 
-    def __init__(self, handler: Handler, listener: socket.socket, front: Front) -> None:
+    def __init__(self, handler: Handler, listener: socket.socket, front: ServerAnswers) -> None:
         self._listener = listener
         self._config = uvicorn.Config(
             MockASGI(handler),

@@ -20,7 +20,7 @@ from mock_server.world.progress import CourseProgress, LagHistory
 KEPT = 8
 """Questions that a cache keeps answers of at once; in the page index, eight bytes a row at most."""
 
-Weigh = Callable[[CourseProgress, str], int]
+CountRows = Callable[[CourseProgress, str], int]
 """Number of items that a user's row adds to an answer; 0 for a row that is left out."""
 
 _T = TypeVar("_T")
@@ -39,11 +39,13 @@ class MatchingRows:
     """For each row, the number of items up to its last one."""
 
     @classmethod
-    def scan(cls, progress: CourseProgress, users: Sequence[str] | None, weigh: Weigh) -> MatchingRows:
+    def scan(
+        cls, progress: CourseProgress, users: Sequence[str] | None, count_rows: CountRows
+    ) -> MatchingRows:
         """Look at all users on the roster, or only at these, which must be sorted."""
         rows, ends, total = array("I"), array("I"), 0
         for row, user_id in _on_roster(progress.roster, users):
-            weight = weigh(progress, user_id)
+            weight = count_rows(progress, user_id)
             if weight:
                 total += weight
                 rows.append(row)
@@ -106,13 +108,13 @@ class PageIndex(_Latest):
         course_id: str,
         progress: CourseProgress,
         users: Sequence[str] | None,
-        weigh: Weigh,
+        count_rows: CountRows,
     ) -> MatchingRows:
-        """Return the rows of one course that match; ``question`` must identify ``users`` and ``weigh``."""
+        """Return the rows of one course that match; ``question`` must identify ``users`` and ``count_rows``."""
         courses = self.of(question)
         found: MatchingRows | None = courses.get(course_id)
         if found is None or found.progress is not progress or found.changes != progress.changes:
-            found = courses[course_id] = MatchingRows.scan(progress, users, weigh)
+            found = courses[course_id] = MatchingRows.scan(progress, users, count_rows)
         return found
 
 

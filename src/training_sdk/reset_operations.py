@@ -30,7 +30,7 @@ from training_sdk.prove_format.operations import (
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports.report import ResetReport
-from training_sdk.resets.reset_request import CHUNK, UNDIVIDED, Order, Progress
+from training_sdk.resets.reset_request import MOST_PER_REQUEST, UNDIVIDED, Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
 from training_sdk.resets.waves import Waves
@@ -329,9 +329,9 @@ class Resets(FormatProofs[D]):
 def _per_request(number: object, *, server_side: bool = False) -> int | None:
     if number is None:
         return None
-    if type(number) is not int or not 1 <= number <= CHUNK:
+    if type(number) is not int or not 1 <= number <= MOST_PER_REQUEST:
         raise InvalidArgumentError(
-            f"per_request must be a number of people from 1 to {CHUNK}, not {number!r}",
+            f"per_request must be a number of people from 1 to {MOST_PER_REQUEST}, not {number!r}",
             argument="per_request",
         )
     if server_side:

@@ -102,7 +102,7 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
         raise ApprovalError(
             f"the key {path!r} cannot be used: it is not a regular file", reason="SIGNING_FAILED"
         )
-    with _Bench() as bench:
+    with _KeygenFolder() as bench:
         text = bench.put("message", message)
         arguments = ["-Y", "sign", "-f", path, "-n", namespace, text]
         limit = LONGEST_PROMPT if interactive else LONGEST_SIGNING
@@ -128,7 +128,7 @@ def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, 
 
     Raises ApprovalError if the key is not listed, or not for this time.
     """
-    with _Bench() as bench:
+    with _KeygenFolder() as bench:
         listed = bench.put("signers", signers.content)
         signed = bench.put("signature", signature.encode("ascii"))
         ran = bench.run(["-Y", "find-principals", "-f", listed, "-s", signed, _verify_time(at)])
@@ -165,7 +165,7 @@ def verify(
     message: bytes, signature: str, signers: Signers, *, principal: str, namespace: str, at: datetime
 ) -> None:
     """Raise ApprovalError unless the principal's key signed exactly this message, in this namespace."""
-    with _Bench() as bench:
+    with _KeygenFolder() as bench:
         listed = bench.put("signers", signers.content)
         signed = bench.put("signature", signature.encode("ascii"))
         bench.put("message", message)
@@ -240,10 +240,10 @@ class _Ran:
     complaint: str
 
 
-class _Bench:
+class _KeygenFolder:
     """A private directory in which ssh-keygen works, removed afterwards."""
 
-    def __enter__(self) -> _Bench:
+    def __enter__(self) -> _KeygenFolder:
         self._made = tempfile.TemporaryDirectory(prefix="training-sdk-")
         self.folder = Path(self._made.name)
         return self

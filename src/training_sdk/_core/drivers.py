@@ -42,7 +42,7 @@ from training_sdk._core.flow import (
     UnsentError,
 )
 from training_sdk._core.network import async_client, sync_client
-from training_sdk._core.text import Secret, drawn, fingerprint
+from training_sdk._core.text import Secret, call_hidden, fingerprint
 from training_sdk.errors import InvalidArgumentError
 
 log = logging.getLogger("training_sdk")
@@ -189,7 +189,7 @@ class SyncDriver:
         return response
 
     def _token(self) -> Secret:
-        token = drawn(self.connection.token)
+        token = call_hidden(self.connection.token)
         if inspect.iscoroutine(token.reveal()):
             token.reveal().close()
             raise InvalidArgumentError("the token is a coroutine function; that takes an AsyncTrainingClient")
@@ -297,7 +297,7 @@ class AsyncDriver:
         return response
 
     async def _token(self) -> Secret:
-        token = drawn(self.connection.token)
+        token = call_hidden(self.connection.token)
         if inspect.isawaitable(token.reveal()):
             token = Secret(await token.reveal())
         return argument_checks.token(token)

@@ -298,7 +298,7 @@ def hidden(value: object) -> Secret | None:
     return value if value is None or isinstance(value, Secret) else Secret(value)
 
 
-def drawn(source: Secret) -> Secret:
+def call_hidden(source: Secret) -> Secret:
     """Return what a function in a Secret returns, hidden; any other Secret stays what it is."""
     return Secret(source.reveal()()) if callable(source.reveal()) else source
 

@@ -62,7 +62,7 @@ def _broken(words: str, width: int, indent: str, hanging: str) -> str:
     ).replace(_BOND, " ")
 
 
-def drawn(
+def table_text(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, unicode: bool = True
 ) -> str:
     """Draw a table; if the terminal is too narrow for the longest words, draw one block of lines for each row."""
@@ -254,7 +254,7 @@ class Output:
             unicode = (
                 (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
             )
-            write(stream, drawn(columns, [*map(_cells, rows)], width=width_of(stream), unicode=unicode))
+            write(stream, table_text(columns, [*map(_cells, rows)], width=width_of(stream), unicode=unicode))
 
     def listing(
         self,

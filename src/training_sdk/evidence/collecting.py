@@ -24,7 +24,7 @@ from training_sdk.errors import DecodingError, EvidenceError, InvalidArgumentErr
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.tables import Tables
-from training_sdk.evidence.writing import Occasion, Writer
+from training_sdk.evidence.writing import PackContext, Writer
 
 T = TypeVar("T")
 
@@ -120,7 +120,9 @@ def collect(
     raises, the folder then has no manifest, which is how it is known as incomplete.
     """
     wanted = _checked(targets)
-    occasion = Occasion(tool, plan_digest, str(calls.base_url), organisation_id, reference_server, audit_head)
+    occasion = PackContext(
+        tool, plan_digest, str(calls.base_url), organisation_id, reference_server, audit_head
+    )
     writer = Writer(folder, wanted, occasion, seal)
     try:
         begun: Moment = yield Now()

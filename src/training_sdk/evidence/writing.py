@@ -38,7 +38,7 @@ SEGMENT = 1 << 22
 
 
 @frozen
-class Occasion:
+class PackContext:
     """The purpose of a pack, as in its manifest."""
 
     tool: str
@@ -69,7 +69,7 @@ class Writer:
 
     folder: Path
     targets: Targets
-    occasion: Occasion
+    occasion: PackContext
     seal: Seal | None = None
     rows: dict[tuple[str, str], ProgressRow] = field(factory=dict, init=False)
     files: dict[str, FileChecksum] = field(factory=dict, init=False)

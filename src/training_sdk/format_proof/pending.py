@@ -35,7 +35,7 @@ class _Saved:
 
 
 @frozen
-class Begun:
+class StartedProof:
     """The progress of the one request of a proof."""
 
     recorded: RecordedRequest
@@ -105,7 +105,7 @@ def refused_with(state: StateDirectory, plan_digest: str) -> str | None:
     return next((one.refused_with for one in found if one and one.plan_digest == plan_digest), None)
 
 
-def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
+def begun(state: StateDirectory, plan_digest: str) -> StartedProof | None:
     """Return the progress of a proof's request; None if it was not sent, or is known to have had no effect."""
     folder = state.path / "plans" / plan_digest
     events = read_journal(folder) if folder.is_dir() else ()
@@ -114,7 +114,7 @@ def begun(state: StateDirectory, plan_digest: str) -> Begun | None:
     if not unresolved:
         return None
     recorded = unresolved[-1]
-    return Begun(recorded, _sent_at(events, recorded.number), _is_closed(found))
+    return StartedProof(recorded, _sent_at(events, recorded.number), _is_closed(found))
 
 
 def _is_closed(state: JournalState) -> bool:

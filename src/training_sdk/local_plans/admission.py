@@ -49,7 +49,7 @@ _PROVE = Remedy(
 )
 
 
-def refuse_taking(
+def check_may_apply(
     log: AuditLog, journal: Journal, plan: ResetPlan, *, resuming: bool, is_proof: bool
 ) -> None:
     """Raise unless a plan may be applied, or resumed, by its journal and by the log; see the functions below."""

@@ -30,7 +30,7 @@ from training_sdk.resets.outcomes import resumed_tracker
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order, Progress
-from training_sdk.resets.resume import Resumption, as_begun
+from training_sdk.resets.resume import Resumption, order_as_started
 
 KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
 """Reasons why a proof ended that refute nothing."""
@@ -75,8 +75,8 @@ class ProofEnds:
     seen_after: timedelta | None = field(default=None, init=False)
     """The time from the request to the first reading that showed its whole effect."""
 
-    def _begun(self) -> Flow[pending.Begun | None]:
-        found: pending.Begun | None = yield RunLocally(
+    def _begun(self) -> Flow[pending.StartedProof | None]:
+        found: pending.StartedProof | None = yield RunLocally(
             lambda: pending.begun(self.state, self.plan.reset.digest), "journal: what was sent"
         )
         self.has_begun = found is not None
@@ -117,7 +117,7 @@ class ProofEnds:
         self.recorder.resuming = True
         try:
             state = yield from self.recorder.take(self.plan.reset)
-            order = as_begun(self.order, state)
+            order = order_as_started(self.order, state)
             now: Moment = yield Now()
             proof = self._proof(now.utc, counted=False)
             preflight = Preflight(order, self.calls, self.calls, self.here, proof, self.kept_fields)

@@ -133,7 +133,7 @@ class OutcomeTracker:
     def __attrs_post_init__(self) -> None:
         self.outcomes = {user.key: _first(user, self.order.plan.selection) for user in self.order.plan.users}
 
-    def settle(
+    def set_outcome(
         self,
         people: Iterable[PlannedReset],
         outcome: Outcome,
@@ -149,17 +149,17 @@ class OutcomeTracker:
         """Return a person to the outcome before anything was sent, or after a request that had no effect."""
         self.outcomes[user.key] = _first(user, self.order.plan.selection)
         if was_sent:
-            self.settle([user], Outcome.SKIPPED, SENT_WITHOUT_EFFECT, Code.NOT_SENT)
+            self.set_outcome([user], Outcome.SKIPPED, SENT_WITHOUT_EFFECT, Code.NOT_SENT)
 
-    def stopped(
+    def report_failure(
         self, people: Sequence[PlannedReset], failure: FailureOutcome, finished_at: datetime
     ) -> TrainingError:
         """Settle the people of a request that was stopped; return the error to raise, with the report."""
-        self.settle_by(people, failure)
+        self.set_failure(people, failure)
         self.note_request(failure.error.request_id)
         return failure.error.with_report(self.report(finished_at))
 
-    def settle_by(self, people: Sequence[PlannedReset], failure: FailureOutcome) -> None:
+    def set_failure(self, people: Sequence[PlannedReset], failure: FailureOutcome) -> None:
         """Note how it ended for the people of a request that was stopped.
 
         A person whose result is unknown from an earlier request stays unknown: that this request had no effect proves
@@ -168,9 +168,11 @@ class OutcomeTracker:
         if failure.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
         detail = failure.said_of_people or failure.error.info.message
-        self.settle(people, failure.outcome, detail, failure.code, failure.by or type(failure.error).__name__)
+        self.set_outcome(
+            people, failure.outcome, detail, failure.code, failure.by or type(failure.error).__name__
+        )
 
-    def held_up(
+    def report_stop(
         self, people: Sequence[PlannedReset], problem: BaseException, finished_at: datetime
     ) -> BaseException:
         """Return the error to raise, with the report, after something other than a request has stopped the reset.
@@ -182,7 +184,7 @@ class OutcomeTracker:
         detail = problem.info.message if isinstance(problem, TrainingError) else self._interruption(problem)
         code = Code.INTERRUPTED if is_stop else Code.NOT_SENT
         waiting = [user for user in people if self.outcomes[user.key].code is Code.NOT_SENT]
-        self.settle(waiting, Outcome.SKIPPED, detail, code, type(problem).__name__)
+        self.set_outcome(waiting, Outcome.SKIPPED, detail, code, type(problem).__name__)
         return attach_report(problem, self.report(finished_at))
 
     def _interruption(self, problem: BaseException) -> str:
@@ -290,12 +292,12 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
             continue
         person_state = state.person_state(*user.key)
         if person_state is PersonState.RESET:
-            tracker.settle([user], Outcome.RESET, disregarded.get(user.key))
+            tracker.set_outcome([user], Outcome.RESET, disregarded.get(user.key))
         elif person_state is PersonState.SKIPPED:
             code = Code(state.codes[user.key])
-            tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
+            tracker.set_outcome([user], Outcome.SKIPPED, LEFT_ALONE.get(code), code)
         elif user.key in left_by_completion:
-            tracker.settle([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
+            tracker.set_outcome([user], Outcome.UNKNOWN, COMPLETED_ONLY, Code.COMPLETED_ONLY)
         elif (
             person_state is PersonState.UNKNOWN
             or in_flight.open(user.key, now)
@@ -340,7 +342,7 @@ def _leave_unknown(
     tracker: OutcomeTracker, user: PlannedReset, recorded: RecordedRequest, wait: timedelta
 ) -> None:
     if recorded.reached_others:
-        tracker.settle([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        tracker.set_outcome([user], Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
         return
     silent = recorded.state is RequestState.ANSWERED or recorded.message is None
     code = Code.NOT_SEEN if silent else Code.ANSWER_LOST
@@ -354,11 +356,11 @@ def _leave_unknown(
         detail += (
             ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
         )
-    tracker.settle([user], Outcome.UNKNOWN, detail, code)
+    tracker.set_outcome([user], Outcome.UNKNOWN, detail, code)
 
 
 def _leave_refused(tracker: OutcomeTracker, user: PlannedReset, event: Refused) -> None:
     if event.code == Code.REFUSED:
-        tracker.settle([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
+        tracker.set_outcome([user], Outcome.FAILED, event.message, Code.REFUSED, event.error)
     else:
         tracker.reopen(user, was_sent=True)

@@ -132,7 +132,7 @@ class Rereader:
         codes = {user.key: change_of(user, rows.get(user.key), kept_fields) or Code.MOVED for user in gone}
         for user in gone:
             code = codes[user.key]
-            tracker.settle([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
+            tracker.set_outcome([user], Outcome.SKIPPED, LEFT_ALONE[code], code)
         if len(self.changed) > order.tolerance or not skips:
             refuse_changed(
                 order.plan,
@@ -168,7 +168,7 @@ class Rereader:
         others = tuple(row.user_id for row in strangers)
         now: Moment = yield Now()
         yield from self.recorder.note(ReadBack(now.utc, request.number, verdicts, known.notes, others))
-        self.tracker.settle(cleared, Outcome.RESET)
+        self.tracker.set_outcome(cleared, Outcome.RESET)
         if strangers:
             self.tracker.note_others(others)
             names = some([who(PlannedReset.of(row)) for row in strangers])

@@ -33,10 +33,10 @@ from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import ProofScope, withdraw_proof
 from training_sdk.local_plans.admission import (
+    check_may_apply,
     origin_lock,
     refuse_overlapping,
     refuse_second_time,
-    refuse_taking,
 )
 from training_sdk.local_plans.audit_quotes import approvals_in, quote_begun, quote_journal
 from training_sdk.local_plans.plan_records import resets_elsewhere
@@ -54,7 +54,7 @@ from training_sdk.records.tokens import redacted
 from training_sdk.reports import report_file
 from training_sdk.reports.report import ResetReport
 from training_sdk.resets.preflight import Preflight
-from training_sdk.resets.reset_request import CHUNK, Order
+from training_sdk.resets.reset_request import MOST_PER_REQUEST, Order
 from training_sdk.resets.waves import kept
 
 
@@ -181,7 +181,7 @@ class Recorder:
         self.packs = [str(state.evidence / kept.pack) for kept in found.packs]
         self.missing_lessons = dict.fromkeys(found.missing_lessons)
         is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
-        refuse_taking(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
+        check_may_apply(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
         if found.opened is not None:
             self._keep_copy(plan, folder)
         return found
@@ -249,7 +249,7 @@ class Recorder:
                 ticket=order.ticket,
                 server_side=order.server_side,
                 tolerance=order.tolerance,
-                chunk_size=min(CHUNK, order.per_request or CHUNK),
+                chunk_size=min(MOST_PER_REQUEST, order.per_request or MOST_PER_REQUEST),
                 processing_seconds=order.safeguards.processing_time.total_seconds(),
                 sdk_version=__version__,
                 waves=None if order.waves is None else kept(order.waves),

@@ -21,7 +21,7 @@ from training_sdk.resets.recipients import EVERYONE, LISTED, ListedPeople
 from training_sdk.resets.waves import Waves
 from training_sdk.safeguards import Safeguards
 
-CHUNK = 1000
+MOST_PER_REQUEST = 1000
 """The largest number of people in one request."""
 
 NOBODY_COMPLETED = (
@@ -112,7 +112,7 @@ def divide(
     order: Order, people: Sequence[PlannedReset] | None = None, *, first: int = 0
 ) -> list[ResetRequest]:
     """Divide the targets, or these of them, by course into requests, numbered from ``first``."""
-    wave = CHUNK if order.waves is None else min(CHUNK, order.waves.size)
+    wave = MOST_PER_REQUEST if order.waves is None else min(MOST_PER_REQUEST, order.waves.size)
     most = min(wave, order.per_request or wave)
     by_course: dict[str, list[PlannedReset]] = {course.id: [] for course in order.plan.courses}
     for user in order.plan.targets if people is None else people:
@@ -167,7 +167,7 @@ def key_for(order: Order, body: bytes) -> str:
     return hashlib.sha256(order.nonce.encode("ascii") + body).hexdigest()[:32]
 
 
-def updated_by(
+def read_reset_count(
     response: Response, people: Sequence[PlannedReset], *, besides: int = 0, silent: bool = False
 ) -> int | None:
     """Return how many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.

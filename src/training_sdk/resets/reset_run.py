@@ -28,16 +28,16 @@ from training_sdk.resets.outcomes import OutcomeTracker
 from training_sdk.resets.preflight import FindProof, Preflight, run_preflight
 from training_sdk.resets.read_again import Rereader
 from training_sdk.resets.recorder import Recorder
+from training_sdk.resets.request_result import Answer, OpenRequest, ResultHandler, raise_instead
 from training_sdk.resets.reset_request import (
     Order,
     Progress,
     ResetRequest,
     divide,
     key_for,
+    read_reset_count,
     request_for,
-    updated_by,
 )
-from training_sdk.resets.settling import Answer, InFlight, StopHandler, raise_instead
 from training_sdk.resets.waves import wait_until
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ class Run:
     recorder: Recorder
     tracker: OutcomeTracker
     rereader: Rereader = field(init=False)
-    stops: StopHandler = field(init=False)
+    results: ResultHandler = field(init=False)
     last_start: datetime | None = None
     """The start of the last wave."""
     has_sent: bool = field(default=False, init=False)
@@ -83,7 +83,7 @@ class Run:
 
     def __attrs_post_init__(self) -> None:
         self.rereader = Rereader(self.preflight, self.recorder, self.tracker)
-        self.stops = StopHandler(self.tracker, self.recorder)
+        self.results = ResultHandler(self.tracker, self.recorder)
 
     @property
     def order(self) -> Order:
@@ -92,7 +92,7 @@ class Run:
 
     def to_the_end(self, find_requests: Flow[Sequence[ResetRequest]]) -> Flow[ResetReport]:
         """Find the requests to be sent, send them, and write how it ended, however it did."""
-        return (yield from self.stops.carried(self._to_the_end(find_requests)))
+        return (yield from self.results.with_report_on_interrupt(self._to_the_end(find_requests)))
 
     def _to_the_end(self, find_requests: Flow[Sequence[ResetRequest]]) -> Flow[ResetReport]:
         try:
@@ -109,7 +109,7 @@ class Run:
         except GeneratorExit:
             raise
         except BaseException as problem:
-            raise_instead((yield from self.stops.close_after(problem)), problem)
+            raise_instead((yield from self.results.close_after(problem)), problem)
         return report
 
     # --- evidence ---
@@ -162,10 +162,10 @@ class Run:
 
     def _request(self, request: ResetRequest) -> Flow[None]:
         """Send one request, however often it takes; nothing is waited for between the last reading and sending."""
-        yield from self._guarded(request.people, self._wait_for_wave(request))
+        yield from self._with_report_on_failure(request.people, self._wait_for_wave(request))
         waited = 0.0
         while True:
-            people, there = yield from self._guarded(request.people, self._read_again(request))
+            people, there = yield from self._with_report_on_failure(request.people, self._read_again(request))
             if not people:
                 return
             again = yield from self._send(request, people, there)
@@ -221,38 +221,40 @@ class Run:
 
         Return the refusal after which it may be tried again.
         """
-        yield from self._guarded(people, _doing(self._tell("sending")))
-        flight = self._prepare(reset_request, people)
-        yield from self._guarded(people, self.recorder.note(self._intent(flight)))
-        self.stops.in_flight = flight
-        yield from self._guarded(people, self.stops.note_sent(flight))
+        yield from self._with_report_on_failure(people, _doing(self._tell("sending")))
+        open_request = self._prepare(reset_request, people)
+        yield from self._with_report_on_failure(people, self.recorder.note(self._intent(open_request)))
+        self.results.open_request = open_request
+        yield from self._with_report_on_failure(people, self.results.note_sent(open_request))
         try:
-            accept = partial(self._accept, flight)
-            yield from there.calls.call(flight.request, accept, once=flight.attempt)
-            yield from self.stops.note_answer(flight)
-            flight.refuse_larger_count()
+            accept = partial(self._accept, open_request)
+            yield from there.calls.call(open_request.request, accept, once=open_request.attempt)
+            yield from self.results.note_answer(open_request)
+            open_request.refuse_larger_count()
         except GeneratorExit:
             raise
         except TryAgainError as again:
-            yield from self._guarded(people, self.stops.note_refused(flight, again.error))
-            self.stops.in_flight = None
+            yield from self._with_report_on_failure(
+                people, self.results.note_refused(open_request, again.error)
+            )
+            self.results.open_request = None
             return again
         except BaseException as problem:
-            raise_instead((yield from self.stops.settle(flight, problem)), problem)
+            raise_instead((yield from self.results.resolve_failure(open_request, problem)), problem)
         finally:
             self.has_sent = True
-        self.stops.in_flight = None
+        self.results.open_request = None
         yield self._tell("reset")
         return None
 
-    def _prepare(self, reset_request: ResetRequest, people: tuple[PlannedReset, ...]) -> InFlight:
+    def _prepare(self, reset_request: ResetRequest, people: tuple[PlannedReset, ...]) -> OpenRequest:
         reference, proof = self.preflight.here.reference_server, self.preflight.proof
         known = () if proof is None else proof.refusals_without_effect
         request: Request = request_for(
             self.order, reset_request, people, reference=reference, without_effect=known
         ).numbered()
         may_count = self.order.server_side and self.preflight.may_count_everyone
-        return InFlight(
+        return OpenRequest(
             reset_request,
             people,
             request,
@@ -261,18 +263,20 @@ class Run:
             in_course=len(self.rereader.on_course) if may_count else None,
         )
 
-    def _intent(self, flight: InFlight) -> Intent:
-        number, course_id = flight.reset_request.number, flight.reset_request.course.id
-        user_ids = tuple(user.user_id for user in flight.people)
-        key = key_for(self.order, flight.request.body or b"")
-        return Intent(number, course_id, user_ids, key, flight.named_last, flight.in_course)
+    def _intent(self, open_request: OpenRequest) -> Intent:
+        number, course_id = open_request.reset_request.number, open_request.reset_request.course.id
+        user_ids = tuple(user.user_id for user in open_request.people)
+        key = key_for(self.order, open_request.request.body or b"")
+        return Intent(number, course_id, user_ids, key, open_request.named_last, open_request.in_course)
 
-    def _accept(self, flight: InFlight, answer: Response) -> None:
+    def _accept(self, open_request: OpenRequest, answer: Response) -> None:
         """Settle the people of a request from its answer."""
-        besides = len(flight.named_last)
-        count = updated_by(answer, flight.people, besides=besides, silent=self.preflight.is_silent)
-        flight.answer = Answer(count, answer.request_id)  # first of all: an interrupt may fall after it
-        self.stops.settle_accepted(flight)
+        besides = len(open_request.named_last)
+        count = read_reset_count(
+            answer, open_request.people, besides=besides, silent=self.preflight.is_silent
+        )
+        open_request.answer = Answer(count, answer.request_id)  # first of all: an interrupt may fall after it
+        self.results.resolve_accepted(open_request)
 
     def _wait_to_try_again(
         self, people: Sequence[PlannedReset], again: TryAgainError, waited: float
@@ -286,14 +290,16 @@ class Run:
         left = most - waited
         if again.wait > left:
             error = out_of_time(again.error, again.wait, most)
-            raise self.stops.give_up(people, error, now.utc) from again.error.__cause__
+            raise self.results.resolve_final_refusal(people, error, now.utc) from again.error.__cause__
         jitter = min(again.wait / 4, left - again.wait)
-        yield from self._guarded(people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error))))
+        yield from self._with_report_on_failure(
+            people, _doing(Sleep(again.wait, jitter=jitter, why=str(again.error)))
+        )
         slept: Moment = yield Now()
         return slept.monotonic - now.monotonic
 
-    def _guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
-        return (yield from self.stops.guarded(people, flow))
+    def _with_report_on_failure(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
+        return (yield from self.results.with_report_on_failure(people, flow))
 
     def _tell(self, what: str) -> RunLocally:
         return RunLocally(partial(self._report_progress, what), "tell how far it is")

@@ -70,7 +70,7 @@ def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: Find
     """Resume the plan of an order; its other settings are those of its journal."""
     try:
         state = yield from recorder.take(order.plan)
-        order = as_begun(order, state)
+        order = order_as_started(order, state)
         if order.approval is None and order.safeguards.four_eyes is not None:
             order = evolve(order, approval=(yield from recorder.kept_approval(order.plan)))
         preflight = yield from run_preflight(calls, order, find_proof, resuming=state.has_sent)
@@ -86,7 +86,7 @@ def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: Find
         recorder.release()
 
 
-def as_begun(order: Order, state: JournalState) -> Order:
+def order_as_started(order: Order, state: JournalState) -> Order:
     """Return the order with the settings of the journal; waves in the order take precedence."""
     opened = state.opened
     if opened is None:
@@ -160,7 +160,7 @@ class Resumption:
         Otherwise the report has it as the detail of the people who are left.
         """
         for user in self._held:
-            self.tracker.settle([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
+            self.tracker.set_outcome([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
         if self._held and not work:
             raise IncompleteResetError(
                 f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL}, and close "

@@ -29,7 +29,7 @@ from training_sdk.reports.report import FAILED_PROOF, PENDING_PROOF, ResetReport
 from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.outcomes import tracker_from_journal
 from training_sdk.resets.reset_request import Order
-from training_sdk.resets.resume import as_begun
+from training_sdk.resets.resume import order_as_started
 from training_sdk.safeguards import Safeguards
 
 
@@ -262,7 +262,7 @@ def report_of(
     found = journal.state()
     kept = read_plan_copy(folder) if plan is None else plan
     safeguards = Safeguards(processing_time=journal_processing_time(found))
-    order = as_begun(Order(kept, ResetFormat(), safeguards=safeguards), found)
+    order = order_as_started(Order(kept, ResetFormat(), safeguards=safeguards), found)
     packs = [str(state.path / "evidence" / one.pack) for one in found.packs]
     tracker = tracker_from_journal(order, _applied_by(journal.events), journal, packs, now)
     if found.opened is not None:

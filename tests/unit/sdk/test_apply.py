@@ -31,7 +31,7 @@ from training_sdk.approval.confirmation import check_confirmation
 from training_sdk.plans.changes import all_cleared
 from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
-from training_sdk.resets.reset_request import updated_by
+from training_sdk.resets.reset_request import read_reset_count
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,
@@ -370,7 +370,7 @@ def test_a_smaller_count_is_said_to_be_of_those_who_had_completed_only_where_som
         one.update(completed_at="", progress_percent=50.0)
     people = planned(organisation).targets
     with pytest.raises(DecodingError) as caught:
-        updated_by(answer({"usersUpdated": updated}), people)
+        read_reset_count(answer({"usersUpdated": updated}), people)
     assert ("as many as had completed" in str(caught.value)) == says
     assert ("may reset only people who have completed" in str(caught.value)) == (not completed)
 

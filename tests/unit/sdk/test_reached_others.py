@@ -273,7 +273,7 @@ def test_an_interrupt_right_after_the_answer_keeps_it(bench: Bench, monkeypatch:
     def interrupted(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training_sdk.resets.settling.InFlight.refuse_larger_count", interrupted)
+    monkeypatch.setattr("training_sdk.resets.request_result.InFlight.refuse_larger_count", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.apply(plan)
     report = vars(caught.value)["report"]
@@ -289,14 +289,14 @@ def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
     plan = bench.plan(0, 1)
     bench.prove(plan)
     bench.organisation.on_reset = counting(bench.organisation, count)
-    usual, stops = OutcomeTracker.settle, [KeyboardInterrupt()]
+    usual, stops = OutcomeTracker.set_outcome, [KeyboardInterrupt()]
 
     def settle(self: OutcomeTracker, people: Any, outcome: Outcome, *rest: Any) -> None:
         if stops and bench.organisation.resets:
             raise stops.pop()
         usual(self, people, outcome, *rest)
 
-    monkeypatch.setattr(OutcomeTracker, "settle", settle)
+    monkeypatch.setattr(OutcomeTracker, "set_outcome", settle)
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.apply(plan)
     report = report_of(caught.value)

@@ -25,7 +25,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._core.exchange import shown_request_id
-from training_sdk._core.text import Secret, drawn, hidden
+from training_sdk._core.text import Secret, call_hidden, hidden
 from training_sdk.approval.confirmation import check_confirmation
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered, Closed, Sent
@@ -208,7 +208,7 @@ def test_a_secret_shows_itself_to_nobody() -> None:
         copy.deepcopy(secret)
     assert hidden(secret) is secret
     assert (secret == Secret(TOKEN), secret == Secret("x"), secret == TOKEN) == (True, False, False)
-    assert drawn(Secret(lambda: TOKEN)) == secret == drawn(secret)
+    assert call_hidden(Secret(lambda: TOKEN)) == secret == call_hidden(secret)
 
 
 def vars_of(secret: Secret) -> dict[str, Any]:

@@ -743,8 +743,8 @@ def test_that_a_second_request_was_refused_says_nothing_of_the_first() -> None:
     plan = plan_of(place, [FIRST])
     account = OutcomeTracker(Order(plan, ResetFormat()), "user_admin", START)
     lost = failure_outcome(OutcomeUnknownError("gone"))
-    account.stopped(plan.targets[:1], lost, START)
-    told = account.stopped(plan.targets[:2], failure_outcome(PermissionDeniedError("no")), START)
+    account.report_failure(plan.targets[:1], lost, START)
+    told = account.report_failure(plan.targets[:2], failure_outcome(PermissionDeniedError("no")), START)
     assert told.report is not None
     assert [user.outcome for user in told.report.users[:2]] == [Outcome.UNKNOWN, Outcome.FAILED]
 

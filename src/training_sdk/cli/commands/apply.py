@@ -39,7 +39,7 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file
 from training_sdk.reports.report import LEFT_ALONE, NO_SECOND_CALL, ResetReport, report_of
-from training_sdk.resets.reset_request import CHUNK
+from training_sdk.resets.reset_request import MOST_PER_REQUEST
 from training_sdk.resets.unfinished import read_unfinished, report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
@@ -57,7 +57,7 @@ HOW = (
     ),
     click.option(
         "--per-request",
-        type=click.IntRange(1, CHUNK),
+        type=click.IntRange(1, MOST_PER_REQUEST),
         metavar="N",
         help="The most people in one request. [default: all people of a course, up to 1000]",
     ),

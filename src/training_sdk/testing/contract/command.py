@@ -31,7 +31,7 @@ from training_sdk.testing.contract.findings import (
     Ending,
     Report,
 )
-from training_sdk.testing.contract.runner import Making, Stopping, all_checks, run
+from training_sdk.testing.contract.runner import CheckRun, StopSignals, all_checks, run
 from training_sdk.testing.contract.wire import Wire
 
 NARROWEST, WIDEST = 60, 160
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
 def _run(arguments: Sequence[str] | None, program: str) -> int:
     told = sys.argv[1:] if arguments is None else arguments
     asked = _parser(program, in_json=any(_is_json(one) for one in told)).parse_args(told)
-    stopping = Stopping()
+    stopping = StopSignals()
     with stopping.listening():
         try:
             report = _checked(asked, stopping)
@@ -139,11 +139,11 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
         return report.exit_code
 
 
-def _checked(asked: argparse.Namespace, stopping: Stopping) -> Report:
+def _checked(asked: argparse.Namespace, stopping: StopSignals) -> Report:
     """Return the findings, also if a signal ended the run."""
     given_file = config.read(asked.tokens) if asked.tokens else None
     with closing(_wire(asked.base_url, asked.read_only, asked.allow_insecure_http)) as wire:
-        making = Making.of(wire, read_only=asked.read_only, only=asked.rule)
+        making = CheckRun.of(wire, read_only=asked.read_only, only=asked.rule)
         making.interruptible = stopping.allowed
         try:
             making.make(given=given_file, allowed=_typed if asked.allow_resets else _not_allowed)

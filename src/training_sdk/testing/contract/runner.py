@@ -30,7 +30,7 @@ from training_sdk.testing.contract.findings import (
 from training_sdk.testing.contract.rules import CHECKS
 from training_sdk.testing.contract.wire import Wire
 
-__all__ = ["Making", "all_checks", "readable", "run"]
+__all__ = ["CheckRun", "Making", "all_checks", "readable", "run"]
 
 VENDORS = (
     "this is the vendor's own service: the checks reset people there by bodies that nobody has proved, one of which "
@@ -59,13 +59,13 @@ def run(
     Raises CannotRunError if neither is possible. If the service fails later, the report says so and contains the
     results so far.
     """
-    making = Making.of(wire, read_only=read_only, only=only)
+    making = CheckRun.of(wire, read_only=read_only, only=only)
     making.make(given=given, allowed=allowed)
     return making.report()
 
 
 @define
-class Making:
+class CheckRun:
     """Checks in progress: the results so far remain, whatever ends the run."""
 
     wire: Wire
@@ -78,7 +78,7 @@ class Making:
     _ground: Environment | None = None
 
     @classmethod
-    def of(cls, wire: Wire, *, read_only: bool, only: Sequence[str] = ()) -> Making:
+    def of(cls, wire: Wire, *, read_only: bool, only: Sequence[str] = ()) -> CheckRun:
         """Return the checks of these rules, none of them made yet."""
         checks = [each for each in all_checks(read_only=read_only) if not only or each.rule in only]
         return cls(wire, checks, read_only)
@@ -96,7 +96,7 @@ class Making:
                 self.found.append(each.ended(NOT_CHECKED, str(reason)))
             except CannotRunError as fault:
                 if not self.found:
-                    raise CannotRunError(". ".join((str(fault), *self.litter))) from fault
+                    raise CannotRunError(". ".join((str(fault), *self.leftovers))) from fault
                 self.stop(str(fault))
                 return
 
@@ -116,23 +116,31 @@ class Making:
         self.stopped = f"{why}; {len(self.found)} of {len(self.checks)} checks were made{risk}"
 
     @property
-    def litter(self) -> tuple[str, ...]:
+    def leftovers(self) -> tuple[str, ...]:
         """Sentences about the data that is left behind."""
         return tuple(f"Left behind: {each}" for each in self.wire.left)
+
+    @property
+    def litter(self) -> tuple[str, ...]:
+        """The earlier name of ``leftovers``."""
+        return self.leftovers
 
     def report(self) -> Report:
         """Return the result of each check, by rule; the others are not checked."""
         rest = [each.ended(NOT_CHECKED, "stopped before it ended") for each in self.checks[len(self.found) :]]
         findings = tuple(sorted((*self.found, *rest), key=lambda each: each.rule))
         world = self._ground.told if self._ground else ""
-        return Report(str(self.wire.base_url), findings, world, self.stopped, self.litter)
+        return Report(str(self.wire.base_url), findings, world, self.stopped, self.leftovers)
 
+
+Making = CheckRun
+"""The earlier name of ``CheckRun``."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @define
-class Stopping:
+class StopSignals:
     """Signal handler that records the first signal, and raises KeyboardInterrupt only where that is allowed."""
 
     asked: str = ""

@@ -16,8 +16,8 @@ from mock_server.transports.http1 import (
     MAX_CHUNKS,
     MAX_HEADERS,
     Head,
-    Inflow,
     ProtocolError,
+    ReceiveBuffer,
     parse_chunk_size,
     parse_head,
     render,
@@ -136,7 +136,7 @@ def test_an_answer_is_framed_as_http_asks(method: str, status: int, expected: by
 class Reader:
     """Reads requests out of a stream of bytes, as the built-in server does."""
 
-    inflow: Inflow = field(factory=Inflow)
+    inflow: ReceiveBuffer = field(factory=ReceiveBuffer)
     heads: list[Head] = field(factory=list)
     bodies: list[bytes] = field(factory=list)
     reading: Generator[bytes, None, None] = field(init=False)

@@ -26,7 +26,7 @@ from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import preflight
-from training_sdk.resets.settling import StopHandler
+from training_sdk.resets.request_result import ResultHandler
 from unit.sdk.approving import Keys, public
 from unit.sdk.cli.conftest import Run
 from unit.sdk.fakes import FakeDriver, answer, tail
@@ -486,9 +486,9 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
         if "8.1.0" in when:
             patched.setattr(program, "main", main_of_click_8_1_0)
         if when == "half-way":
-            patched.setattr(StopHandler, "settle", interrupt)
-            patched.setattr(StopHandler, "note_answer", interrupt)
-            patched.setattr(StopHandler, "close_after", interrupt)
+            patched.setattr(ResultHandler, "resolve_failure", interrupt)
+            patched.setattr(ResultHandler, "note_answer", interrupt)
+            patched.setattr(ResultHandler, "close_after", interrupt)
         else:
             patched.setattr(apply, "of_report", interrupt)
         code, said, _ = run("apply", "plan.json", "--reason", "test", *confirm)

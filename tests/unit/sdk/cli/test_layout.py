@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk.cli.output import Output, drawn, wrapped
+from training_sdk.cli.output import Output, table_text, wrapped
 
 ID = "user_1ecb9b055b33ac92fffe7673dfca5111"
 ADDRESS = "chiara.laeubli@nordwerk.example"
@@ -20,7 +20,7 @@ PHRASE = 'reset "Forklift basics for everybody in the warehouse" for 37 users #a
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
 def test_ids_addresses_and_words_are_whole_at_every_width(width: int) -> None:
-    text = drawn(COLUMNS, [ROW, ROW], width=width)
+    text = table_text(COLUMNS, [ROW, ROW], width=width)
     for whole in (*" ".join(ROW).split(), ID, ADDRESS):
         assert text.count(whole) >= 2, text
     longest = max(map(len, text.splitlines()))
@@ -28,11 +28,13 @@ def test_ids_addresses_and_words_are_whole_at_every_width(width: int) -> None:
 
 
 def test_a_table_that_fits_is_a_table_and_one_that_does_not_is_blocks() -> None:
-    assert len(drawn(("id", "title"), [(ID, "a title of several words")] * 2, width=80).splitlines()) == 4
-    narrowed = drawn(("id", "title"), [(ID, "a title of several words")], width=60).splitlines()
+    assert (
+        len(table_text(("id", "title"), [(ID, "a title of several words")] * 2, width=80).splitlines()) == 4
+    )
+    narrowed = table_text(("id", "title"), [(ID, "a title of several words")], width=60).splitlines()
     assert [line.startswith(ID) for line in narrowed] == [False, False, True, False]
     assert max(map(len, narrowed)) <= 60
-    blocks = drawn(COLUMNS, [ROW, (*ROW[:3], "", *ROW[4:])], width=40)
+    blocks = table_text(COLUMNS, [ROW, (*ROW[:3], "", *ROW[4:])], width=40)
     assert f"user id          {ID}\n" in blocks
     assert blocks.count("e-mail") == 1
     assert blocks.count("\n\n") == 1
@@ -43,7 +45,7 @@ words = st.lists(st.text("abcäöü日本@-.", min_size=1, max_size=30), min_siz
 
 @given(st.lists(st.tuples(words, words, words), min_size=1, max_size=3), st.integers(10, 90))
 def test_no_word_is_lost_or_cut(rows: list[tuple[str, str, str]], width: int) -> None:
-    text = drawn(("one", "two", "three"), rows, width=width)
+    text = table_text(("one", "two", "three"), rows, width=width)
     found = text.split()
     for row in rows:
         for cell in row:
@@ -65,7 +67,7 @@ def test_what_is_copied_stays_on_its_line() -> None:
 def test_a_phrase_in_a_table_and_a_command_in_a_sentence_are_never_broken(width: int) -> None:
     what = PHRASE.rpartition(" #")[0]
     rows = [("2031-01-10 09:00", "a1b2-c3d4-e5f6-0718", what, "near miss in bay 4")]
-    text = drawn(("finished (UTC)", "plan", "what", "reason"), rows, width=width)
+    text = table_text(("finished (UTC)", "plan", "what", "reason"), rows, width=width)
     assert what in text
     assert max(len(line) for line in text.splitlines() if what not in line) <= max(width, 40)
     command = "training-sdk plan close a1b2-c3d4-e5f6-0718 --reason TEXT"

@@ -15,7 +15,7 @@ from training_sdk.testing.contract import CannotRunError, Report, Wire, command,
 from training_sdk.testing.contract.command import as_json, as_table
 from training_sdk.testing.contract.config import NAMES, ContractConfig
 from training_sdk.testing.contract.findings import Ending
-from training_sdk.testing.contract.runner import Making, Stopping, all_checks
+from training_sdk.testing.contract.runner import CheckRun, StopSignals, all_checks
 
 FORKLIFT = "Forklift basics"
 FEED = "/training/v1/feed/training-course-progress"
@@ -40,9 +40,9 @@ class Between(httpx.BaseTransport):
         return Wire.to("http://127.0.0.1:9", http_client=httpx.Client(transport=self), secret=secret)
 
 
-def one_check(wire: Wire) -> Making:
+def one_check(wire: Wire) -> CheckRun:
     """The first check, not made yet."""
-    making = Making.of(wire, read_only=False)
+    making = CheckRun.of(wire, read_only=False)
     making.checks = making.checks[:1]
     return making
 
@@ -302,7 +302,7 @@ def test_a_letter_that_no_encoding_has_can_be_printed_as_json() -> None:
 
 def test_a_signal_ends_no_request_that_makes_or_removes_a_world() -> None:
     """It comes while the first world is made: the check is not begun, the world is removed, and the end is orderly."""
-    mock, stopping = MockTraining.demo(), Stopping()
+    mock, stopping = MockTraining.demo(), StopSignals()
 
     def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
         if of_worlds(request, "POST"):
@@ -310,16 +310,16 @@ def test_a_signal_ends_no_request_that_makes_or_removes_a_world() -> None:
         return honest(request)
 
     between = Between(mock, instead)
-    making = Making.of(between.wire(), read_only=False)
+    making = CheckRun.of(between.wire(), read_only=False)
     making.interruptible = stopping.allowed
     with pytest.raises(KeyboardInterrupt):
         making.make(given=None, allowed=lambda title: False)
     assert [each.partition(" ")[0] for each in between.asked] == ["POST", "DELETE"]
-    assert (stopping.asked, mock.worlds.all(), making.litter) == ("SIGTERM", (), ())
+    assert (stopping.asked, mock.worlds.all(), making.leftovers) == ("SIGTERM", (), ())
 
 
 def test_a_second_signal_waits_for_nothing_and_what_stays_is_said() -> None:
-    mock, stopping = MockTraining.demo(), Stopping()
+    mock, stopping = MockTraining.demo(), StopSignals()
 
     def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
         if of_worlds(request, "DELETE"):

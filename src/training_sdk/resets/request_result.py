@@ -1,6 +1,6 @@
 """Settling a request, and everything that stops a reset: outcomes, journal and report are complete in each case.
 
-An interrupt can come between any two steps, also while an earlier one is handled. So ``StopHandler.in_flight`` is the
+An interrupt can come between any two steps, also while an earlier one is handled. So ``StopHandler.open_request`` is the
 request from before it is sent until its people are settled and the journal has the result.
 """
 
@@ -27,26 +27,26 @@ from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import ResetRequest
 
 
-def raise_instead(told: BaseException, problem: BaseException) -> NoReturn:
+def raise_instead(to_raise: BaseException, problem: BaseException) -> NoReturn:
     """Raise the problem itself, or the error that explains it, with the right cause."""
-    if told is problem:
+    if to_raise is problem:
         raise problem
-    raise told from (problem.__cause__ if type(told) is type(problem) else problem)
+    raise to_raise from (problem.__cause__ if type(to_raise) is type(problem) else problem)
 
 
-def add_note_if_failing(flow: Flow[None], told: BaseException) -> Flow[BaseException]:
+def note_if_records_fail(flow: Flow[None], to_raise: BaseException) -> Flow[BaseException]:
     """Run a step that must not hide the error that is about to be raised; return the error to raise."""
     try:
         yield from flow
-    except Exception as trouble:
-        why = trouble.info.message if isinstance(trouble, TrainingError) else trouble
-        told.add_note(f"Besides, the records could not be kept: {why}")
+    except Exception as failed:
+        why = failed.info.message if isinstance(failed, TrainingError) else failed
+        to_raise.add_note(f"Besides, the records could not be kept: {why}")
     except GeneratorExit:
         raise
     except BaseException as stop:  # a second Ctrl-C: raise it without further steps, but with the report
-        report = report_of(told)
+        report = report_of(to_raise)
         return stop if report is None else attach_report(stop, report)
-    return told
+    return to_raise
 
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Answer:
 
 
 @define
-class InFlight:
+class OpenRequest:
     """One request, from before it is sent until its people are settled, and the known part of its result."""
 
     reset_request: ResetRequest
@@ -114,25 +114,25 @@ class InFlight:
 
 
 @define
-class StopHandler:
+class ResultHandler:
     """Handler of every stop of a run, also repeated ones: settles people, attaches the report, writes the records."""
 
     tracker: OutcomeTracker
     recorder: Recorder
-    in_flight: InFlight | None = None
-    _told: BaseException | None = None
+    open_request: OpenRequest | None = None
+    _to_raise: BaseException | None = None
     """The error that is about to be raised, with the report."""
 
-    def guarded(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
+    def with_report_on_failure(self, people: Sequence[PlannedReset], flow: Flow[T]) -> Flow[T]:
         """Run a step; if it stops, settle these people and raise with the report."""
         try:
             return (yield from flow)
         except GeneratorExit:
             raise
         except BaseException as problem:
-            raise_instead((yield from self._account_for(people, problem)), problem)
+            raise_instead((yield from self._resolve_unsent(people, problem)), problem)
 
-    def carried(self, flow: Flow[T]) -> Flow[T]:
+    def with_report_on_interrupt(self, flow: Flow[T]) -> Flow[T]:
         """Run the whole flow; an interrupt while another stop is handled also carries the report."""
         try:
             return (yield from flow)
@@ -141,121 +141,126 @@ class StopHandler:
         except BaseException as stop:
             if report_of(stop) is None:
                 finished: Moment = yield Now()
-                self._settle_in_flight(stop)
+                self._resolve_open_request(stop)
                 attach_report(stop, self.tracker.report(finished.utc))
             raise
 
-    def note_sent(self, flight: InFlight) -> Flow[None]:
+    def note_sent(self, open_request: OpenRequest) -> Flow[None]:
         """Note that the request may arrive from now on; its id is in the report if it is in the journal."""
         now: Moment = yield Now()
-        event = Sent(now.utc, flight.reset_request.number, flight.request.request_id)
+        event = Sent(now.utc, open_request.reset_request.number, open_request.request.request_id)
         try:
             yield from self.recorder.note(event)
         finally:
             if self.recorder.has_noted(event):
-                self.tracker.note_sent(flight.request.request_id)
+                self.tracker.note_sent(open_request.request.request_id)
 
-    def note_answer(self, flight: InFlight) -> Flow[None]:
+    def note_answer(self, open_request: OpenRequest) -> Flow[None]:
         """Note the answer, unless it is already noted."""
-        if flight.answer is None:
+        if open_request.answer is None:
             return
-        if flight.event is None:
+        if open_request.event is None:
             now: Moment = yield Now()
-            flight.event = Answered(
-                now.utc, flight.reset_request.number, flight.answer.count, flight.answer.request_id
+            open_request.event = Answered(
+                now.utc,
+                open_request.reset_request.number,
+                open_request.answer.count,
+                open_request.answer.request_id,
             )
-        if not self.recorder.has_noted(flight.event):
-            yield from self.recorder.note(flight.event)
+        if not self.recorder.has_noted(open_request.event):
+            yield from self.recorder.note(open_request.event)
 
-    def note_refused(self, flight: InFlight, error: TrainingError) -> Flow[None]:
+    def note_refused(self, open_request: OpenRequest, error: TrainingError) -> Flow[None]:
         """Note that the request is known to have had no effect."""
         now: Moment = yield Now()
-        yield from self.recorder.note(_refused(flight.reset_request, error, Code.REFUSED, now.utc))
+        yield from self.recorder.note(_refused(open_request.reset_request, error, Code.REFUSED, now.utc))
 
-    def give_up(
+    def resolve_final_refusal(
         self, people: Sequence[PlannedReset], error: TrainingError, finished_at: datetime
     ) -> BaseException:
         """Settle people whose request was refused for the last time; return the error to raise."""
-        self._told = self.tracker.stopped(people, failure_outcome(error), finished_at)
-        return self._told
+        self._to_raise = self.tracker.report_failure(people, failure_outcome(error), finished_at)
+        return self._to_raise
 
-    def settle(self, flight: InFlight, problem: BaseException) -> Flow[BaseException]:
+    def resolve_failure(self, open_request: OpenRequest, problem: BaseException) -> Flow[BaseException]:
         """Settle the people of a request by the problem that stopped it; return the error to raise, with the report.
 
         After an interrupt, the answer to an accepted request is still written to the journal: the report contains it.
         """
-        if flight.answer is not None:
-            told = problem
+        if open_request.answer is not None:
+            to_raise = problem
             if not isinstance(problem, Exception):
-                told = yield from add_note_if_failing(self.note_answer(flight), problem)
-            told = yield from self._account_for((), told)
-            report = report_of(told)
-            if flight.reached_others and report is not None:
+                to_raise = yield from note_if_records_fail(self.note_answer(open_request), problem)
+            to_raise = yield from self._resolve_unsent((), to_raise)
+            report = report_of(to_raise)
+            if open_request.reached_others and report is not None:
                 withdraw = self.recorder.withdraw_proof(report)
-                self._told = told = yield from add_note_if_failing(withdraw, told)
-            return told
-        failure = flight.failure = flight.failure_after(problem)
+                self._to_raise = to_raise = yield from note_if_records_fail(withdraw, to_raise)
+            return to_raise
+        failure = open_request.failure = open_request.failure_after(problem)
         finished: Moment = yield Now()
-        told = self.tracker.stopped(flight.people, failure, finished.utc)
+        to_raise = self.tracker.report_failure(open_request.people, failure, finished.utc)
         if failure.by:
-            told = attach_report(problem, self.tracker.report(finished.utc))
-        self._told = told
-        self._told = yield from add_note_if_failing(
-            self.recorder.note(_as_event(finished.utc, flight, failure)), told
+            to_raise = attach_report(problem, self.tracker.report(finished.utc))
+        self._to_raise = to_raise
+        self._to_raise = yield from note_if_records_fail(
+            self.recorder.note(_as_event(finished.utc, open_request, failure)), to_raise
         )
-        return self._told
+        return self._to_raise
 
     def close_after(self, problem: BaseException) -> Flow[BaseException]:
         """Write the end of the run to the journal; return the error to raise."""
-        told = yield from self._account_for((), problem)
-        report = report_of(told)
+        to_raise = yield from self._resolve_unsent((), problem)
+        report = report_of(to_raise)
         return (
-            told
+            to_raise
             if report is None
-            else (yield from add_note_if_failing(self.recorder.close(report, told), told))
+            else (yield from note_if_records_fail(self.recorder.close(report, to_raise), to_raise))
         )
 
-    def _account_for(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
+    def _resolve_unsent(self, people: Sequence[PlannedReset], problem: BaseException) -> Flow[BaseException]:
         """Settle these people, for whom nothing was sent; return the error to raise, with the report."""
-        if problem is not self._told:
+        if problem is not self._to_raise:
             finished: Moment = yield Now()
-            self._settle_in_flight(problem)
-            self._told = self.tracker.held_up(people, problem, finished.utc)
-        return self._told
+            self._resolve_open_request(problem)
+            self._to_raise = self.tracker.report_stop(people, problem, finished.utc)
+        return self._to_raise
 
-    def settle_accepted(self, flight: InFlight) -> None:
+    def resolve_accepted(self, open_request: OpenRequest) -> None:
         """Settle the people of an accepted request; called again if an interrupt came in between."""
-        if flight.answer is None:
+        if open_request.answer is None:
             return
-        tracker, answer = self.tracker, flight.answer
-        if flight.reached_others:
-            tracker.reached_others = flight.others_before + flight.reached_others
-            tracker.settle(flight.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
+        tracker, answer = self.tracker, open_request.answer
+        if open_request.reached_others:
+            tracker.reached_others = open_request.others_before + open_request.reached_others
+            tracker.set_outcome(open_request.people, Outcome.UNKNOWN, LARGER, Code.COUNT_LARGER)
         else:
-            tracker.settle(flight.people, *tracker.order.recipients.after_acceptance(answer.count))
+            tracker.set_outcome(open_request.people, *tracker.order.recipients.after_acceptance(answer.count))
         if answer.request_id not in tracker.requests:
             tracker.note_request(answer.request_id)
 
-    def _settle_in_flight(self, problem: BaseException) -> None:
+    def _resolve_open_request(self, problem: BaseException) -> None:
         """Settle the people of a request where an interrupt came in between."""
-        flight = self.in_flight
-        if flight is None:
+        open_request = self.open_request
+        if open_request is None:
             return
-        if flight.answer is not None:
-            self.settle_accepted(flight)
+        if open_request.answer is not None:
+            self.resolve_accepted(open_request)
             return
-        if flight.failure is None and flight.attempt.is_open:
-            flight.failure = flight.failure_after(problem)
-        if flight.failure is not None:
-            self.tracker.settle_by(flight.people, flight.failure)
+        if open_request.failure is None and open_request.attempt.is_open:
+            open_request.failure = open_request.failure_after(problem)
+        if open_request.failure is not None:
+            self.tracker.set_failure(open_request.people, open_request.failure)
 
 
-def _as_event(at: datetime, flight: InFlight, failure: FailureOutcome) -> Refused | RefusedInDoubt | Lost:
-    reset_request = flight.reset_request
+def _as_event(
+    at: datetime, open_request: OpenRequest, failure: FailureOutcome
+) -> Refused | RefusedInDoubt | Lost:
+    reset_request = open_request.reset_request
     if failure.is_known:
         return _refused(reset_request, failure.error, failure.code, at)
-    beneath = failure.error.__cause__
-    cause = None if beneath is None else type(beneath).__name__
+    cause_of = failure.error.__cause__
+    cause = None if cause_of is None else type(cause_of).__name__
     if failure.code is Code.REFUSAL_UNCERTAIN:
         error, message = failure.error, failure.said_of_people or failure.error.message
         return RefusedInDoubt(
@@ -267,7 +272,7 @@ def _as_event(at: datetime, flight: InFlight, failure: FailureOutcome) -> Refuse
         failure.error.message,
         failure.error.request_id,
         cause,
-        flight.attempt.status,
+        open_request.attempt.status,
     )
 
 
