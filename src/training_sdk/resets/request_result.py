@@ -1,7 +1,7 @@
-"""Settling a request, and everything that stops a reset: outcomes, journal and report are complete in each case.
+"""The result of a request, also after a lost answer or an interrupt: outcomes, journal and report stay complete.
 
-An interrupt can come between any two steps, also while an earlier one is handled. So ``StopHandler.open_request`` is the
-request from before it is sent until its people are settled and the journal has the result.
+An interrupt can come between any two steps, also while an earlier one is handled. So ``ResultHandler.open_request`` is
+the request from before it is sent until its people have an outcome and the journal has the result.
 """
 
 from __future__ import annotations
