@@ -22,6 +22,7 @@ from training_sdk._core.text import inline, sentence, visible
 from training_sdk._version import __version__
 from training_sdk.approval.approvals import read_approval
 from training_sdk.approval.four_eyes import NAMESPACE, PRINCIPAL
+from training_sdk.digests import short_digest
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
@@ -29,7 +30,7 @@ from training_sdk.evidence.verifying import verify_pack
 from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
-from training_sdk.plans.wording import number, short_digest
+from training_sdk.plans.wording import number
 from training_sdk.record_audit.record_check import check_records
 from training_sdk.record_audit.record_reading import Entry, pack_of
 from training_sdk.records import approvals

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
+from training_sdk.digests import short_digest
 from training_sdk.errors import (
     AlreadyAppliedError,
     InvalidArgumentError,
@@ -20,14 +21,7 @@ from training_sdk.errors import (
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, lost_there, read_records
 from training_sdk.plans.plan import FORM, ResetPlan
 from training_sdk.plans.planned import Origin
-from training_sdk.plans.wording import (
-    COMMANDS,
-    LOOK_INTO_IT,
-    others,
-    short_digest,
-    some,
-    who,
-)
+from training_sdk.plans.wording import LOOK_INTO_IT, others, some, who
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog, contradicts
 from training_sdk.records.in_flight import minute_text
@@ -36,6 +30,7 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
 from training_sdk.reports.report import REACHED_OTHERS
+from training_sdk.shell_commands import COMMANDS
 
 LOCK_SECONDS = 10.0
 """The seconds that one process waits for another that is starting a plan."""

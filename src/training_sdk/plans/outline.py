@@ -11,6 +11,7 @@ from attrs import frozen
 from training_sdk._core import codec
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
+from training_sdk.digests import short_digest
 from training_sdk.errors import (
     DecodingError,
     EvidenceError,
@@ -20,7 +21,6 @@ from training_sdk.errors import (
 )
 from training_sdk.evidence.files import Unseal
 from training_sdk.plans.plan import ResetPlan, Scope, check_shape, parse_plan
-from training_sdk.plans.wording import short_digest
 from training_sdk.records import plan_copy
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED
 

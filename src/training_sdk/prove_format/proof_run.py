@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.model import Key
+from training_sdk.digests import short_digest
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
@@ -30,7 +31,7 @@ from training_sdk.format_proof.proofs import Proof
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
 from training_sdk.plans.reset_effect import resets_completed_only
-from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
+from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number
 from training_sdk.prove_format.proof_ends import ProofEnds
 from training_sdk.prove_format.proof_planner import check_witnesses, read_people
 from training_sdk.records.in_flight import waiting_time

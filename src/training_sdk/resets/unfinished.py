@@ -17,7 +17,7 @@ from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import COMMANDS, LOOK_INTO_IT, ShellCommands, number, others
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
@@ -31,6 +31,7 @@ from training_sdk.resets.outcomes import tracker_from_journal
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.resume import order_as_started
 from training_sdk.safeguards import Safeguards
+from training_sdk.shell_commands import COMMANDS, ShellCommands
 
 
 @frozen

@@ -13,6 +13,7 @@ from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk._core.model import Key
 from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
+from training_sdk.digests import short_digest, typed_digest
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.outcome import Outcome
 from training_sdk.plans.course_rows import kept_fields_here, read_rows
@@ -28,7 +29,7 @@ from training_sdk.plans.reset_effect import (
     ask_lessons,
     resets_completed_only,
 )
-from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
+from training_sdk.plans.wording import COMPLETED_ONLY
 from training_sdk.records.in_flight import (
     PROCESSING_TIME,
     RequestsInFlight,
