@@ -56,7 +56,7 @@ def _reset_in_truth(client: TrainingClient, course_id: str) -> set[str]:
 def test_R11_a_lost_answer_is_an_unknown_outcome_and_is_settled_by_reading_back(
     stage: Stage, plant: Plant, monkeypatch: pytest.MonkeyPatch, when: Literal["before", "after"]
 ) -> None:
-    monkeypatch.setattr(reset_request, "CHUNK", 1)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 1)
     client = stage.client(cut=_cut(when))
     plan = client.resets.plan_everyone(plant.forklift)
     first, second, *rest = [user.user_id for user in plan.targets]

@@ -111,7 +111,7 @@ with TrainingClient(given["token"], **settings) as client:
 
 HALFWAY = """
 import training_sdk.resets.reset_request as sending
-sending.CHUNK = 3
+sending.MOST_PER_REQUEST = 3
 client = TrainingClient(given["token"], **settings)
 plan = ResetPlan.load(given["plan"])
 children, reading, writing = [], *os.pipe()

@@ -174,7 +174,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     """Do what a careful script does: apply; if it was begun, go on; if it came to its end, look at the report."""
     plan = ResetPlan.load(job["plan"])
     points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
-    reset_request.MOST_PER_REQUEST = recorder.CHUNK = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
+    reset_request.MOST_PER_REQUEST = recorder.MOST_PER_REQUEST = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
     drivers.now, drivers.pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
     if job.get("watch_calls"):

@@ -1,7 +1,7 @@
 """Applying a plan, as one story: preflight, evidence, read again, announce, send, settle, account for everyone.
 
 Each step has a module: ``preflight``, ``recorder`` (evidence, journal, audit log), ``read_again``, ``reset_request``,
-``settling`` and ``outcomes``. ``recipients`` has what differs where one call resets everyone on a course.
+``request_result`` and ``outcomes``. ``recipients`` has what differs where one call resets everyone on a course.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
         return step or organisation.reset(request)
 
     organisation.on_reset = reset
-    with mock.patch.object(reset_request, "CHUNK", 3):
+    with mock.patch.object(reset_request, "MOST_PER_REQUEST", 3):
         report = _report(organisation, plan)
     targets = {user.user_id for user in plan.targets}
     outcomes = {one.user_id: one.outcome for one in report.users}
@@ -211,7 +211,7 @@ def test_whatever_happens_nobody_else_is_sent_and_everyone_is_accounted_for_trul
 def test_the_ids_sent_are_exactly_the_targets_each_once(people: int, size: int) -> None:
     organisation = Organisation([row(n) if n % 4 else untouched(n) for n in range(people)])
     plan = planned(organisation)
-    with mock.patch.object(reset_request, "CHUNK", size):
+    with mock.patch.object(reset_request, "MOST_PER_REQUEST", size):
         apply(organisation, plan)
     assert [one for people in organisation.people_sent for one in people] == [
         user.user_id for user in plan.targets

@@ -189,8 +189,8 @@ def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
     plan = evolve(planned(organisation), read_at=START)
     with (
         tempfile.TemporaryDirectory() as state,
-        mock.patch.object(reset_request, "CHUNK", 2),
-        mock.patch.object(recorder, "CHUNK", 2),
+        mock.patch.object(reset_request, "MOST_PER_REQUEST", 2),
+        mock.patch.object(recorder, "MOST_PER_REQUEST", 2),
     ):
         Path(state).chmod(0o700)
         theatre = Theatre(organisation, FakeDriver(organisation, cost=0.01), plan, Path(state), tolerance)

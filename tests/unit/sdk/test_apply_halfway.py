@@ -57,7 +57,7 @@ from unit.sdk.resetting import (
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of ten, so that three of them are no crowd."""
-    monkeypatch.setattr(reset_request, "CHUNK", 10)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 10)
 
 
 # --- what can go wrong half-way ---------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ class Bench:
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(reset_request, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     people = [row(number) for number in range(PEOPLE)]
     made = Bench(tmp_path / "state", Organisation(people, reference=False))
     with made.client:
@@ -273,7 +273,7 @@ def test_an_interrupt_right_after_the_answer_keeps_it(bench: Bench, monkeypatch:
     def interrupted(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training_sdk.resets.request_result.InFlight.refuse_larger_count", interrupted)
+    monkeypatch.setattr("training_sdk.resets.request_result.OpenRequest.refuse_larger_count", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         bench.apply(plan)
     report = vars(caught.value)["report"]

@@ -90,7 +90,7 @@ def test_who_asks_the_last_reading_and_the_request_follow_each_other_in_this_ord
     plan = planned(organisation)
     puppet = Watching(organisation)
     seen = puppet.run_on(organisation)
-    with mock.patch.object(reset_request, "CHUNK", 10):
+    with mock.patch.object(reset_request, "MOST_PER_REQUEST", 10):
         apply(organisation, plan, puppet=puppet)
     assert last_looks(seen) == [[WHO, COURSES, FEED, RESET]] * 3
 
@@ -100,7 +100,7 @@ def test_every_turn_is_waited_for_before_who_asks() -> None:
     plan = planned(organisation)
     puppet = Watching(organisation)
     seen = puppet.run_on(organisation)
-    with mock.patch.object(reset_request, "CHUNK", 10):
+    with mock.patch.object(reset_request, "MOST_PER_REQUEST", 10):
         apply(organisation, plan, puppet=puppet, calls=evolve(CALLS, pace=EveryTurnWaits()))
     assert last_looks(seen) == [[WHO, COURSES, FEED, RESET]] * 3
     assert seen.count("wait") > 12
@@ -156,7 +156,7 @@ def test_nothing_is_ever_waited_for_between_the_last_look_and_the_request(
     puppet = FakeDriver(reply, on_sleep=lambda sleep: seen.append("wait"))
     report: ResetReport | None
     reason: str | None = None
-    with mock.patch.object(reset_request, "CHUNK", 2):
+    with mock.patch.object(reset_request, "MOST_PER_REQUEST", 2):
         try:
             report = apply(organisation, plan, puppet=puppet)
         except APITimeoutError as error:
@@ -232,7 +232,7 @@ def test_whom_the_report_names_is_whom_the_service_names_wherever_the_token_turn
 
         report: ResetReport | None
         reason: str | None = None
-        with mock.patch.object(reset_request, "CHUNK", 5):
+        with mock.patch.object(reset_request, "MOST_PER_REQUEST", 5):
             try:
                 report = ask(over_the_wire(organisation), use, token=draw, state_dir=tmp_path / str(at))
             except PlanMismatchError as error:

@@ -487,7 +487,7 @@ def test_those_who_moved_are_added_up_over_all_courses() -> None:
 
 
 def test_it_stops_between_two_requests_when_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reset_request, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST])
     with pytest.raises(ResetInterruptedError, match="as it was asked to") as stopped:
@@ -499,7 +499,7 @@ def test_it_stops_between_two_requests_when_asked_to(monkeypatch: pytest.MonkeyP
 
 
 def test_it_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reset_request, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place, told = campus(), list[Progress]()
     apply(place, plan_of(place, [FIRST]), on_progress=told.append)
     assert [(one.what, one.done, one.total) for one in told] == [
@@ -531,7 +531,7 @@ def test_waves_that_would_outlast_the_plan_are_refused_before_anything_is_sent()
 
 
 def test_a_plan_that_expires_half_way_sends_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reset_request, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST], safeguards=Safeguards(plan_lifetime=timedelta(hours=1)))
     puppet = FakeDriver(place)
@@ -672,7 +672,7 @@ def test_a_plan_whose_application_sent_nothing_may_be_applied_again(tmp_path: Pa
 def test_evidence_that_has_grown_old_is_gathered_anew_before_the_next_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reset_request, "CHUNK", 2)
+    monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST])
     recorder = Recorder(tmp_path / "state", None, timedelta(minutes=45))
