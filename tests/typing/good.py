@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 import httpx
+import polars as pl
 
 from training_sdk import (
     APIStatusError,
@@ -76,6 +77,10 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
         client.users.list(ids=["u"], statuses=[UserStatus.ACTIVE], seat_types=[SeatType.LITE]), Listing[User]
     )
     assert_type(client.courses.list(search="x", ids=("c",)), Listing[Course])
+    assert_type(client.courses.list().to_dicts(extra_fields=True), Iterator[dict[str, Any]])
+    assert_type(client.courses.list().to_parquet("out", partition_by="id"), int)
+    assert_type(client.courses.list().to_polars(), pl.DataFrame)
+    assert_type(client.courses.list().__arrow_c_stream__(), object)
     assert_type(client.courses.get("c"), Course)
     assert_type(client.courses.lessons("c"), tuple[Lesson, ...])
     assert_type(client.courses.lesson(lesson_id="l"), Lesson)
@@ -194,6 +199,9 @@ def asynchronous(
 
 
 async def awaited(client: AsyncTrainingClient) -> None:
+    assert_type(client.courses.list().to_dicts(), AsyncIterator[dict[str, Any]])
+    assert_type(await client.courses.list().to_parquet("out", extra_fields=True), int)
+    assert_type(await client.courses.list().to_polars(), pl.DataFrame)
     assert_type(await client.courses.get("c"), Course)
     assert_type(await client.resets.plan_everyone("c"), EveryonePlan)
     async for row in client.progress.list():

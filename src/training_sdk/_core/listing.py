@@ -235,13 +235,15 @@ class Count:
 
     def with_page(self, result: PageResult[T], identify: Callable[[T], object] | None) -> Count:
         """Return the count after one more page."""
-        found = [] if identify is None else [one for one in map(identify, result.items) if one is not None]
-        again = 0 if self.ids.isdisjoint(found) else sum(one in self.ids for one in found)
-        self.ids.update(found)
         items, left = self.items + len(result.items), result.remaining
         announced = self.announced if self.items or left is None else items + left
-        # An empty page may leave the count out.
-        return Count(items, self.repeated + again, self.ids, result.total or self.total, left or 0, announced)
+        total = result.total or self.total  # an empty page may leave the count out
+        again = 0
+        if identify is not None and (total or announced):  # otherwise the ids are compared with nothing
+            found = [one for one in map(identify, result.items) if one is not None]
+            again = 0 if self.ids.isdisjoint(found) else sum(one in self.ids for one in found)
+            self.ids.update(found)
+        return Count(items, self.repeated + again, self.ids, total, left or 0, announced)
 
     @property
     def problem(self) -> str | None:

@@ -9,11 +9,12 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, get_type_hints, overload
 
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls, Cursor, Page, Paginator
+from training_sdk.frames.methods import AsyncFrames, Frames
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,19 +119,27 @@ class Listed(_Descriptor, Generic[P, T]):
         return self._on_the_class() if owner is None else self._bind(owner)
 
     def _perform(self, driver: SyncDriver | AsyncDriver, result: Paginator[T]) -> Any:
-        return Listing(driver, result) if isinstance(driver, SyncDriver) else AsyncListing(driver, result)
+        if isinstance(driver, SyncDriver):
+            return Listing(driver, result, self._model)
+        return AsyncListing(driver, result, self._model)
+
+    def _model(self) -> type[Any]:
+        """Return the model of the items, from the annotation of the method."""
+        model: type[Any] = get_args(get_type_hints(self._function)["return"])[0]
+        return model
 
 
 operation = Operation
 listing = Listed
 
 
-class Listing(Generic[T]):
+class Listing(Frames[T]):
     """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
-    def __init__(self, driver: SyncDriver, walk: Paginator[T]) -> None:
+    def __init__(self, driver: SyncDriver, walk: Paginator[T], model: Callable[[], type[Any]]) -> None:
         self._driver = driver
         self._walk = walk
+        self._model = model
 
     def pages(self) -> Iterator[Page[T]]:
         """Yield the same items, page by page."""
@@ -147,12 +156,13 @@ class Listing(Generic[T]):
         return f"<Listing of {self._walk.first.request.path}: iterate it with for>"
 
 
-class AsyncListing(Generic[T]):
+class AsyncListing(AsyncFrames[T]):
     """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
-    def __init__(self, driver: AsyncDriver, walk: Paginator[T]) -> None:
+    def __init__(self, driver: AsyncDriver, walk: Paginator[T], model: Callable[[], type[Any]]) -> None:
         self._driver = driver
         self._walk = walk
+        self._model = model
 
     def pages(self) -> AsyncIterator[Page[T]]:
         """Yield the same items, page by page."""

@@ -1,0 +1,185 @@
+"""The methods of listings that give their rows to other libraries, page by page."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from training_sdk._core.listing import Page
+    from training_sdk.frames.columns import Column
+    from training_sdk.frames.sinks import Sink
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Rows(ABC):
+    """Base of both: the model of the rows, and the destinations, whose modules are imported when they are used."""
+
+    _model: Callable[[], type[Any]]
+
+    def _columns(self, extra_fields: bool) -> tuple[Column, ...]:
+        from training_sdk.frames.columns import columns_of
+
+        return columns_of(self._model(), extra_fields=extra_fields)
+
+    def _dicts(self, extra_fields: bool) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
+        from training_sdk.frames.columns import dicts
+
+        return partial(dicts, self._columns(extra_fields))
+
+    def _arrow(self, extra_fields: bool) -> Sink[pa.Table]:
+        from training_sdk.frames.sinks import ArrowSink
+
+        return ArrowSink(self._columns(extra_fields))
+
+    def _pandas(self, extra_fields: bool) -> Sink[pd.DataFrame]:
+        from training_sdk.frames.sinks import PandasSink
+
+        return PandasSink(self._columns(extra_fields))
+
+    def _polars(self, extra_fields: bool) -> Sink[pl.DataFrame]:
+        from training_sdk.frames.sinks import PolarsSink
+
+        return PolarsSink(self._columns(extra_fields))
+
+    def _parquet(
+        self, path: str | os.PathLike[str], partition_by: str | None, extra_fields: bool
+    ) -> Sink[int]:
+        from training_sdk.frames.parquet import ParquetSink
+
+        return ParquetSink(path, self._columns(extra_fields), partition_by)
+
+
+class Frames(_Rows, Generic[T]):
+    """The rows of a listing for other libraries. Each call reads the listing from its beginning.
+
+    All have the same columns: one for each field of the model and each of its properties, whatever the rows contain.
+    Dates are in UTC. The fields of a model within the model are columns such as ``identifier_name``; lists of texts
+    stay lists; other data is JSON text. With ``extra_fields`` the last column, ``extra``, has as JSON text what the SDK
+    does not know. A number of more than 64 bits raises DecodingError, except in ``to_dicts``.
+    """
+
+    @abstractmethod
+    def pages(self) -> Iterator[Page[T]]:
+        """Yield the items page by page."""
+
+    def to_dicts(self, *, extra_fields: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield each row as a dictionary. At most one page is held."""
+        read = self._dicts(extra_fields)
+        for page in self.pages():
+            yield from read(page.items)
+
+    def to_arrow(self, *, extra_fields: bool = False) -> pa.Table:
+        """Return a pyarrow table. Needs the extra ``[arrow]``. Raises ImportError without it."""
+        return self._into(self._arrow(extra_fields))
+
+    def to_pandas(self, *, extra_fields: bool = False) -> pd.DataFrame:
+        """Return a pandas frame with nullable types. Needs the extra ``[pandas]``. Raises ImportError without it."""
+        return self._into(self._pandas(extra_fields))
+
+    def to_polars(self, *, extra_fields: bool = False) -> pl.DataFrame:
+        """Return a Polars frame. Needs the extra ``[polars]``. Raises ImportError without it."""
+        return self._into(self._polars(extra_fields))
+
+    def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        partition_by: str | None = None,
+        extra_fields: bool = False,
+    ) -> int:
+        """Write Parquet files into a folder, and return the number of rows. Needs the extra ``[arrow]``.
+
+        Arguments:
+
+        - ``path``: The folder, which is missing or empty. Its parent exists. Only its owner may enter it.
+        - ``partition_by``: A column, such as ``"course_id"``: one subfolder for each of its values. The column is in
+          the files too.
+        - ``extra_fields``: Add the column ``extra``, with the fields that the SDK does not know.
+
+        At most one row group, of 131,072 rows, is held. The folder gets its name when all rows are on the disk; after
+        an error nothing is left of it. A process that is killed leaves a hidden folder, whose name ends with ``.part``,
+        beside it. Raises InvalidArgumentError if the folder cannot be written.
+        """
+        return self._into(self._parquet(path, partition_by, extra_fields))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return a stream for a library that reads Arrow, such as DuckDB or Polars. Needs the extra ``[arrow]``."""
+        from training_sdk.frames.arrow import Batches
+        from training_sdk.frames.columns import library
+
+        batches = Batches(self._columns(False), "__arrow_c_stream__")
+        made = (batches.batch(page.items) for page in self.pages())
+        reader = library("pyarrow", "arrow", "__arrow_c_stream__").RecordBatchReader
+        stream: object = reader.from_batches(batches.schema, made).__arrow_c_stream__(requested_schema)
+        return stream
+
+    def _into(self, sink: Sink[R]) -> R:
+        try:
+            for page in self.pages():
+                sink.add(page.items)
+            return sink.finish()
+        except BaseException:
+            sink.discard()
+            raise
+
+
+class AsyncFrames(_Rows, Generic[T]):
+    """The rows of a listing for other libraries, as on the sync client: awaited, and ``to_dicts`` with ``async for``.
+
+    An Arrow stream is read without ``await``, so an async listing is none. ``await listing.to_arrow()`` has one. Pages
+    are converted on another thread.
+    """
+
+    @abstractmethod
+    def pages(self) -> AsyncIterator[Page[T]]:
+        """Yield the items page by page."""
+
+    async def to_dicts(self, *, extra_fields: bool = False) -> AsyncIterator[dict[str, Any]]:
+        """Yield each row as a dictionary. At most one page is held."""
+        read = self._dicts(extra_fields)
+        async for page in self.pages():
+            for row in read(page.items):
+                yield row
+
+    async def to_arrow(self, *, extra_fields: bool = False) -> pa.Table:
+        """Return a pyarrow table. Needs the extra ``[arrow]``. Raises ImportError without it."""
+        return await self._into(self._arrow(extra_fields))
+
+    async def to_pandas(self, *, extra_fields: bool = False) -> pd.DataFrame:
+        """Return a pandas frame with nullable types. Needs the extra ``[pandas]``. Raises ImportError without it."""
+        return await self._into(self._pandas(extra_fields))
+
+    async def to_polars(self, *, extra_fields: bool = False) -> pl.DataFrame:
+        """Return a Polars frame. Needs the extra ``[polars]``. Raises ImportError without it."""
+        return await self._into(self._polars(extra_fields))
+
+    async def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        partition_by: str | None = None,
+        extra_fields: bool = False,
+    ) -> int:
+        """Write Parquet files into a folder as ``Listing.to_parquet`` does, and return the number of rows."""
+        return await self._into(self._parquet(path, partition_by, extra_fields))
+
+    async def _into(self, sink: Sink[R]) -> R:
+        from anyio import to_thread
+
+        try:
+            async for page in self.pages():
+                await to_thread.run_sync(sink.add, page.items)
+            return await to_thread.run_sync(sink.finish)
+        except BaseException:
+            sink.discard()
+            raise
