@@ -8,7 +8,7 @@ import click
 
 from docs._generate.tables import table
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.program import COMMANDS, NAME, program
+from training_sdk.cli.group import COMMANDS, NAME, program
 from training_sdk.cli.session import with_session
 
 SHELLS = "Print the script that completes training-sdk in a shell; each says how it is put in place."

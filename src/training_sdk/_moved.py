@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     "training_sdk.models": "training_sdk.api",
@@ -50,14 +49,18 @@ MOVED = {
 """Old name to new name; a package's modules are named one by one."""
 
 
-class MovedModules(MetaPathFinder, Loader):
-    """Answer the import of an old module name with the module at its new place."""
+class MovedModules:
+    """Answer the import of an old module name with the module at its new place.
+
+    Without the base classes of ``importlib.abc``, whose import takes longer than the rest of this package.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return a spec for a moved module, None for any other."""
-        return spec_from_loader(fullname, self) if fullname in MOVED else None
+        loader: Any = self
+        return ModuleSpec(fullname, loader) if fullname in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module at its new place."""

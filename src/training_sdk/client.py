@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from types import TracebackType
-from typing import Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from training_sdk._core.argument_checks import RawResponse, raw_request
 from training_sdk._core.connections import AsyncHttpClient, HttpClient
@@ -18,25 +19,44 @@ from training_sdk._core.drivers import (
 from training_sdk._core.flow import Flow
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import hidden
-from training_sdk.api.analytics import Analytics
-from training_sdk.api.courses import Courses
-from training_sdk.api.groups import Groups, Sites
-from training_sdk.api.leaderboards import Leaderboards
-from training_sdk.api.learning_paths import Collections, Paths
-from training_sdk.api.permissions import Permissions
-from training_sdk.api.progress import Progress
-from training_sdk.api.rapid_refreshes import RapidRefreshes
-from training_sdk.api.users import Users
-from training_sdk.api.webhooks import Webhooks
 from training_sdk.client_options import (
     DEFAULT_TIMEOUT,
     Options,
     changed,
     options_of,
 )
-from training_sdk.reset_format import ResetFormat
-from training_sdk.reset_operations import Resets
-from training_sdk.safeguards import Safeguards
+
+if TYPE_CHECKING:
+    from training_sdk.api.analytics import Analytics
+    from training_sdk.api.courses import Courses
+    from training_sdk.api.groups import Groups, Sites
+    from training_sdk.api.leaderboards import Leaderboards
+    from training_sdk.api.learning_paths import Collections, Paths
+    from training_sdk.api.permissions import Permissions
+    from training_sdk.api.progress import Progress
+    from training_sdk.api.rapid_refreshes import RapidRefreshes
+    from training_sdk.api.users import Users
+    from training_sdk.api.webhooks import Webhooks
+    from training_sdk.reset_format import ResetFormat
+    from training_sdk.reset_operations import Resets
+    from training_sdk.safeguards import Safeguards
+
+_RESOURCES = {
+    "users": "api.users",
+    "courses": "api.courses",
+    "progress": "api.progress",
+    "analytics": "api.analytics",
+    "permissions": "api.permissions",
+    "paths": "api.learning_paths",
+    "collections": "api.learning_paths",
+    "groups": "api.groups",
+    "sites": "api.groups",
+    "rapid_refreshes": "api.rapid_refreshes",
+    "leaderboards": "api.leaderboards",
+    "webhooks": "api.webhooks",
+    "resets": "reset_operations",
+}
+"""The module of each resource, which is imported when the resource is first used."""
 
 
 class _Client(Bound[D], Generic[D]):
@@ -61,19 +81,28 @@ class _Client(Bound[D], Generic[D]):
         self._driver = driver
         self._calls = calls
         self._options = options
-        self.users = Users(driver, calls)
-        self.courses = Courses(driver, calls)
-        self.progress = Progress(driver, calls)
-        self.analytics = Analytics(driver, calls)
-        self.permissions = Permissions(driver, calls)
-        self.paths = Paths(driver, calls)
-        self.collections = Collections(driver, calls)
-        self.groups = Groups(driver, calls)
-        self.sites = Sites(driver, calls)
-        self.rapid_refreshes = RapidRefreshes(driver, calls)
-        self.leaderboards = Leaderboards(driver, calls)
-        self.webhooks = Webhooks(driver, calls)
-        self.resets = Resets(driver, calls, options.reset_format, options.safeguards, options.state_dir)
+
+    def _resource(self, name: str) -> Any:
+        """Import and make a resource; its class is named in the annotations above."""
+        module = import_module(f"training_sdk.{_RESOURCES[name]}")
+        kind = getattr(module, _Client.__annotations__[name].removesuffix("[D]"))
+        if name != "resets":
+            return kind(self._driver, self._calls)
+        options = self._options
+        return kind(self._driver, self._calls, options.reset_format, options.safeguards, options.state_dir)
+
+    if not TYPE_CHECKING:  # else every name would be an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Make a resource when it is first used."""
+            if name not in _RESOURCES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self.__dict__[name] = self._resource(name)
+            return found
+
+    def __dir__(self) -> Iterable[str]:
+        """Return the attributes, with the resources that were not used yet."""
+        return {*super().__dir__(), *_RESOURCES}
 
     @property
     def base_url(self) -> str:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
-from training_sdk._core import argument_checks, pacing, urls
+from training_sdk._core import argument_checks, urls
 from training_sdk._core.exchange import Connection
 from training_sdk._core.flow import UNPACED, Pace
 from training_sdk._core.listing import Calls
-from training_sdk._core.pacing import Budget, Limits
 from training_sdk._core.text import Secret, hidden, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.reset_format import ResetFormat
-from training_sdk.safeguards import Safeguards
+
+if TYPE_CHECKING:  # imported when they are used: most programs only read
+    from training_sdk._core.pacing import Limits
+    from training_sdk.reset_format import ResetFormat
+    from training_sdk.safeguards import Safeguards
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0
@@ -33,11 +35,26 @@ class Options:
 
     connection: Connection
     max_retry_seconds: float
-    reset_format: ResetFormat
+    given_format: ResetFormat | None
     pace: bool | None
-    safeguards: Safeguards
+    given_safeguards: Safeguards | None
     state_dir: str | os.PathLike[str] | None
-    limits: Limits = pacing.PUBLISHED
+    limits: Limits | None = None
+    """Those that the vendor has published, by default."""
+
+    @property
+    def reset_format(self) -> ResetFormat:
+        """The format that was given, or the default."""
+        from training_sdk.reset_format import ResetFormat
+
+        return self.given_format or ResetFormat()
+
+    @property
+    def safeguards(self) -> Safeguards:
+        """The safeguards that were given, or the defaults."""
+        from training_sdk.safeguards import Safeguards
+
+        return self.given_safeguards or Safeguards()
 
     @property
     def calls(self) -> Calls:
@@ -50,7 +67,10 @@ class Options:
         automatic = self.pace is None
         if self.pace is False or (automatic and urls.is_loopback(urlsplit(origin).hostname or "")):
             return UNPACED
-        return Budget(origin, token_fingerprint(token), automatic, self.limits, self.state_dir)
+        from training_sdk._core import pacing
+
+        limits = self.limits or pacing.PUBLISHED
+        return pacing.Budget(origin, token_fingerprint(token), automatic, limits, self.state_dir)
 
 
 def options_of(
@@ -140,9 +160,11 @@ def read_only_by_environment() -> bool:
     return value == "1"
 
 
-def _safeguards(safeguards: Safeguards | None) -> Safeguards:
+def _safeguards(safeguards: Safeguards | None) -> Safeguards | None:
     if safeguards is None:
-        return Safeguards()
+        return None
+    from training_sdk.safeguards import Safeguards
+
     if not isinstance(safeguards, Safeguards):
         raise InvalidArgumentError(
             f"safeguards must be Safeguards, not {type(safeguards).__name__}", argument="safeguards"
@@ -154,9 +176,11 @@ def _paced(pace: bool | None) -> bool | None:
     return None if pace is None else argument_checks.yes_or_no(pace, "pace")
 
 
-def _format(reset_format: ResetFormat | None) -> ResetFormat:
+def _format(reset_format: ResetFormat | None) -> ResetFormat | None:
     if reset_format is None:
-        return ResetFormat()
+        return None
+    from training_sdk.reset_format import ResetFormat
+
     if not isinstance(reset_format, ResetFormat):
         raise InvalidArgumentError(
             f"reset_format must be a ResetFormat, not {type(reset_format).__name__}", argument="reset_format"
@@ -187,7 +211,7 @@ def changed(
     if max_retry_seconds is not None:
         others["max_retry_seconds"] = argument_checks.seconds(max_retry_seconds, "max_retry_seconds")
     if reset_format is not None:
-        others["reset_format"] = _format(reset_format)
+        others["given_format"] = _format(reset_format)
     if pace is not None:
         others["pace"] = _paced(pace)
     return evolve(options, **others)

@@ -19,6 +19,7 @@ from mock_server.world.clock import to_text
 from mock_server.world.ledger import RESET_EVENT, Webhook
 from training_sdk import NotSupportedError, TrainingClient, TriggerEvent
 from training_sdk._core.operation import Listed, Operation
+from training_sdk.client import _RESOURCES
 
 Call = Callable[[TrainingClient, Plant], Any]
 
@@ -160,7 +161,7 @@ def _methods() -> set[str]:
     with TrainingClient("token", base_url="http://127.0.0.1:1") as client:
         owners = {
             "": client,
-            **{name: each for name, each in vars(client).items() if not name.startswith("_")},
+            **{name: getattr(client, name) for name in _RESOURCES},
         }
         return {
             f"{owner}.{name}".lstrip(".")

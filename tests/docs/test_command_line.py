@@ -15,8 +15,9 @@ from markdown_it import MarkdownIt
 from docs import _generate
 from docs._generate.commands import all_commands
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.group import NAME, program
 from training_sdk.cli.profiles import KEYS
-from training_sdk.cli.program import NAME, program, run
+from training_sdk.cli.program import run
 
 PAGES = [_generate.ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
 FENCES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -13,12 +13,12 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import READING_METHODS, Family, Request, Response
-from training_sdk._core.text import Secret, hidden, sentence
+from training_sdk._core.text import Secret, hidden, pattern, sentence
 from training_sdk.errors import InvalidArgumentError, Remedy
 
 LONGEST_ID = 128
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = pattern(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 E = TypeVar("E", bound=Enum)
 
 
@@ -44,7 +44,7 @@ def one_id(value: object, name: str, *, argument: str | None = None) -> str:
     if len(value) > LONGEST_ID:
         problem = f"is {len(value)} characters long; ids have at most {LONGEST_ID}."
         raise refusal(name, problem, argument=argument)
-    if value in (".", "..") or "/" in value or "\\" in value or _UNPRINTABLE.search(value):
+    if value in (".", "..") or "/" in value or "\\" in value or _UNPRINTABLE().search(value):
         problem = (
             f"{value!r} is not an id: '.', '..', slashes, backslashes and control characters are refused."
         )
@@ -79,7 +79,7 @@ def any_ids(values: object, name: str) -> tuple[str, ...]:
 
 def text(value: object, name: str, *, longest: int = 1000, argument: str | None = None) -> str:
     """Return a text of bounded length without control characters."""
-    if not isinstance(value, str) or not value or len(value) > longest or _UNPRINTABLE.search(value):
+    if not isinstance(value, str) or not value or len(value) > longest or _UNPRINTABLE().search(value):
         problem = f"must be 1–{longest} characters of text without control characters."
         raise refusal(name, problem, argument=argument)
     return value
@@ -227,6 +227,7 @@ _PARTS = ("override",)
 _COOKIES = frozenset({"cookie", "cookie2"})
 
 
+@functools.lru_cache(maxsize=1024)
 def is_own(name: str) -> bool:
     """Return whether only the SDK may set a header: neither a caller nor a client from outside.
 
@@ -242,7 +243,7 @@ def is_refused(name: str) -> bool:
 
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @frozen
@@ -309,7 +310,7 @@ def _query(params: Mapping[str, object]) -> Sequence[tuple[str, object]]:
 def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     pairs = _mapping(headers, "headers")
     for name, value in pairs:
-        if not _HEADER_NAME.fullmatch(name):
+        if not _HEADER_NAME().fullmatch(name):
             raise refusal(repr(name), "is not the name of a header.", argument="headers")
         if is_refused(name):
             raise refusal(

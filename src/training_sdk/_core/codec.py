@@ -12,7 +12,6 @@ import contextlib
 import functools
 import json
 import math
-import re
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -25,7 +24,7 @@ from training_sdk._core import columns, model
 from training_sdk._core.columns import SharedValues
 from training_sdk._core.flow import Response
 from training_sdk._core.model import Extra, Reading
-from training_sdk._core.text import inline
+from training_sdk._core.text import inline, pattern
 from training_sdk.errors import DecodingError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ T = TypeVar("T")
 
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
-_PART_OF_TOKEN = re.compile(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
+_PART_OF_TOKEN = pattern(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
 LEAST_FOR_ORJSON = 4096
 """Bytes of an answer from which on another JSON reader is worth its import."""
 CUT_SHORT = "CUT_SHORT"
@@ -167,7 +166,7 @@ def read_error(response: Response) -> SaidError:
     message = body.get("message") if isinstance(body.get("message"), str) else None
     details = body.get("details")
     for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and _REASON.fullmatch(str(detail.get("reason"))):
+        if isinstance(detail, dict) and _REASON().fullmatch(str(detail.get("reason"))):
             metadata = detail.get("metadata")
             pairs = metadata.items() if isinstance(metadata, dict) else ()
             return SaidError(message, detail["reason"], tuple((str(k), str(v)) for k, v in pairs))
@@ -184,7 +183,7 @@ def _ends_early(error: Exception) -> bool:
     return bool(error.doc.strip()) and (
         not left
         or error.msg.startswith("Unterminated string")
-        or _PART_OF_TOKEN.fullmatch(left) is not None
+        or _PART_OF_TOKEN().fullmatch(left) is not None
         or any(word.startswith(left) for word in ("true", "false", "null", "-"))
     )
 
@@ -261,7 +260,7 @@ def _tuple_hook(shape: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
     return hook
 
 
-_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_REASON = pattern(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def _model_hook(shape: Any, converter: cattrs.Converter, *, lenient: bool) -> Callable[[Any, Any], Any]:

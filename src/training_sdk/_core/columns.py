@@ -167,13 +167,14 @@ def _numbers(convert: Callable[[Any, Any], Any], column: Column, null: Any, shar
             raise UnusualError
         return numbers
     # Zero and negative zero are equal, and must not be shared.
-    if float in types and 0 in column and _NEGATIVE_ZERO in array("d", column).tobytes():
+    distinct = _distinct(column)
+    if float in types and 0 in distinct and _NEGATIVE_ZERO in array("d", column).tobytes():
         return _each(convert, column)
     known = shared.of(float)
-    distinct = {value: known.setdefault(value, float(value)) for value in _distinct(column)}
-    if not all(map(math.isfinite, distinct.values())):
+    number_of = {value: known.setdefault(value, float(value)) for value in distinct}
+    if not all(map(math.isfinite, number_of.values())):
         raise UnusualError
-    return list(map(distinct.__getitem__, column))
+    return list(map(number_of.__getitem__, column))
 
 
 def _scores(column: Column, null: Any, shared: SharedValues) -> Column:
@@ -297,13 +298,12 @@ class _Field:
 
 @attrs.frozen
 class _Layout:
-    """The keys of objects that all have the same keys: where each field is, and which keys are unknown."""
+    """The keys of objects that all have the same keys: the key of each field, and the unknown ones."""
 
-    values: Callable[[Any], tuple[Any, ...]]
     width: int
-    places: tuple[int | None, ...]
+    keys: tuple[str | None, ...]
     """By field; None for one that is left out."""
-    unknown: tuple[tuple[str, int], ...]
+    unknown: tuple[str, ...]
 
 
 class _Objects:
@@ -329,33 +329,31 @@ class _Objects:
         if _types(column) != {dict}:
             return _with_null(self.read, column, null, shared)
         cells, extras = self._by_layout(column, shared) or self._by_name(column, shared)
-        return self._build(cells, extras)
+        return self._build(zip(*cells, extras, strict=True))
 
     def _by_layout(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column] | None:
         """Return the columns of objects that all have the keys of the first; None if they have not."""
         layout = self._layout(tuple(column[0]))
         if layout is None or any(map(layout.width.__ne__, map(len, column))):
             return None
+        cells: list[Column] = []
         try:
-            raw = list(zip(*map(layout.values, column), strict=True))
+            for field, key in zip(self._fields, layout.keys, strict=True):
+                if key is None:
+                    cells.append([field.null] * len(column))
+                    continue
+                values = list(map(itemgetter(key), column))
+                if field.tidy is not None:
+                    values = [None if value is None else field.tidy(value) for value in values]
+                cells.append(field.read(values, field.null, shared))
+            if not layout.unknown:
+                return cells, [NOTHING_EXTRA] * len(column)
+            extras = [Extra({key: value[key] for key in layout.unknown}) for value in column]
         except KeyError:
             return None
-        cells: list[Column] = []
-        for field, place in zip(self._fields, layout.places, strict=True):
-            if place is None:
-                cells.append([field.null] * len(column))
-                continue
-            values: Column = raw[place]
-            if field.tidy is not None:
-                values = [None if value is None else field.tidy(value) for value in values]
-            cells.append(field.read(values, field.null, shared))
-        if not layout.unknown:
-            return cells, [NOTHING_EXTRA] * len(column)
-        names = [name for name, _ in layout.unknown]
-        unknown = [raw[place] for _, place in layout.unknown]
-        for each in unknown:
-            _refuse_unusual(each)
-        return cells, [Extra(dict(zip(names, row, strict=True))) for row in zip(*unknown, strict=True)]
+        for each in extras:
+            _refuse_unusual(each.values())
+        return cells, extras
 
     def _by_name(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column]:
         known, extras = [], []
@@ -382,13 +380,11 @@ class _Objects:
         named = [self._reading.names.get(key) for key in keys]
         found = [name for name in named if name is not None]
         missing = {field.name for field in self._fields if not field.is_optional}.difference(found)
-        if missing or len(keys) < 2 or len(found) != len(set(found)):
+        if missing or len(found) != len(set(found)):
             return None
-        places = {name: place for place, name in enumerate(named) if name is not None}
-        unknown = tuple((key, place) for place, key in enumerate(keys) if named[place] is None)
-        return _Layout(
-            itemgetter(*keys), len(keys), tuple(places.get(field.name) for field in self._fields), unknown
-        )
+        key_of = dict(zip(named, keys, strict=True))
+        unknown = tuple(key for key, name in zip(keys, named, strict=True) if name is None)
+        return _Layout(len(keys), tuple(key_of.get(field.name) for field in self._fields), unknown)
 
 
 def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
@@ -399,23 +395,23 @@ def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
     return hint[tuple(given[each] for each in variables)] if variables else hint
 
 
-Builder: TypeAlias = Callable[[list[Column], Column], Column]
+Builder: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], Column]
 
 
 def _builder(cls: Any, names: list[str]) -> Builder:
-    """Return the function that makes models of their columns."""
+    """Return the function that makes models of rows: the values of the fields in order, and the unknown fields."""
     if cls.__base__ is not Model:
-        return lambda cells, _: [cls(*values) for values in zip(*cells, strict=True)]
+        return lambda rows: [cls(*values) for *values, _ in rows]
     # The constructor of a frozen class sets each field through object.__setattr__, which takes most of the time of
     # decoding. So the fields are set on a twin that is not frozen, and has the same memory layout.
     is_open = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     twin: Any = type(cls.__name__, (Model,), {"__slots__": cls.__slots__, **is_open})
     cells = [f"_{number}" for number in range(len(names))]
     lines = [
-        "def build(cells, extras):",
+        "def build(rows):",
         "    made = []",
         "    add = made.append",
-        f"    for {', '.join(cells)}, extra in zip(*cells, extras, strict=True):",
+        f"    for {', '.join(cells)}, extra in rows:",
         "        one = new(twin)",
         *(f"        one.{name} = {cell}" for name, cell in zip(names, cells, strict=True)),
         "        one.extra = extra",

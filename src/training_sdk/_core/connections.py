@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -200,6 +199,8 @@ class LoopClients(SharedClient[H]):
 
     def _forget_ended(self) -> None:
         """Drop the clients of loops that were closed without ending their generators: nothing can close them."""
+        import asyncio
+
         for reference in self._kept.keyrefs():  # a copy: loops of other threads may come and go
             loop = reference()
             if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
@@ -219,6 +220,8 @@ class LoopClients(SharedClient[H]):
 
 def _loop() -> object:
     """Return the event loop of this task, asyncio's or trio's."""
+    import asyncio  # late: a client that is not async does not need it
+
     with suppress(RuntimeError):  # no loop of asyncio runs
         if asyncio.current_task() is not None:  # else trio runs as a guest on it
             return asyncio.get_running_loop()

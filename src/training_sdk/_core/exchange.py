@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
+import sys
 import time
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from training_sdk._core import flow, network, urls
 from training_sdk._core.argument_checks import is_own, is_refused
@@ -28,13 +28,13 @@ from training_sdk._core.flow import (
     new_request_id,
 )
 from training_sdk._core.network import Deadline, NoCookies
-from training_sdk._core.text import Secret, inline, masked, masked_body, sentence
+from training_sdk._core.text import Secret, inline, masked, masked_body, pattern, sentence
 from training_sdk._core.urls import BaseUrl, is_loopback
 from training_sdk._version import __version__
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError, Remedy
 from training_sdk.records.tokens import looks_secret
 
-USER_AGENT = f"training-sdk/{__version__} python/{platform.python_version()}"
+USER_AGENT = f"training-sdk/{__version__} python/{sys.version.split()[0]}"
 LONGEST_CONNECT = 10.0
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_SAID = 200
@@ -48,8 +48,8 @@ WRITABLE = Remedy(
     "is what you mean.",
 )
 
-_QUOTED = re.compile(r"""[\s:=,(\[]*(?:\bbytearray\(|\bb["']|(?<!\w)["']).*""", re.DOTALL)
-_PLAIN = re.compile(r"[\x21-\x7e]{1,200}")
+_QUOTED = pattern(r"""[\s:=,(\[]*(?:\bbytearray\(|\bb["']|(?<!\w)["']).*""", re.DOTALL)
+_PLAIN = pattern(r"[\x21-\x7e]{1,200}")
 
 
 @define
@@ -82,33 +82,50 @@ def refuse_to_write(connection: Connection, request: Request) -> None:
 
 
 def build_request(http: Any, connection: Connection, request: Request, token: Secret) -> Any:
+    """Return the request as the library sends it, made without ``http.build_request``.
+
+    So no params, auth or base URL of a client from outside are in it: what was checked is what is sent. Its headers
+    are, but for those that only the SDK may set, and so are its cookies.
+    """
     library = library_of(http)
     if http.is_closed:
         raise InvalidArgumentError(CLOSED)
-    headers = {
+    own = {
         "accept": "application/json",
         "user-agent": f"{USER_AGENT} {library.__name__}/{library.__version__}",
         "x-request-id": request.request_id or new_request_id(),
     }
     if request.reads:
-        headers["cache-control"] = "no-cache, no-store"
+        own["cache-control"] = "no-cache, no-store"
     if request.body is not None:
-        headers["content-type"] = "application/json"
-    named = headers.keys() - {name for name, _ in request.headers}
-    # A list, because the contract kit sends a header twice. An empty authorization is not sent: no user asks.
-    sent = [*((name, headers[name]) for name in sorted(named)), *filter(_is_sent, request.headers)]
-    limits = library.Timeout(Deadline(connection.timeout), connect=min(connection.timeout, LONGEST_CONNECT))
+        own["content-type"] = "application/json"
     url = _parsed(str(connection.base_url) + request.target, library)
-    built = http.build_request(request.method, url, headers=sent, content=request.body, timeout=limits)
-    built.url = url  # without the params that a client from outside may add: what was checked is what is sent
-    is_removed = is_refused if isinstance(http.cookies.jar, NoCookies) else is_own
-    for name in {*filter(is_removed, built.headers)} - {name for name, _ in sent}:
-        built.headers.pop(name, None)
-    if not any(name == "authorization" for name, _ in request.headers):
-        built.headers["authorization"] = f"Bearer {token.reveal()}"
-    built.headers["host"] = url.netloc.decode("ascii")
+    last = {"host": url.netloc.decode("ascii")}
     if request.body is not None:
-        built.headers["content-length"] = str(len(request.body))
+        last["content-length"] = str(len(request.body))
+    named = {name for name, _ in request.headers}
+    # A list, because the contract kit sends a header twice. An empty authorization is not sent: no user asks.
+    sent = [(name, own[name]) for name in sorted(own.keys() - named)]
+    sent += [header for header in request.headers if _is_sent(header) and header[0].lower() not in last]
+    if "authorization" not in named:
+        sent.append(("authorization", f"Bearer {token.reveal()}"))
+    sent += last.items()
+    is_removed = is_refused if isinstance(http.cookies.jar, NoCookies) else is_own
+    taken = {name.lower() for name, _ in sent}
+    given = [each for each in http.headers.multi_items() if each[0] not in taken and not is_removed(each[0])]
+    deadline = Deadline(connection.timeout)
+    limits = {"connect": min(connection.timeout, LONGEST_CONNECT)}
+    limits |= dict.fromkeys(("read", "write", "pool"), deadline)
+    built = library.Request(
+        request.method,
+        url,
+        headers=[*given, *sent],
+        cookies=http.cookies,
+        content=request.body,
+        extensions={"timeout": limits},
+    )
+    if request.body is None:
+        built.headers.pop("content-length", None)
     return built
 
 
@@ -161,20 +178,21 @@ class ResponseBody:
 
 
 def read_response(answer: Any, body: bytes, prepared: Any, connection: Connection) -> Response:
-    headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-    token = _sent_token(prepared)
-    if not answer.is_success:  # what it says ends in a message; some servers repeat what they were sent
-        body = masked_body(body, token)
-        headers = tuple((name, masked(value, token)) for name, value in headers)
-    response = Response(
-        answer.status_code, headers, body, is_reference=_is_reference(answer, prepared, connection.base_url)
-    )
-    given, sent = response.header("x-request-id"), prepared.headers["x-request-id"]
+    headers = tuple(answer.headers.multi_items())  # names in lower case
+    is_reference = _is_reference(answer, headers, prepared, connection.base_url)
+    sent = prepared.headers["x-request-id"]
+    given = next((value for name, value in headers if name == "x-request-id"), None)
+    request_id = sent
+    if given != sent or not answer.is_success:
+        token = _sent_token(prepared)
+        if not answer.is_success:  # what it says ends in a message; some servers repeat what they were sent
+            body = masked_body(body, token)
+            headers = tuple((name, masked(value, token)) for name, value in headers)
+            given = None if given is None else masked(given, token)
+        request_id = shown_request_id(given, sent, token.reveal())
     connection.reached.is_so = True
-    return evolve(
-        response,
-        request_id=shown_request_id(given, sent, token.reveal()),
-        base_url=str(connection.base_url),
+    return Response(
+        answer.status_code, headers, body, request_id, is_reference, base_url=str(connection.base_url)
     )
 
 
@@ -182,13 +200,15 @@ def _sent_token(prepared: Any) -> Secret:
     return Secret(prepared.headers.get("authorization", "").removeprefix("Bearer "))
 
 
-def _is_reference(answer: Any, prepared: Any, base_url: BaseUrl) -> bool:
+def _is_reference(
+    answer: Any, headers: tuple[tuple[str, str], ...], prepared: Any, base_url: BaseUrl
+) -> bool:
     """Return whether the reference server gave this answer; never over a network from a host of the vendor."""
-    if "network_stream" in answer.extensions and urls.is_vendors(prepared.url.host):
+    marks = [value for name, value in headers if name == flow.HEADER]
+    if not marks or ("network_stream" in answer.extensions and urls.is_vendors(prepared.url.host)):
         return False
     target = prepared.url.raw_path.decode("ascii").removeprefix(base_url.prefix)
-    expected = flow.identity(prepared.method, target, prepared.headers["x-request-id"])
-    return bool(answer.headers.get_list(flow.HEADER) == [expected])
+    return marks == [flow.identity(prepared.method, target, prepared.headers["x-request-id"])]
 
 
 def shown_request_id(given: str | None, sent: str, token: str) -> str:
@@ -201,7 +221,7 @@ def shown_request_id(given: str | None, sent: str, token: str) -> str:
         return sent
     if (token and token in given) or looks_secret(given):
         return f"{sent} (the service's own id looks like a secret and is not shown)"
-    if _PLAIN.fullmatch(given):
+    if _PLAIN().fullmatch(given):
         return given
     escaped = given[:LONGEST_REQUEST_ID].encode("unicode_escape").decode("ascii")
     cut = "..." if len(given) > LONGEST_REQUEST_ID or len(escaped) > LONGEST_REQUEST_ID else ""
@@ -301,7 +321,7 @@ def bounded(text: str) -> str:
 
 def unquoted(text: str) -> str:
     """Return a library's message up to the place where it quotes the answer, which may contain personal data."""
-    return bounded(_QUOTED.sub("", text))
+    return bounded(_QUOTED().sub("", text))
 
 
 def root_of(error: BaseException) -> str:

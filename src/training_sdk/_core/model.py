@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
-from training_sdk._core.text import inline
+from training_sdk._core.text import inline, pattern
 
 
 class OpenEnum(StrEnum):
@@ -101,11 +100,11 @@ class Model:
 
 # --- the keys of an object ---
 
-_HUMP = re.compile(r"_([a-z0-9])")
+_HUMP = pattern(r"_([a-z0-9])")
 
 
 def camel(name: str) -> str:
-    return _HUMP.sub(lambda match: match[1].upper(), name)
+    return _HUMP().sub(lambda match: match[1].upper(), name)
 
 
 def spellings(cls: Any) -> dict[str, str]:
@@ -185,11 +184,11 @@ log = logging.getLogger("training_sdk")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_ZONE = "the service writes dates without a time zone, such as %r: they are read as UTC"
 
-_WHOLE = re.compile(r"-?[0-9]{1,20}")
-_FIGURE = re.compile(r"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?)s?")
+_WHOLE = pattern(r"-?[0-9]{1,20}")
+_FIGURE = pattern(r"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?)s?")
 """A number, or a duration as proto3 JSON writes it: ``3600s``."""
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
-_UNUSUAL = re.compile(
+_DAY = pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
+_UNUSUAL = pattern(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:)([0-9]{2})(\.[0-9]+)?([Zz]|[+-][0-9:]+)?"
 )
 _noted: set[str] = set()
@@ -278,7 +277,7 @@ def answered_integer(value: Any, _: Any) -> int:
     """Return a whole number, also as text: proto3 JSON writes 64 bits so."""
     if type(value) is int:
         return value
-    if type(value) is str and _WHOLE.fullmatch(value):
+    if type(value) is str and _WHOLE().fullmatch(value):
         return int(value)
     return integer(value, None)
 
@@ -289,7 +288,7 @@ def answered_number(value: Any, _: Any) -> float:
         return float(value)
     if value == "NaN":
         return 0.0
-    if type(value) is str and (match := _FIGURE.fullmatch(value)):
+    if type(value) is str and (match := _FIGURE().fullmatch(value)):
         return float(match[1])
     raise expected("a number", value)
 
@@ -326,7 +325,7 @@ def answered_date(value: Any, _: Any) -> datetime | None:
 
 def _unusual_date(value: str) -> datetime:
     """Read a date with a lower-case ``t`` or ``z``, or with the second 60, which is the one after 59."""
-    match = _UNUSUAL.fullmatch(value)
+    match = _UNUSUAL().fullmatch(value)
     if match is None:
         raise _no_date(value)
     day, minute, second, fraction, zone = match.groups(default="")
@@ -341,7 +340,7 @@ def _unusual_date(value: str) -> datetime:
 
 
 def _in_utc(moment: datetime, value: str) -> datetime:
-    if not _DAY.match(value):
+    if not _DAY().match(value):
         raise _no_date(value)
     note_once(NO_ZONE, value)
     return moment.replace(tzinfo=UTC)
@@ -354,7 +353,7 @@ def _is_zero(moment: datetime) -> bool:
 
 def duration_or_nothing(value: Any) -> Any:
     """Return a duration that nothing depends on; text of another form than ``3600s`` is dropped and logged once."""
-    if type(value) is str and value != "NaN" and not _FIGURE.fullmatch(value):
+    if type(value) is str and value != "NaN" and not _FIGURE().fullmatch(value):
         if value:
             note_once("the service writes durations as text, such as %r: they are left out", value[:50])
         return None

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -25,7 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-from training_sdk._core.text import sentence
+from training_sdk._core.text import pattern, sentence
 from training_sdk._core.urls import BaseUrl, is_loopback
 from training_sdk.errors import InvalidArgumentError
 
@@ -35,7 +34,7 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables of other clients for the same purpose."""
 _KINDS = ("http", "https", "socks5", "socks5h")
-_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+_HASHED = pattern(r"[0-9a-f]{8}\.[0-9]+")
 _KEY_LOG = "SSLKEYLOGFILE"
 
 
@@ -134,7 +133,7 @@ def _check_folders(value: str) -> None:
     folders = [folder for folder in map(Path, value.split(os.pathsep)) if folder.is_dir()]
     if not folders:
         raise NotADirectoryError("the folder does not exist")
-    if not any(_HASHED.fullmatch(file.name) for folder in folders for file in folder.iterdir()):
+    if not any(_HASHED().fullmatch(file.name) for folder in folders for file in folder.iterdir()):
         raise OSError(f"no file in it has the name that OpenSSL looks for; run: openssl rehash {value}")
 
 
@@ -179,7 +178,7 @@ def _check_proxy(variable: str, value: str) -> None:
             "it is not an address such as http://proxy.example:3128. In a user name or password write @ as %40, / as "
             "%2F and : as %3A"
         )
-    elif scheme.startswith("socks") and find_spec("socksio") is None:
+    elif scheme.startswith("socks") and not _has_socks():
         why = "a SOCKS proxy needs the package socksio, which is not installed: pip install 'httpx[socks]'"
     if why:  # the value itself is not shown: it may hold a password
         raise InvalidArgumentError(
@@ -187,6 +186,12 @@ def _check_proxy(variable: str, value: str) -> None:
             "to connect without a proxy.",
             reason="PROXY_UNUSABLE",
         )
+
+
+def _has_socks() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("socksio") is not None
 
 
 def _leads_somewhere(address: str) -> bool:

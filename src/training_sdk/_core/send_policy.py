@@ -55,18 +55,15 @@ _USERS, _TRAINING, _TEAMS = (
 )
 _NAMES = (_USERS, _TRAINING, _TEAMS)
 _PEOPLE = f"the permission {_USERS} or {_TRAINING}"
-_NEEDED = tuple(
-    (re.compile(pattern), needed)
-    for pattern, needed in (
-        (f"POST .*{RESET_PATH}(:preview)?", f"the permission {_USERS}"),
-        (r"PUT .*/training/courses/v1/[^/]+/assignments", f"the permission {_TRAINING}"),
-        (r"GET .*/training/analytics/v1/.+", f"the permission {_TRAINING} or {_TEAMS}"),
-        (r"POST .*/users/v1/users/list", _PEOPLE),
-        (r"GET .*/feed/(users|groups|group_users|sites|site_members)", _PEOPLE),
-        (r"GET .*/groups(/[^/]+/users)?", _PEOPLE),
-        (r"POST .*/permissions/v1/permission_sets", f"the permission {_USERS}"),
-        (r"[A-Z]+ .*/webhooks/v1/.+", "the permission set Administrator"),
-    )
+_NEEDED = (
+    (f"POST .*{RESET_PATH}(:preview)?", f"the permission {_USERS}"),
+    (r"PUT .*/training/courses/v1/[^/]+/assignments", f"the permission {_TRAINING}"),
+    (r"GET .*/training/analytics/v1/.+", f"the permission {_TRAINING} or {_TEAMS}"),
+    (r"POST .*/users/v1/users/list", _PEOPLE),
+    (r"GET .*/feed/(users|groups|group_users|sites|site_members)", _PEOPLE),
+    (r"GET .*/groups(/[^/]+/users)?", _PEOPLE),
+    (r"POST .*/permissions/v1/permission_sets", f"the permission {_USERS}"),
+    (r"[A-Z]+ .*/webhooks/v1/.+", "the permission set Administrator"),
 )
 
 
@@ -75,7 +72,7 @@ def missing_permission(method: str, path: str, message: str) -> str:
     if any(name.strip('"') in message for name in _NAMES):
         return ""
     request = f"{method} {path}"
-    needed = next((needed for pattern, needed in _NEEDED if pattern.fullmatch(request)), "")
+    needed = next((needed for pattern, needed in _NEEDED if re.fullmatch(pattern, request)), "")
     return f"The token's user probably lacks {needed}" if needed else ""
 
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from attrs import frozen
 
+from training_sdk._core.text import pattern
 from training_sdk.errors import DecodingError, InvalidArgumentError, Remedy
 
 LIVE = "https://api.safetyculture.io"
@@ -24,9 +25,9 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 LONGEST_ADDRESS = 16_000
 
-_AFTER_PATH = re.compile(r"([?#]).*", re.DOTALL)
-_QUERY_ALONE = re.compile(r"\?|[A-Za-z_][A-Za-z0-9_]*=")
-_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+_AFTER_PATH = pattern(r"([?#]).*", re.DOTALL)
+_QUERY_ALONE = pattern(r"\?|[A-Za-z_][A-Za-z0-9_]*=")
+_CONTROL = pattern(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
 @frozen
@@ -45,7 +46,7 @@ class BaseUrl:
         ``current`` is the path that is being listed. Raises DecodingError for one that leads to another host:
         the token goes to the configured host only.
         """
-        is_query = _QUERY_ALONE.match(next_page) is not None
+        is_query = _QUERY_ALONE().match(next_page) is not None
         parts = self._own(f"{current}?{next_page.removeprefix('?')}" if is_query else next_page)
         if parts is None:
             raise DecodingError(
@@ -61,7 +62,7 @@ class BaseUrl:
 
     def _own(self, address: str) -> SplitResult | None:
         """Return the parts of an address on this host and in plain form; None for any other."""
-        if len(address) > LONGEST_ADDRESS or _CONTROL.search(address) or "\\" in address:
+        if len(address) > LONGEST_ADDRESS or _CONTROL().search(address) or "\\" in address:
             return None
         try:
             parts = urlsplit(address)
@@ -80,7 +81,7 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
             f"{name} {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}",
             argument=name,
         )
-    if parts.username is not None or parts.query or parts.fragment or _CONTROL.search(text) or "\\" in text:
+    if parts.username is not None or parts.query or parts.fragment or _CONTROL().search(text) or "\\" in text:
         raise InvalidArgumentError(
             f"{name} takes scheme, host, port and path only: no user, query or fragment", argument=name
         )
@@ -122,7 +123,7 @@ def without_secrets(text: object) -> object:
     """Return the address for an error message: without user, password, query and fragment, whatever form it has."""
     if not isinstance(text, str):
         return text
-    plain = _AFTER_PATH.sub(r"\1***", text.rpartition("@")[2])
+    plain = _AFTER_PATH().sub(r"\1***", text.rpartition("@")[2])
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text)
     return f"{scheme[0] if scheme else ''}***@{plain}" if "@" in text else plain
 
@@ -218,7 +219,7 @@ def checked_request_path(text: object) -> str:
             "because the token goes to the configured host only",
             argument="path",
         )
-    if _CONTROL.search(text) or any(mark in text for mark in "\\?#"):
+    if _CONTROL().search(text) or any(mark in text for mark in "\\?#"):
         raise InvalidArgumentError(
             f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params",
             argument="path",
@@ -256,7 +257,7 @@ def _as_the_most_lenient_router_reads_it(full_path: str) -> str:
     text = text.replace("\\", "/").partition("?")[0].partition("#")[0]
     segments: list[str] = []
     for raw in text.split("/"):
-        segment = _CONTROL.sub("", raw.partition(";")[0])
+        segment = _CONTROL().sub("", raw.partition(";")[0])
         if segment == "..":
             segments = segments[:-1]
         elif segment not in ("", "."):

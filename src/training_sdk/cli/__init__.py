@@ -18,6 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    from training_sdk.cli.program import run  # which needs them
+    from training_sdk.cli.group import is_about_program, show  # which needs them
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if is_about_program(given):
+        return show(given)
+    from training_sdk.cli.program import run  # late: it imports the client
+
+    return run(given)

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from training_sdk.errors import (
-    AlreadyAppliedError,
-    APIConnectionError,
-    ApprovalError,
-    AuthenticationError,
-    ClockError,
-    ConfirmationError,
-    ConfirmationMismatchError,
-    ConfirmationRequiredError,
-    EvidenceError,
-    IncompleteResetError,
-    InvalidArgumentError,
-    OutcomeUnknownError,
-    OverlappingPlanError,
-    PermissionDeniedError,
-    PlanMismatchError,
-    ProofFailedError,
-    ReadOnlyError,
-    RecordsError,
-    ResetInterruptedError,
-    StalePlanError,
-    TrainingError,
-    UnconfirmedFormatError,
-)
-from training_sdk.outcome import Outcome
-from training_sdk.reports.report import REACHED_OTHERS, ResetReport
+if TYPE_CHECKING:
+    from training_sdk.errors import TrainingError
+    from training_sdk.reports.report import ResetReport
 
 HARD_STOPS = ("COURSE_PROTECTED", "TOO_MANY_USERS")
 """Reasons for a refusal by the team's limits; the command line itself is correct."""
@@ -95,22 +74,54 @@ MEANINGS = {
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 
-_BY_CLASS: tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...] = (
-    ((ConfirmationError,), ExitCode.NOT_CONFIRMED),
-    ((AuthenticationError, PermissionDeniedError), ExitCode.DENIED),
-    ((StalePlanError, PlanMismatchError, AlreadyAppliedError, OverlappingPlanError), ExitCode.NOTHING_SENT),
-    ((ApprovalError, UnconfirmedFormatError, ReadOnlyError, ClockError), ExitCode.NOTHING_SENT),
-    ((ConfirmationMismatchError, ConfirmationRequiredError), ExitCode.NOTHING_SENT),
-    ((OutcomeUnknownError, IncompleteResetError, ProofFailedError), ExitCode.INCOMPLETE),
-    ((ResetInterruptedError,), ExitCode.INTERRUPTED),
-    ((EvidenceError, RecordsError), ExitCode.RECORDS),
-    ((APIConnectionError,), ExitCode.CONNECTION),
-    ((InvalidArgumentError,), ExitCode.USAGE),
-)
+
+@functools.cache
+def _by_class() -> tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...]:
+    from training_sdk.errors import (
+        AlreadyAppliedError,
+        APIConnectionError,
+        ApprovalError,
+        AuthenticationError,
+        ClockError,
+        ConfirmationError,
+        ConfirmationMismatchError,
+        ConfirmationRequiredError,
+        EvidenceError,
+        IncompleteResetError,
+        InvalidArgumentError,
+        OutcomeUnknownError,
+        OverlappingPlanError,
+        PermissionDeniedError,
+        PlanMismatchError,
+        ProofFailedError,
+        ReadOnlyError,
+        RecordsError,
+        ResetInterruptedError,
+        StalePlanError,
+        UnconfirmedFormatError,
+    )
+
+    return (
+        ((ConfirmationError,), ExitCode.NOT_CONFIRMED),
+        ((AuthenticationError, PermissionDeniedError), ExitCode.DENIED),
+        (
+            (StalePlanError, PlanMismatchError, AlreadyAppliedError, OverlappingPlanError),
+            ExitCode.NOTHING_SENT,
+        ),
+        ((ApprovalError, UnconfirmedFormatError, ReadOnlyError, ClockError), ExitCode.NOTHING_SENT),
+        ((ConfirmationMismatchError, ConfirmationRequiredError), ExitCode.NOTHING_SENT),
+        ((OutcomeUnknownError, IncompleteResetError, ProofFailedError), ExitCode.INCOMPLETE),
+        ((ResetInterruptedError,), ExitCode.INTERRUPTED),
+        ((EvidenceError, RecordsError), ExitCode.RECORDS),
+        ((APIConnectionError,), ExitCode.CONNECTION),
+        ((InvalidArgumentError,), ExitCode.USAGE),
+    )
 
 
 def code_for(error: TrainingError) -> ExitCode:
     """Return the exit code for an error."""
+    from training_sdk.reports.report import REACHED_OTHERS
+
     if error.reason == REACHED_OTHERS or (error.report is not None and error.report.reached_others):
         return ExitCode.OTHERS_REACHED
     if error.report is not None and may_have_reset(error.report):
@@ -119,7 +130,7 @@ def code_for(error: TrainingError) -> ExitCode:
         return ExitCode.DENIED
     if error.reason in (*HARD_STOPS, CACHED_ANSWER, NO_QUIET_MOMENT):
         return ExitCode.NOTHING_SENT
-    for classes, code in _BY_CLASS:
+    for classes, code in _by_class():
         if isinstance(error, classes):
             return code
     return ExitCode.FAILED
@@ -148,4 +159,6 @@ def code_for_stop(stop: BaseException, report: ResetReport | None) -> ExitCode:
 
 def may_have_reset(report: ResetReport) -> bool:
     """Return True if at least one person was reset or may have been reset."""
+    from training_sdk.outcome import Outcome
+
     return bool(report.counts[Outcome.RESET] or report.counts[Outcome.UNKNOWN])

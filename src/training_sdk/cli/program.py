@@ -1,92 +1,20 @@
-"""The program: its commands, and its reaction to every error and signal that ends one."""
+"""A run of the program, and its reaction to every error and signal that ends one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import click
-from attrs import frozen
 
-from training_sdk._version import __version__
 from training_sdk.cli.error_messages import marks_of, notes_of
 from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_stop
+from training_sdk.cli.group import NAME, NoCommandError, program
 from training_sdk.cli.output import Output, of_report, write
-from training_sdk.cli.session import Group, Invocation, NoCommandError
+from training_sdk.cli.session import Invocation
 from training_sdk.cli.streams import standard_streams
 from training_sdk.errors import AuthenticationError, ErrorInfo, TrainingError
 from training_sdk.reports.report import report_of
-
-NAME = "training-sdk"
-
-
-@frozen
-class Entry:
-    """Command that is imported only when it runs, with its line in the list of commands."""
-
-    module: str
-    help: str
-    attribute: str = ""
-
-
-COMMANDS = {
-    "courses": Entry("listing", "List courses."),
-    "paths": Entry("listing", "List learning paths."),
-    "groups": Entry("listing", "List groups."),
-    "sites": Entry("listing", "List sites."),
-    "progress": Entry("listing", "List who stands where in which course."),
-    "plan": Entry("plan", "Plan a reset, and change nothing."),
-    "due": Entry("due", "Say who has to renew a completion, and plan it."),
-    "show": Entry("plan", "Show a saved plan."),
-    "sign": Entry("sign", "Approve somebody else's plan."),
-    "apply": Entry("apply", "Carry out a plan, once."),
-    "resume": Entry("apply", "Go on with a plan that stopped half-way."),
-    "verify": Entry("verify", "Wait until a reset is seen in progress and analytics."),
-    "report": Entry("report", "Show what became of everyone in a plan."),
-    "prove": Entry("verify", "Prove the format of a reset on a sacrificial course."),
-    "evidence": Entry("evidence", "Verify, search, pseudonymise and purge evidence."),
-    "audit": Entry("audit", "Verify, show and export the audit log."),
-    "whoami": Entry("listing", "Show whose token is in use, and where."),
-    "doctor": Entry("doctor", "Check token, rights, clock, records and the live wire."),
-    "contract": Entry("tools", "Check an implementation against the rules, from outside."),
-    "completion": Entry("tools", "Print the script for shell completion."),
-}
-"""Commands in the order in which they are normally used."""
-
-
-class Lazy(Group):
-    """A group whose commands are imported when they are run: the list of commands needs none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the commands, in the order of use."""
-        return [*COMMANDS]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return the command."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        module = import_module(f"training_sdk.cli.commands.{entry.module}")
-        found: click.Command = getattr(module, cmd_name)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-@click.group(
-    cls=Lazy,
-    name=NAME,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None},
-    epilog="The token comes from SAFETYCULTURE_API_TOKEN or a profile, never from an option. Exit codes: "
-    + " · ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode),
-)
-@click.version_option(__version__, prog_name=NAME)
-def program() -> None:
-    """Plan, confirm, apply and verify resets of course progress in SafetyCulture Training (unofficial)."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -136,20 +136,6 @@ class Session:
             client.close()
 
 
-class NoCommandError(click.UsageError):
-    """Error: a group of commands was named without a command; the message is the help."""
-
-
-class Group(click.Group):
-    """Group that reports a missing command as an error in every version of click; click 8.1 exits with 0."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments. Raises NoCommandError if there are none and a command is needed."""
-        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
-            raise NoCommandError(ctx.get_help(), ctx)
-        return super().parse_args(ctx, args)
-
-
 _OPTIONS = (
     click.option("--profile", metavar="NAME", help='The profile to use; "none" works without a profile.'),
     click.option("--profiles", metavar="FILE", help="The file of profiles, instead of the default one."),

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
-from training_sdk._core.text import show_logs
-
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -35,13 +33,16 @@ class StreamFile(FileIO):
 
 
 @contextmanager
-def standard_streams() -> Iterator[None]:
+def standard_streams(*, logs: bool = True) -> Iterator[None]:
     """Replace the standard streams.
 
     A stream that fails, or a name that its encoding cannot represent, does not end a command. Log lines send no
-    control characters to a terminal.
+    control characters to a terminal; without ``logs``, for what logs nothing, the package of logging is not imported.
     """
-    show_logs()
+    if logs:
+        from training_sdk._core.text import show_logs
+
+        show_logs()
     _open_closed_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_never_failing, before)
@@ -61,17 +62,17 @@ def failure_of(stream: Any) -> OSError | None:
     return file.failure if isinstance(file, StreamFile) else None
 
 
-def run_with_streams(run: Callable[[], int], name: str, lost: int) -> int:
+def run_with_streams(run: Callable[[], int], name: str, lost: int, *, logs: bool = True) -> int:
     """Run a program and return its exit code; return ``lost`` instead of 0 if its output could not be written.
 
     A reader that closed the pipe, as in ``| head``, is no error.
     """
-    with standard_streams():
+    with standard_streams(logs=logs):
         code = run()
         failure = failure_of(sys.stdout) or failure_of(sys.stderr)
         if failure is None or isinstance(failure, BrokenPipeError):
             return code
-        print(f"{name}: The output could not be written: {failure.strerror}", file=sys.stderr)
+        print(f"{name}: The output could not be written: {failure.strerror}.", file=sys.stderr)
         return code or lost
 
 

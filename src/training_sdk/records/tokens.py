@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from training_sdk._core.text import fingerprint
+from training_sdk._core.text import fingerprint, pattern
 from training_sdk.errors import InvalidArgumentError
 
-_NAMES = re.compile(r"(?:api_?)?token|authorization|password|secret", re.IGNORECASE)
+_NAMES = pattern(r"(?:api_?)?token|authorization|password|secret", re.IGNORECASE)
 # A run of letters is tried from its first eyJ alone, for no later one fits where that does not: tried from each,
 # a long run of them would take the square of its length.
-_SHAPES = re.compile(
+_SHAPES = pattern(
     r"\bbearer\s+(?=\S*\d)[\w.~+/=-]{16,}|\b(?:mock|scapi)_[\w-]{16,}"
     r"|(?<![\w-])(?>[\w-]*?\beyJ)[\w-]{8,}\.[\w-]{8,}\.",
     re.IGNORECASE,
 )
-_WORDS = (re.compile(r"[^\s\"'`<>(),;]{8,}"), re.compile(r"[\w.~-]{8,}"))
+_WORDS = (pattern(r"[^\s\"'`<>(),;]{8,}"), pattern(r"[\w.~-]{8,}"))
 """A token in a sentence, and after a name and a sign, as in ``token=…`` or ``…/x?key=…``."""
 
 REDACTED = "[looks like a secret, not stored]"
@@ -25,11 +25,11 @@ REDACTED = "[looks like a secret, not stored]"
 
 def looks_secret(text: str, known: str | None = None) -> bool:
     """Return whether a text looks like a token, or holds the one with the ``known`` fingerprint."""
-    return bool(_SHAPES.search(text)) or (known is not None and _holds(text, known))
+    return bool(_SHAPES().search(text)) or (known is not None and _holds(text, known))
 
 
 def _holds(text: str, known: str) -> bool:
-    words = (word for pattern in _WORDS for word in pattern.findall(text))
+    words = (word for words_of in _WORDS for word in words_of().findall(text))
     spelt = (one for word in words if word.isascii() for one in {word, word.strip(".!?:~-")})
     return any(fingerprint(one) == known for one in spelt)
 
@@ -44,7 +44,7 @@ def redacted(facts: Any, known: str | None) -> Any:
     if isinstance(facts, Mapping):
         return {
             redacted(str(key), known): REDACTED
-            if isinstance(item, str) and _NAMES.fullmatch(str(key))
+            if isinstance(item, str) and _NAMES().fullmatch(str(key))
             else redacted(item, known)
             for key, item in facts.items()
         }
@@ -61,7 +61,7 @@ def refuse_typed(known: str | None = None, **typed: str | None) -> None:
 def refuse_tokens(facts: Mapping[str, Any], known: str | None) -> None:
     """Raise InvalidArgumentError if anything in it looks like a token, or is the one with the ``known`` fingerprint."""
     for path, value in _texts(facts, ""):
-        named = _NAMES.fullmatch(path.rpartition(".")[2])
+        named = _NAMES().fullmatch(path.rpartition(".")[2])
         if named or looks_secret(value, known):
             raise InvalidArgumentError(
                 f"{path} must not look like a token or a password: neither is ever stored. Nothing was sent or "

@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_named_with_the_remedy(
     said: str,
 ) -> None:
     if "socksio" in said:
-        monkeypatch.setattr(network, "find_spec", lambda _: None)
+        monkeypatch.setattr(network, "_has_socks", lambda: False)
     monkeypatch.setenv(variable, value)
     for kind in (TrainingClient, AsyncTrainingClient):
         with pytest.raises(InvalidArgumentError, match=f"(?s)^{variable}.*{said}") as raised:

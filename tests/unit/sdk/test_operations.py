@@ -316,7 +316,21 @@ def test_all_is_complete_sorted_and_reachable() -> None:
         for name in vars(training_sdk)
         if not name.startswith("_") and not inspect.ismodule(vars(training_sdk)[name])
     }
-    assert public == set(names) - {"__version__"}
+    assert public <= set(names) <= set(dir(training_sdk))
+    assert set(names) == {*training_sdk._MODULES, "__version__"}
+    for name in names:
+        assert getattr(training_sdk, name) is vars(training_sdk)[name]
+    with pytest.raises(AttributeError, match="no attribute 'Curse'"):
+        training_sdk.Curse  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_resource_is_made_when_it_is_used_and_stays() -> None:
+    client = TrainingClient("token", base_url="http://127.0.0.1:1")
+    assert set(RESOURCES) - {""} <= set(dir(client))
+    assert "courses" not in vars(client)
+    assert client.courses is client.courses
+    with pytest.raises(AttributeError, match="no attribute 'curses'"):
+        client.curses  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize("name", [name for name in training_sdk.__all__ if name != "__version__"])

@@ -14,7 +14,8 @@ from mock_server import MockTraining
 from training_sdk import AsyncTrainingClient, InvalidArgumentError, ReadOnlyError, TrainingClient
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow, Request, Response, UnsentError
-from training_sdk._core.operation import Bound, Listed, Operation
+from training_sdk._core.operation import Listed, Operation
+from training_sdk.client import _RESOURCES
 from unit.sdk.fakes import ORIGIN, TOKEN, Asker, refused_wire
 
 READING_POSTS = {"/users/v1/users/list", "/permissions/v1/permission_sets"}
@@ -23,7 +24,7 @@ each_client = pytest.mark.parametrize("kind", [TrainingClient, AsyncTrainingClie
 
 def operations(client: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Every operation that the client and its resources offer, found by looking."""
-    owners = {"": client} | {name: one for name, one in vars(client).items() if isinstance(one, Bound)}
+    owners = {"": client} | {name: getattr(client, name) for name in _RESOURCES}
     for owner, value in owners.items():
         for name in dir(type(value)):
             if isinstance(inspect.getattr_static(type(value), name), Operation | Listed):

@@ -16,8 +16,9 @@ from training_sdk.cli.bundle import WHAT, write_bundle
 from training_sdk.cli.commands.plan import FILE
 from training_sdk.cli.commands.report import find_folder
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.group import Group
 from training_sdk.cli.output import plain, refuse_existing, write_new
-from training_sdk.cli.session import Group, Session, with_session
+from training_sdk.cli.session import Session, with_session
 from training_sdk.digests import short_digest, typed_digest
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import read_manifest

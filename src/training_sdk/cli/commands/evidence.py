@@ -13,10 +13,11 @@ import click
 
 from training_sdk.cli.arguments import a_moment, chosen, course_in, followed_by_a_request, moment, person_in
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.group import Group
 from training_sdk.cli.interaction import confirmed
 from training_sdk.cli.output import plain
 from training_sdk.cli.profiles import private_bytes
-from training_sdk.cli.session import Group, Session, with_session
+from training_sdk.cli.session import Session, with_session
 from training_sdk.digests import short_digest
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import Purged, purge, read_manifest, verify_pack

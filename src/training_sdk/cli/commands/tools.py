@@ -23,7 +23,7 @@ def completion(shell: str) -> None:
     bash, zsh:  eval "$(training-sdk completion bash)"   in ~/.bashrc or ~/.zshrc
     fish:       training-sdk completion fish > ~/.config/fish/completions/training-sdk.fish
     """
-    from training_sdk.cli.program import NAME, program  # which knows this module
+    from training_sdk.cli.group import NAME, program  # which knows this module
 
     found = get_completion_class(shell)
     if found is None:

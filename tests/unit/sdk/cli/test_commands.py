@@ -19,7 +19,7 @@ from training_sdk.approval.four_eyes import check_signed
 from training_sdk.cli import main
 from training_sdk.cli.commands import apply, due
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.program import program
+from training_sdk.cli.group import program
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import pack, packs_in
 from training_sdk.records import storage

@@ -23,9 +23,9 @@ from training_sdk.cli import main
 from training_sdk.cli.arguments import a_duration, a_moment, hours, people_from
 from training_sdk.cli.commands.due import read_hold
 from training_sdk.cli.exit_codes import MEANINGS, ExitCode, code_for
+from training_sdk.cli.group import COMMANDS, program
 from training_sdk.cli.interaction import confirmed
 from training_sdk.cli.output import Output, safe, write_new
-from training_sdk.cli.program import COMMANDS, program
 from training_sdk.cli.streams import StreamFile
 from training_sdk.errors import ConfirmationError, InvalidArgumentError, TrainingError
 from training_sdk.records import storage
