@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 import attrs
 
 from training_sdk._core import columns, model
-from training_sdk._core.columns import SharedValues
 from training_sdk._core.flow import Response
-from training_sdk._core.model import Extra, Reading
+from training_sdk._core.model import Extra, Reading, SharedValues
 from training_sdk._core.text import inline, pattern
 from training_sdk.errors import DecodingError
 

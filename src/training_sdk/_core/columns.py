@@ -19,20 +19,18 @@ from enum import StrEnum
 from itertools import chain, islice
 from operator import itemgetter
 from types import NoneType, UnionType
-from typing import Any, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
 from training_sdk._core import model
-from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, Reading
+from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, Reading, SharedValues
 
 Column: TypeAlias = Sequence[Any]
-Reader: TypeAlias = Callable[[Column, Any, "SharedValues"], Column]
+Reader: TypeAlias = Callable[[Column, Any, SharedValues], Column]
 """Reads a column. Its second argument replaces null; NOTHING where null is not allowed."""
 
 NOTHING = attrs.NOTHING
-MOST_SHARED = 10_000
-"""Values of one kind that a listing shares; then they are forgotten and collected again."""
 MOST_LAYOUTS = 100
 SAMPLE = 64
 LEAST_REPEATED = 8
@@ -45,20 +43,6 @@ _SURELY_A_DATE = model.EPOCH + timedelta(days=2)
 
 class UnusualError(Exception):
     """Values that the converters must read: wrong ones, or right ones in a form that is not read here."""
-
-
-class SharedValues:
-    """Equal values of a listing, each stored once, in a table per kind."""
-
-    def __init__(self) -> None:
-        self._tables: dict[object, dict[Any, Any]] = {}
-
-    def of(self, kind: object) -> dict[Any, Any]:
-        """Return the table of a kind."""
-        table = self._tables.setdefault(kind, {})
-        if len(table) > MOST_SHARED:
-            table.clear()
-        return table
 
 
 def read(value: Any, shape: Any, shared: SharedValues) -> Any:
@@ -105,13 +89,9 @@ def _is_repetitive(column: Column) -> bool:
     return len(sample) >= LEAST_REPEATED and 2 * len(set(sample)) <= len(sample)
 
 
-def _is_constant(column: Column) -> bool:
-    """Return whether all values of a column are equal."""
-    return bool(column[0] == column[-1]) and column.count(column[0]) == len(column)
-
-
 def _distinct(column: Column) -> set[Any]:
-    return {column[0]} if _is_constant(column) else set(column)
+    is_constant = column[0] == column[-1] and column.count(column[0]) == len(column)
+    return {column[0]} if is_constant else set(column)
 
 
 def _texts(column: Column, null: Any, shared: SharedValues) -> Column:
@@ -122,10 +102,7 @@ def _texts(column: Column, null: Any, shared: SharedValues) -> Column:
             return _with_null(_texts, column, null, shared)
     if not _is_repetitive(column):
         return column
-    known = shared.of(str)
-    if _is_constant(column):
-        return [known.setdefault(column[0], column[0])] * len(column)
-    return list(map(known.setdefault, column, column))
+    return list(map(shared.of(str).setdefault, column, column))
 
 
 def _booleans(column: Column, null: Any, shared: SharedValues) -> Column:
@@ -395,10 +372,7 @@ def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
     return hint[tuple(given[each] for each in variables)] if variables else hint
 
 
-Builder: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], Column]
-
-
-def _builder(cls: Any, names: list[str]) -> Builder:
+def _builder(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]]], Column]:
     """Return the function that makes models of rows: the values of the fields in order, and the unknown fields."""
     if cls.__base__ is not Model:
         return lambda rows: [cls(*values) for *values, _ in rows]
@@ -421,5 +395,4 @@ def _builder(cls: Any, names: list[str]) -> Builder:
     ]
     scope: dict[str, Any] = {"twin": twin, "cls": cls, "new": twin.__new__}
     exec(compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - names of fields only
-    build: Builder = scope["build"]
-    return build
+    return cast("Callable[[Iterable[tuple[Any, ...]]], Column]", scope["build"])

@@ -175,6 +175,24 @@ class Reading:
         return any(self.names.get(key) == name for key in value)
 
 
+MOST_SHARED = 10_000
+"""Values of one kind that a listing shares; then they are forgotten and collected again."""
+
+
+class SharedValues:
+    """Equal values of a listing, each stored once, in a table per kind."""
+
+    def __init__(self) -> None:
+        self._tables: dict[object, dict[Any, Any]] = {}
+
+    def of(self, kind: object) -> dict[Any, Any]:
+        """Return the table of a kind."""
+        table = self._tables.setdefault(kind, {})
+        if len(table) > MOST_SHARED:
+            table.clear()
+        return table
+
+
 Key: TypeAlias = tuple[str, str]
 """Course id and user id."""
 

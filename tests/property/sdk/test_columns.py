@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 import training_sdk
 from training_sdk import DecodingError, ProgressRow, WebhookEvent
 from training_sdk._core import codec, columns
-from training_sdk._core.columns import SharedValues
-from training_sdk._core.model import Extra, Model, spellings
+from training_sdk._core.model import MOST_SHARED, Extra, Model, SharedValues, spellings
 from training_sdk.api.pagination import _Fed, _Numbered
 from unit.sdk.fakes import answer
 
@@ -229,10 +228,10 @@ def test_rows_of_a_listing_share_what_is_equal_and_forget_it_in_time() -> None:
     for name in row:
         assert getattr(first, name) is getattr(second, name), name
     shared = SharedValues()
-    for number in range(0, 10 * columns.MOST_SHARED, 1000):
+    for number in range(0, 10 * MOST_SHARED, 1000):
         found = [{**row, "user_id": str(number + each // 2)} for each in range(2000)]
         columns.read(found, tuple[ProgressRow, ...], shared)
-    assert len(shared.of(str)) <= columns.MOST_SHARED + 2000
+    assert len(shared.of(str)) <= MOST_SHARED + 2000
 
 
 def test_a_model_read_by_column_is_frozen_and_like_any_other() -> None:

@@ -157,3 +157,40 @@ def test_the_package_starts_as_a_module() -> None:
 def test_a_release_lists_what_is_no_longer_public(before: Any, now: Any, missing: list[str]) -> None:
     check = runpy.run_path(str(ROOT / ".ci" / "public-api"))
     assert check["missing"](before, now) == missing
+
+
+# --- what an import imports -----------------------------------------------------------------------------------------
+
+
+def imported_by(code: str) -> set[str]:
+    """The modules that a process has imported after this code."""
+    shown = f"{code}\nimport sys\nprint(*sys.modules, sep='\\n', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_the_package_imports_what_is_used() -> None:
+    bare = imported_by("import training_sdk")
+    assert {name for name in bare if name.startswith("training_sdk")} == {
+        *("training_sdk", "training_sdk._moved", "training_sdk._version"),
+    }
+    assert not bare & {"httpx", "attrs"}
+    client = imported_by(
+        "from training_sdk import TrainingClient\nTrainingClient('t', base_url='http://127.0.0.1:1').users"
+    )
+    assert {"httpx", "training_sdk.api.users"} <= client
+    late = {
+        "cattrs",
+        "filelock",
+        "platformdirs",
+        "orjson",
+        "training_sdk._core.pacing",
+        "training_sdk.api.courses",
+    }
+    assert not client & {*late, "training_sdk.resets.operations", "training_sdk.plans.plan"}
+
+
+@pytest.mark.parametrize("argument", ["--help", "-h", "--version"])
+def test_the_list_of_commands_needs_no_client(argument: str) -> None:
+    code = f"from training_sdk.cli import main\nassert main([{argument!r}]) == 0"
+    assert not imported_by(code) & {"httpx", "attrs", "rich", "logging", "training_sdk.cli.program"}
