@@ -187,7 +187,7 @@ def test_the_package_imports_what_is_used() -> None:
         "training_sdk._core.pacing",
         "training_sdk.api.courses",
     }
-    assert not client & {*late, "training_sdk.resets.operations", "training_sdk.plans.plan"}
+    assert not client & {*late, "training_sdk.reset_operations", "training_sdk.plans.plan"}
 
 
 @pytest.mark.parametrize("argument", ["--help", "-h", "--version"])
