@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import define, evolve, field
 
 from mock_server.api.listing import empty_feed
+from mock_server.api.openapi import PATH as CONTRACT
 from mock_server.api.operation import Call, Operation
 from mock_server.api.routes import OPERATIONS, Router, unknown_path
 from mock_server.control.fault_injection import with_faults
 from mock_server.control.routes import handle_control
-from mock_server.openapi import PATH as CONTRACT
 from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits

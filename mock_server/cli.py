@@ -15,11 +15,11 @@ from typing import Any, NoReturn, get_args
 
 from mock_server import rehearsal
 from mock_server._version import __version__
+from mock_server.api.openapi import served_document
 from mock_server.compare.comparison import as_json, as_table, compare
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
-from mock_server.control_client import AskingError, add_asking, exports, token_of
+from mock_server.control.client import AskingError, add_asking, exports, token_of
 from mock_server.mock import TokenName
-from mock_server.openapi import served_document
 from mock_server.rehearsal import RehearsalError
 from mock_server.startup import UsageError, add_access, add_world, secret_of, served_world, tell, world_of
 from mock_server.terminal_text import show_logs, visible

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
-from mock_server.argument_checks import check_argument, check_host_name, check_path
 from mock_server.control.faults import Fault, Faults
 from mock_server.control.journal import Journal
 from mock_server.control.worlds import Worlds
@@ -22,6 +21,7 @@ from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
+from mock_server.world.argument_checks import check_argument, check_host_name, check_path
 from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError
 from mock_server.world.differences import Change, differences

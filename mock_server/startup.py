@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mock_server import rehearsal
-from mock_server.argument_checks import check_host_name
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
 from mock_server.terminal_text import visible
 from mock_server.transports.serving import SECRET_VARIABLE
+from mock_server.world.argument_checks import check_host_name
 from mock_server.world.seeds.evidence_pack import BEGUN, MANIFEST
 from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
 from mock_server.world.seeds.exporter_rows import ExporterCsvError

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import jsonschema_rs
 from attrs import define, field, frozen
 
-from mock_server.openapi import document
+from mock_server.api.openapi import document
 from mock_server.wire.message import Request, Response
 
 Spec = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from docs._generate.tables import table
-from mock_server.openapi import document
+from mock_server.api.openapi import document
 from mock_server.wire.schema import MARK
 
 _HEAD = ("", "where", "type", "how sure", "")

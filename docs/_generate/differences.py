@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from docs._generate.tables import PROVENANCE, table
+from mock_server.api.openapi import document
 from mock_server.api.routes import OPERATIONS
-from mock_server.openapi import document
 from mock_server.wire.schema import MARK
 
 FINDINGS = Path(__file__).parents[1] / "findings.json"

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from attrs import define, field
 
-from mock_server.openapi import document, schemas
+from mock_server.api.openapi import document, schemas
 from mock_server.wire.schema import Schema
 
 OTHER_NAME = "{key}"

@@ -12,8 +12,8 @@ from attrs import Factory, asdict, define, field, fields_dict, frozen
 
 from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
-from mock_server.argument_checks import check_argument
 from mock_server.control.naming import close, known_operation, listed
+from mock_server.world.argument_checks import check_argument
 
 Kind = Literal[
     "rate_limited",

@@ -15,11 +15,11 @@ from typing import Any, Literal, overload
 
 from attrs import evolve, field, frozen
 
-from mock_server.argument_checks import check_argument
 from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
 from mock_server.rules.authentication import bearer
 from mock_server.wire.message import Request, Response
+from mock_server.world.argument_checks import check_argument
 
 MAX_EXCHANGES = 10_000
 MAX_BYTES = 64 * 1024 * 1024

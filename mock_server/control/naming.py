@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from mock_server.api.routes import OPERATIONS, Router
-from mock_server.argument_checks import check_argument
 from mock_server.refusal import RefusedError
 from mock_server.wire import reading
+from mock_server.world.argument_checks import check_argument
 
 SHORT = {
     "reset": "ResetCourseProgress",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mock_server import openapi
 from mock_server._version import __version__
+from mock_server.api import openapi
 from mock_server.control import actions, inspection, worlds
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.authentication import find_token

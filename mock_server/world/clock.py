@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from mock_server.argument_checks import check_argument, check_datetime
+from mock_server.world.argument_checks import check_argument, check_datetime
 
 
 def to_text(at: datetime) -> str:

@@ -13,7 +13,7 @@ from contract.conftest import NewStage
 from contract.plant import NOW, Plant, grow
 from contract.stage import Tap, typed
 from mock_server import MockTraining
-from mock_server.openapi import document
+from mock_server.api.openapi import document
 from mock_server.wire.message import Request, Response
 from mock_server.world.clock import to_text
 from mock_server.world.ledger import RESET_EVENT, Webhook

@@ -20,8 +20,8 @@ from attrs import define, evolve, field
 from conformity import conformity
 from docs import _generate
 from mock_server import MockTraining, Policy
+from mock_server.api.openapi import document
 from mock_server.mock import TokenName
-from mock_server.openapi import document
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 

@@ -24,8 +24,8 @@ from attrs import fields
 import training_sdk
 from docs import _generate
 from docs._generate import arguments, contract, notebook, proofs, redirects, tables
+from mock_server.api.openapi import schemas
 from mock_server.api.routes import OPERATIONS
-from mock_server.openapi import schemas
 from mock_server.policy import AnswerForm, Behaviour, Policy
 from mock_server.refusal import Reason
 from mock_server.wire.schema import PROVENANCE

@@ -16,7 +16,7 @@ import pytest
 
 from docs import _generate
 from mock_server import MockTraining, Policy
-from mock_server.openapi import document_bytes
+from mock_server.api.openapi import document_bytes
 
 PACKAGE = "safety_culture_training_unofficial_client"
 SCRIPT = f"""

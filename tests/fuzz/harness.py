@@ -21,7 +21,7 @@ from fuzz.answers import answers
 from fuzz.mutations import Delivery
 from fuzz.seeds import RESET, prepared
 from mock_server import MockTraining
-from mock_server.openapi import PATH as CONTRACT
+from mock_server.api.openapi import PATH as CONTRACT
 from mock_server.transports.serving import Guarded
 from mock_server.wire.message import Request, Response
 from mock_server.world.differences import Change, differences

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server.api.analytics import CourseStatistics
+from mock_server.api.openapi import document
 from mock_server.api.routes import OPERATIONS
-from mock_server.openapi import document
 from mock_server.wire.answer_class import answer, field, json_text, schema_of
 from mock_server.wire.answers import Error
 

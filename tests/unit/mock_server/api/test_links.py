@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from mock_server import MockTraining, Policy
-from mock_server.openapi import LINK_BODY, document
+from mock_server.api.openapi import LINK_BODY, document
 from unit.mock_server.core.speaker import Answer, Speaker
 
 ENTRIES: dict[str, object] = {

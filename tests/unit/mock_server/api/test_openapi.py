@@ -17,8 +17,8 @@ from conformity import Conformity, conformity
 from contract.everything import everything
 from contract.plant import grow
 from mock_server import MockTraining, Policy, __version__, cli
+from mock_server.api.openapi import LINK_BODY, document, document_bytes, schemas, served_document
 from mock_server.api.routes import OPERATIONS
-from mock_server.openapi import LINK_BODY, document, document_bytes, schemas, served_document
 from mock_server.refusal import Reason
 from mock_server.transports.common import Limits
 from mock_server.transports.http1 import MAX_HEAD

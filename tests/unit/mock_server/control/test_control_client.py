@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from mock_server.control_client import AskingError, Shell, exports, token_of
+from mock_server.control.client import AskingError, Shell, exports, token_of
 from mock_server.transports.guard import HEADER
 
 

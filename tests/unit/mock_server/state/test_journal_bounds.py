@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mock_server import MockTraining
+from mock_server.api.openapi import PATH as CONTRACT
 from mock_server.control import journal
 from mock_server.mock import TokenName
-from mock_server.openapi import PATH as CONTRACT
 from mock_server.wire.message import Request
 from unit.mock_server.core.speaker import AGENT, COURSES, WHO
 
