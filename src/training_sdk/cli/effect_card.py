@@ -6,20 +6,26 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.cli.output import write_new
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError, PermissionDeniedError
 from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import EVERYONE, number, others, shown
 from training_sdk.reports.report import ResetReport, UserOutcome
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MOST_LISTED = 2000
 """Largest number of people named on a card (about fifty printed pages). The others are counted; the plan lists them."""
@@ -62,6 +68,8 @@ def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: 
 
 @cache
 def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined  # slow to import, and only a card needs it
+
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_visible
     )
@@ -119,3 +127,25 @@ def _outcomes(report: ResetReport | None) -> Mapping[Key, UserOutcome]:
 
 def _counts(report: ResetReport | None) -> Mapping[Outcome, int]:
     return {} if report is None else {outcome: number for outcome, number in report.counts.items() if number}
+
+
+def write_card(
+    path: Path | None, made: ResetPlan, report: Any = None, *, client: TrainingClient | None = None
+) -> None:
+    """Write the effect card if one was requested."""
+    if path is not None:
+        planner = None if client is None else _planner(client, made)
+        write_new(path, effect_card(made, report, planner=planner), "an effect card")
+
+
+def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
+    """Return name and e-mail of the person who just made a plan, if their token may read them."""
+    me = client.users.me()
+    if me.user_id != made.origin.user_id:
+        return None
+    try:
+        email = next((user.email for user in client.users.list(ids=[me.user_id])), None)
+    except PermissionDeniedError:
+        email = None
+    name = " ".join(part for part in (me.firstname, me.lastname) if part)
+    return " ".join(part for part in (name, f"<{email}>" if email else "") if part) or None

@@ -116,7 +116,7 @@ class ProofEnds:
             return report.without_unseen(self.unseen, FAILED_PROOF)
         self.recorder.resuming = True
         try:
-            state = yield from self.recorder.take(self.plan.reset)
+            state = yield from self.recorder.claim_plan(self.plan.reset)
             order = order_as_started(self.order, state)
             now: Moment = yield Now()
             proof = self._proof(now.utc, counted=False)

@@ -93,17 +93,13 @@ class Recorder:
         return self._journal
 
     def open(self, preflight: Preflight) -> Flow[None]:
-        """Take the plan for this process alone, and note who begins what and why."""
+        """Claim the plan for this process alone, and note who begins what and why."""
         now: Moment = yield Now()
-        order, plan, here, approved = (
-            preflight.order,
-            preflight.order.plan,
-            preflight.here,
-            preflight.approved,
-        )
         self._preflight = preflight
+        order, here, approved = preflight.order, preflight.here, preflight.approved
+        plan = order.plan
         if self._journal is None:
-            yield from self.take(plan)
+            yield from self.claim_plan(plan)
         self._identify(here)
         self.approved = approved or approved_before(
             self.journal.events, here.organisation_id, self._folder(plan)
@@ -160,19 +156,19 @@ class Recorder:
 
     def refuse(self, plan: ResetPlan) -> Flow[None]:
         """Raise if the plan may not be applied, before anything is asked or written."""
-        if plan.form < FORM:  # all others are looked at when the plan is taken, under its lock
+        if plan.form < FORM:  # all others are looked at when the plan is claimed, under its lock
             found = yield RunLocally(
                 lambda: JournalCopy.of_plan(StateDirectory.existing(self.path), plan.digest).state(),
                 "journal",
             )
             refuse_second_time(found, plan, resuming=False)
 
-    def take(self, plan: ResetPlan) -> Flow[JournalState]:
-        """Take the plan for this process alone; return the state of its journal. Raises if it may not be taken."""
-        state: JournalState = yield RunLocally(lambda: self._take(plan), "records: take the plan")
+    def claim_plan(self, plan: ResetPlan) -> Flow[JournalState]:
+        """Claim the plan for this process alone; return the state of its journal. Raises if it may not be applied."""
+        state: JournalState = yield RunLocally(lambda: self._claim_plan(plan), "records: take the plan")
         return state
 
-    def _take(self, plan: ResetPlan) -> JournalState:
+    def _claim_plan(self, plan: ResetPlan) -> JournalState:
         self._check_process()
         state = StateDirectory.open(self.path)
         folder = state.plan_folder(plan.digest)

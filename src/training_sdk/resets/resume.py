@@ -69,7 +69,7 @@ ONE_CALL_REACHES_ALL = (
 def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: FindProof) -> Flow[ResetReport]:
     """Resume the plan of an order; its other settings are those of its journal."""
     try:
-        state = yield from recorder.take(order.plan)
+        state = yield from recorder.claim_plan(order.plan)
         order = order_as_started(order, state)
         if order.approval is None and order.safeguards.four_eyes is not None:
             order = evolve(order, approval=(yield from recorder.kept_approval(order.plan)))

@@ -240,7 +240,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert f"--person {user_id(0)} --refused-with user_other --reason TEXT" in refused
     keeper = ProofRecorder(None, None, timedelta(hours=4), witnesses=plan.witnesses, resuming=True)
     with pytest.raises(AlreadyAppliedError, match="prove_format") as caught:
-        FakeDriver(organisation, clock=2.0).run(keeper.take(plan.reset))
+        FakeDriver(organisation, clock=2.0).run(keeper.claim_plan(plan.reset))
     keeper.release()
     assert "Plan again" not in caught.value.message
 

@@ -17,7 +17,8 @@ from training_sdk._core.text import widely
 from training_sdk.api.progress import ProgressRow
 from training_sdk.cli.arguments import a_moment, course_ids
 from training_sdk.cli.commands.due_inputs import Past, past_of, read_lines, time_at
-from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed, write_card
+from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed
+from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_plan, plain, refuse_existing
 from training_sdk.cli.session import ALL, Session, with_session

@@ -21,12 +21,13 @@ from training_sdk.cli.arguments import (
     people_from,
     where_from,
 )
+from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing, write_new
+from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.digests import short_digest, typed_digest
-from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
+from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import check_csv, merge
@@ -352,30 +353,6 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
         out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
     else:
         out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
-
-
-def write_card(
-    path: Path | None, made: ResetPlan, report: Any = None, *, client: TrainingClient | None = None
-) -> None:
-    """Write the effect card if one was requested."""
-    if path is not None:
-        from training_sdk.cli.effect_card import effect_card  # which needs jinja2
-
-        planner = None if client is None else _planner(client, made)
-        write_new(path, effect_card(made, report, planner=planner), "an effect card")
-
-
-def _planner(client: TrainingClient, made: ResetPlan) -> str | None:
-    """Return name and e-mail of the person who just made a plan, if their token may read them."""
-    me = client.users.me()
-    if me.user_id != made.origin.user_id:
-        return None
-    try:
-        email = next((user.email for user in client.users.list(ids=[me.user_id])), None)
-    except PermissionDeniedError:
-        email = None
-    name = " ".join(part for part in (me.firstname, me.lastname) if part)
-    return " ".join(part for part in (name, f"<{email}>" if email else "") if part) or None
 
 
 @click.command()

@@ -11,7 +11,8 @@ from typing import Any
 import click
 from attrs import evolve
 
-from training_sdk.cli.commands.plan import FILE, write_card
+from training_sdk.cli.commands.plan import FILE
+from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.session import Session, with_session
