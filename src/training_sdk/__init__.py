@@ -29,7 +29,7 @@ if _typing.TYPE_CHECKING:
     from training_sdk.api.leaderboards import Leaderboard, LeaderboardRankings, Ranking
     from training_sdk.api.learning_paths import Collection, LearningPath, LearningPathDetail
     from training_sdk.api.permissions import PermissionSet, PermissionSetIdentifier
-    from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
+    from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState, ProgressTableRow
     from training_sdk.api.rapid_refreshes import (
         RapidRefresh,
         RapidRefreshAnswer,
@@ -182,6 +182,7 @@ __all__ = [
     "Progress",
     "ProgressRow",
     "ProgressState",
+    "ProgressTableRow",
     "Proof",
     "ProofFailedError",
     "ProofPlan",
@@ -253,7 +254,7 @@ _MODULES = {
     api.leaderboards: Leaderboard LeaderboardRankings Ranking
     api.learning_paths: Collection LearningPath LearningPathDetail
     api.permissions: PermissionSet PermissionSetIdentifier
-    api.progress: CompletionStatus ProgressRow ProgressState
+    api.progress: CompletionStatus ProgressRow ProgressState ProgressTableRow
     api.rapid_refreshes: RapidRefresh RapidRefreshAnswer RapidRefreshDetail RapidRefreshQuestion
     api.users: FeedUser Me SeatType User UserStatus
     api.webhooks: EventActor EventFacts EventResource TriggerEvent Webhook WebhookEvent WebhookSecret read_event

@@ -39,6 +39,7 @@ from training_sdk import (
     People,
     PermissionSet,
     ProgressRow,
+    ProgressTableRow,
     Proof,
     ProofPlan,
     RapidRefresh,
@@ -77,6 +78,7 @@ def sync(client: TrainingClient, plan: ResetPlan, due: Due) -> None:
         client.users.list(ids=["u"], statuses=[UserStatus.ACTIVE], seat_types=[SeatType.LITE]), Listing[User]
     )
     assert_type(client.courses.list(search="x", ids=("c",)), Listing[Course])
+    assert_type(client.progress.table(courses=["c"], sites=True, groups=True), Listing[ProgressTableRow])
     assert_type(client.courses.list().to_dicts(extra_fields=True), Iterator[dict[str, Any]])
     assert_type(client.courses.list().to_parquet("out", partition_by="id"), int)
     assert_type(client.courses.list().to_polars(), pl.DataFrame)
@@ -199,6 +201,7 @@ def asynchronous(
 
 
 async def awaited(client: AsyncTrainingClient) -> None:
+    assert_type(client.progress.table(), AsyncListing[ProgressTableRow])
     assert_type(client.courses.list().to_dicts(), AsyncIterator[dict[str, Any]])
     assert_type(await client.courses.list().to_parquet("out", extra_fields=True), int)
     assert_type(await client.courses.list().to_polars(), pl.DataFrame)

@@ -1,6 +1,6 @@
 """Descriptors that make one method a call of sync clients and a coroutine of async clients.
 
-An operation is a method that checks its arguments at once and returns a flow. A listing returns a ``Paginator``.
+An operation is a method that checks its arguments at once and returns a flow. A listing returns a ``PageSource``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,41 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, get_type_hints, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
 from training_sdk._core.drivers import AsyncDriver, SyncDriver
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import Calls, Cursor, Page, Paginator
+from training_sdk._core.listing import Calls, Page, PageRequest
 from training_sdk.frames.methods import AsyncFrames, Frames
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 D = TypeVar("D", SyncDriver, AsyncDriver)
+
+
+class PageSource(Protocol[T]):
+    """A listing that has not started: a ``Paginator``, or several of them that make one."""
+
+    @property
+    def first(self) -> PageRequest:
+        """The request for the first page."""
+
+    def start(self) -> Any:
+        """Return the position before the first page."""
+
+    def step(self, cursor: Any) -> Flow[tuple[Page[T], Any]]:
+        """Fetch the page at a position; return it and the next position, which is None at the end."""
 
 
 class Bound(Generic[D]):
@@ -101,12 +125,12 @@ class Operation(_Descriptor, Generic[P, T]):
 
 
 class Listed(_Descriptor, Generic[P, T]):
-    """A descriptor that turns a method that returns a ``Paginator`` into a lazy listing (``for``, ``async for``)."""
+    """A descriptor that turns a method that returns a ``PageSource`` into a lazy listing (``for``, ``async for``)."""
 
     _shown_sync = "Listing[{}]"
     _shown_async = "AsyncListing[{}]"
 
-    def __init__(self, function: Callable[Concatenate[S, P], Paginator[T]]) -> None:
+    def __init__(self, function: Callable[Concatenate[S, P], PageSource[T]]) -> None:
         super().__init__(function)
 
     @overload
@@ -118,7 +142,7 @@ class Listed(_Descriptor, Generic[P, T]):
     def __get__(self, owner: Any, kind: type) -> Any:
         return self._on_the_class() if owner is None else self._bind(owner)
 
-    def _perform(self, driver: SyncDriver | AsyncDriver, result: Paginator[T]) -> Any:
+    def _perform(self, driver: SyncDriver | AsyncDriver, result: PageSource[T]) -> Any:
         if isinstance(driver, SyncDriver):
             return Listing(driver, result, self._model)
         return AsyncListing(driver, result, self._model)
@@ -136,14 +160,14 @@ listing = Listed
 class Listing(Frames[T]):
     """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
-    def __init__(self, driver: SyncDriver, walk: Paginator[T], model: Callable[[], type[Any]]) -> None:
+    def __init__(self, driver: SyncDriver, walk: PageSource[T], model: Callable[[], type[Any]]) -> None:
         self._driver = driver
         self._walk = walk
         self._model = model
 
     def pages(self) -> Iterator[Page[T]]:
         """Yield the same items, page by page."""
-        cursor: Cursor | None = self._walk.start()
+        cursor = self._walk.start()
         while cursor is not None:
             page, cursor = self._driver.run(self._walk.step(cursor))
             yield page
@@ -159,7 +183,7 @@ class Listing(Frames[T]):
 class AsyncListing(AsyncFrames[T]):
     """All items that a server lists, fetched page by page while iterated; each iteration starts from the beginning."""
 
-    def __init__(self, driver: AsyncDriver, walk: Paginator[T], model: Callable[[], type[Any]]) -> None:
+    def __init__(self, driver: AsyncDriver, walk: PageSource[T], model: Callable[[], type[Any]]) -> None:
         self._driver = driver
         self._walk = walk
         self._model = model
@@ -176,10 +200,10 @@ class AsyncListing(AsyncFrames[T]):
 
 
 class _AsyncPages(AsyncIterator[Page[T]]):
-    def __init__(self, driver: AsyncDriver, walk: Paginator[T]) -> None:
+    def __init__(self, driver: AsyncDriver, walk: PageSource[T]) -> None:
         self._driver = driver
         self._walk = walk
-        self._cursor: Cursor | None = walk.start()
+        self._cursor = walk.start()
 
     async def __anext__(self) -> Page[T]:
         if self._cursor is None:

@@ -1,18 +1,23 @@
-"""The progress feed: one row per assigned user and course."""
+"""The progress feed: one row per assigned user and course, also with the names of each person's sites and groups."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
+from typing import TypeAlias, TypeVar
 
+import attrs
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.listing import Calls, Filter, Paginator, only
+from training_sdk._core.flow import Flow
+from training_sdk._core.listing import Calls, Cursor, Filter, Page, PageRequest, Paginator, only
 from training_sdk._core.model import Fields, Model, OpenEnum, may_omit
-from training_sdk._core.operation import Bound, D, listing
+from training_sdk._core.operation import Bound, D, PageSource, listing
 from training_sdk.api import pagination
+from training_sdk.api.groups import group_members, list_groups, list_sites, site_members
 
 
 class CompletionStatus(OpenEnum):
@@ -120,6 +125,27 @@ class Progress(Bound[D]):
             modified_after=after,
         )
 
+    @listing
+    def table(
+        self, *, courses: Iterable[str] | None = None, sites: bool = False, groups: bool = False
+    ) -> PageSource[ProgressTableRow]:
+        """List progress with the names of each person's sites and groups: one row per person and course.
+
+        ``courses`` has course ids, which are read one after the other; an empty list is refused. Who belongs to which
+        site and group is read before the first page, and held until the last. ``sites`` and ``groups`` need "Platform
+        management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+
+        REST: ``GET /training/v1/feed/training-course-progress`` as in ``list``, ``GET /feed/sites``,
+        ``GET /feed/site_members``, ``GET /feed/groups`` and ``GET /feed/group_users`` (published).
+        """
+        wanted = argument_checks.optional_ids(courses, "courses")
+        return ProgressTable.of(
+            self._calls,
+            wanted,
+            sites=argument_checks.yes_or_no(sites, "sites"),
+            groups=argument_checks.yes_or_no(groups, "groups"),
+        )
+
 
 def progress_rows(
     calls: Calls,
@@ -158,3 +184,127 @@ def progress_rows(
 
 def _rfc3339(when: datetime) -> str:
     return argument_checks.in_utc(when).isoformat().replace("+00:00", "Z")
+
+
+T = TypeVar("T")
+Names: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names and ids, in the same order."""
+_NOTHING: Names = ((), ())
+
+
+@frozen
+class ProgressTableRow(ProgressRow):
+    """One person's progress in one course, with the person's sites and groups; None where they were not asked for.
+
+    Names are sorted, and ids are in the order of the names: two sites may have one name. A site or group without a
+    name, or that the service does not list, has its id as its name. Deleted sites are left out.
+    """
+
+    sites: tuple[str, ...] | None = None
+    site_ids: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    group_ids: tuple[str, ...] | None = None
+
+
+_FIELDS = [field.name for field in attrs.fields(ProgressRow) if field.name != "extra"]
+_values = attrgetter(*_FIELDS)
+
+
+@frozen
+class _Lookup:
+    """The sites and groups of everyone, by user id; None if they were not asked for."""
+
+    sites: Mapping[str, Names] | None
+    groups: Mapping[str, Names] | None
+
+    def join(self, row: ProgressRow) -> ProgressTableRow:
+        """Return a row with the names of its person."""
+        sites = (None, None) if self.sites is None else self.sites.get(row.user_id, _NOTHING)
+        groups = (None, None) if self.groups is None else self.groups.get(row.user_id, _NOTHING)
+        return ProgressTableRow(*_values(row), *sites, *groups, extra=row.extra)
+
+
+@frozen
+class _Position:
+    lookup: _Lookup | None
+    """None before the first page."""
+    course: int
+    cursor: Cursor
+    number: int
+
+
+@frozen
+class ProgressTable:
+    """A listing that first reads who belongs where, and then the progress of one course after the other."""
+
+    calls: Calls
+    rows: Sequence[Paginator[ProgressRow]]
+    sites: bool
+    groups: bool
+
+    @classmethod
+    def of(cls, calls: Calls, courses: Sequence[str] | None, *, sites: bool, groups: bool) -> ProgressTable:
+        """Return the table of some courses, or of all."""
+        wanted: Sequence[str | None] = [None] if courses is None else courses
+        return cls(calls, [progress_rows(calls, course_id=one) for one in wanted], sites, groups)
+
+    @property
+    def first(self) -> PageRequest:
+        """The first request to the feed."""
+        return self.rows[0].first
+
+    def start(self) -> _Position:
+        """Return the position before the lookups."""
+        return _Position(None, 0, self.rows[0].start(), 1)
+
+    def step(self, cursor: _Position) -> Flow[tuple[Page[ProgressTableRow], _Position | None]]:
+        """Fetch one page, and before the first one the sites and groups."""
+        lookup, course = cursor.lookup, cursor.course
+        if lookup is None:
+            lookup = yield from self._look_up()
+        page, following = yield from self.rows[course].step(cursor.cursor)
+        joined = Page(tuple(map(lookup.join, page.items)), cursor.number)
+        if following is None and course + 1 < len(self.rows):
+            course += 1
+            following = self.rows[course].start()
+        return joined, None if following is None else _Position(lookup, course, following, cursor.number + 1)
+
+    def _look_up(self) -> Flow[_Lookup]:
+        sites = groups = None
+        if self.sites:
+            listed = yield from list_sites(self.calls).gather()
+            names = {one.id: one.name for one in listed}
+            deleted = {one.id for one in listed if one.deleted}
+            sites = yield from _places(
+                site_members(self.calls, None), lambda one: (one.user_id, one.site_id), names, deleted
+            )
+        if self.groups:
+            names = {one.id: one.name for one in (yield from list_groups(self.calls).gather())}
+            groups = yield from _places(
+                group_members(self.calls, None), lambda one: (one.user_id, one.group_id), names
+            )
+        return _Lookup(sites, groups)
+
+
+def _places(
+    members: Paginator[T],
+    read: Callable[[T], tuple[str, str]],
+    names: Mapping[str, str],
+    left_out: Iterable[str] = (),
+) -> Flow[dict[str, Names]]:
+    """Return for each user the places that they belong to. Equal values are one object."""
+    ids: dict[str, set[str]] = {}
+
+    def take(page: Iterable[T]) -> None:
+        for user, place in map(read, page):
+            if place not in left_out:
+                ids.setdefault(user, set()).add(place)
+
+    yield from members.read_whole(take, ids.clear)
+    known: dict[frozenset[str], Names] = {}
+    return {user: known.setdefault(frozenset(found), _named(found, names)) for user, found in ids.items()}
+
+
+def _named(ids: Iterable[str], names: Mapping[str, str]) -> Names:
+    pairs = sorted((names.get(one) or one, one) for one in ids)
+    return tuple(name for name, _ in pairs), tuple(one for _, one in pairs)

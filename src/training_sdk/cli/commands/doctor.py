@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from training_sdk._core import codec, model
 from training_sdk._core.flow import Request, Response
+from training_sdk._core.listing import Paginator
 from training_sdk._core.model import Model, OpenEnum
 from training_sdk._core.operation import Listing
 from training_sdk._core.text import number
@@ -142,6 +143,8 @@ class Wire:
     def listing(self, of: Listing[Any]) -> WireSample:
         """Return the first page of a listing, with the same request that the SDK sends."""
         walk = of._walk
+        if not isinstance(walk, Paginator):
+            raise TypeError(f"{of!r} is not read by one kind of request")
         return self._ask(walk.first.request, lambda response: walk.read(walk.first, response).items)
 
     def lessons(self, course_id: str) -> WireSample:
