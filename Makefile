@@ -9,6 +9,9 @@ BENCH  := .venv-bench
 # What needs none of the tools that require newer versions themselves. TESTS="tests/unit/sdk/cli" runs a part of it.
 TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk tests/e2e/test_cli.py
 
+# Tests start hundreds of processes; without bytecode each of them compiles the SDK again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
 help:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,17 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
+
+# Each request of the SDK syncs files; in memory that costs nothing, and a kill loses as much as on a disk.
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 4 * 2**30
+if "TMPDIR" not in os.environ and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)
+
+
+def pytest_collection_finish() -> None:
+    """Exclude modules and collected tests from garbage collection: they live as long as the process."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

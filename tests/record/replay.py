@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,10 @@ def line_of(value: Line) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def recorded(path: Path = ANSWERS) -> dict[str, list[Line]]:
+@cache
+def recorded() -> dict[str, list[Line]]:
     """The recorded answers of every session."""
-    return dict(sessions(path))
+    return dict(sessions(ANSWERS))
 
 
 def replay(requests: list[Line]) -> Iterator[tuple[Line, Line]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from enum import Enum
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -61,14 +62,19 @@ def plain(value: Any) -> Any:
     return {name: plain(getattr(value, each.name)) for each, name in names.items()}
 
 
+@cache
+def validator(cls: type) -> jsonschema_rs.Draft202012Validator:
+    """Return the validator of a class's schema; compiling one takes longer than an example."""
+    return jsonschema_rs.Draft202012Validator({**schema_of(cls), "components": document()["components"]})
+
+
 @pytest.mark.parametrize("cls", ANSWERS, ids=lambda cls: cls.__name__)
 @given(data=st.data())
 def test_the_writer_writes_what_json_would(cls: type, data: st.DataObject) -> None:
     made = data.draw(values(cls))
     expected = json.dumps(plain(made), ensure_ascii=False, separators=(",", ":"))
     assert json_text(made) == expected
-    validator = jsonschema_rs.Draft202012Validator({**schema_of(cls), "components": document()["components"]})
-    kinds = {error.kind.name for error in validator.iter_errors(json.loads(expected))}
+    kinds = {error.kind.name for error in validator(cls).iter_errors(json.loads(expected))}
     assert kinds <= {"anyOf", "enum", "minItems", "maxItems", "minimum"}, (
         "only what a Python type does not say"
     )
