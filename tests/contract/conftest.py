@@ -1,9 +1,10 @@
-"""Every test that asks for a stage runs four times: both clients, both doors."""
+"""A world behind a client and a transport, for every test that asks for a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import get_args
 
 import pytest
 
@@ -14,16 +15,26 @@ from mock_server import MockTraining
 NewStage = Callable[[MockTraining], Stage]
 
 
-@pytest.fixture(params=["sync", "async"])
-def colour(request: pytest.FixtureRequest) -> Colour:
-    found: Colour = request.param
-    return found
+Pair = tuple[Colour, Door]
+PAIRS: list[Pair] = [("sync", "in-process"), ("async", "socket")]
+"""Each client once and each transport once: rules are the same for the other pairs."""
+EVERY_PAIR: list[Pair] = [(colour, door) for colour in get_args(Colour) for door in get_args(Door)]
 
 
-@pytest.fixture(params=["in-process", "socket"])
-def door(request: pytest.FixtureRequest) -> Door:
-    found: Door = request.param
-    return found
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with `PAIRS`, or with those that its module names so."""
+    if "pair" in metafunc.fixturenames:
+        metafunc.parametrize("pair", getattr(metafunc.module, "PAIRS", PAIRS), ids="-".join)
+
+
+@pytest.fixture
+def colour(pair: Pair) -> Colour:
+    return pair[0]
+
+
+@pytest.fixture
+def door(pair: Pair) -> Door:
+    return pair[1]
 
 
 @pytest.fixture

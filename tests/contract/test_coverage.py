@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformity import conformity
-from contract.conftest import NewStage
+from contract.conftest import EVERY_PAIR, NewStage
 from contract.plant import NOW, Plant, grow
 from contract.stage import Tap, typed
 from mock_server import MockTraining
@@ -20,6 +20,8 @@ from mock_server.world.ledger import RESET_EVENT, Webhook
 from training_sdk import NotSupportedError, TrainingClient, TriggerEvent
 from training_sdk._core.operation import Listed, Operation
 from training_sdk.client import _RESOURCES
+
+PAIRS = EVERY_PAIR
 
 Call = Callable[[TrainingClient, Plant], Any]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal
 
 import pytest
 from attrs import define, evolve
 
-from contract.conftest import NewStage
+from contract.conftest import NewStage, Pair
 from contract.hours import Hours, quick_hours
 from contract.meddling import FEED
 from contract.stage import RESET, Handle, Stage
@@ -35,9 +34,8 @@ WHY = "yearly"
 SETTLED = timedelta(hours=4)
 
 
-@pytest.fixture(params=["in-process"])
-def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
-    return "in-process"
+PAIRS: list[Pair] = [("sync", "in-process")]
+"""One is enough: what a proof saw is judged by code of both clients; `test_live_service` proves with each."""
 
 
 @define

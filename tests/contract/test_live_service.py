@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from attrs import evolve
 
-from contract.conftest import NewStage
+from contract.conftest import NewStage, Pair
 from contract.hours import Hours, quick_hours
 from contract.stage import RESET, Handle, Stage
 from mock_server import MockTraining, Policy
@@ -48,10 +48,8 @@ WHY = "prove the format"
 Meddle = Callable[[Request, Handle], Response]
 
 
-@pytest.fixture(params=["in-process"])
-def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
-    """One is enough: the hours that go by are not the door's."""
-    return "in-process"
+PAIRS: list[Pair] = [("sync", "in-process"), ("async", "in-process")]
+"""One transport is enough: the hours that go by are not the transport's."""
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from contract.conftest import EVERY_PAIR
 from contract.meddling import (
     bad_gateway,
     empty,
@@ -30,6 +31,8 @@ from training_sdk import (
     TrainingClient,
 )
 from training_sdk.resets import reset_request
+
+PAIRS = EVERY_PAIR
 
 
 def _cut(when: Literal["before", "after"]) -> Cut:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from contract.conftest import NewStage
+from contract.conftest import EVERY_PAIR, NewStage
 from contract.meddling import (
     FEED,
     empty,
@@ -38,6 +38,8 @@ from training_sdk import (
     TrainingClient,
     UnconfirmedFormatError,
 )
+
+PAIRS = EVERY_PAIR
 
 WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
 

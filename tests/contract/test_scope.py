@@ -47,15 +47,6 @@ def test_R08_a_repeated_id_counts_once(stage: Stage, plant: Plant) -> None:
     assert [user.user_id for user in plan.users] == plant.ids("dora")
 
 
-@pytest.mark.parametrize(
-    ("colour", "door"),
-    [
-        ("sync", "in-process"),
-        ("async", "socket"),
-        pytest.param("sync", "socket", marks=pytest.mark.heavy),
-        pytest.param("async", "in-process", marks=pytest.mark.heavy),
-    ],
-)
 def test_R08_a_thousand_and_one_people_are_sent_in_chunks(new_stage: NewStage) -> None:
     mock = MockTraining.generate(users=1300, courses=1, seed=8)
     stage = new_stage(mock)

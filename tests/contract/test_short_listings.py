@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
 
-from contract.conftest import NewStage
+from contract.conftest import NewStage, Pair
 from contract.hours import quick_hours
 from mock_server import MockTraining, Policy
 from training_sdk import DecodingError, EvidenceError, TrainingClient
@@ -111,10 +111,8 @@ def test_legal_pages_are_read_whole(client: TrainingClient, tmp_path: Path) -> N
     assert pack.manifest.counts["rows"] == pack.manifest.counts["targets"] > 25
 
 
-@pytest.fixture(params=["in-process"])
-def door(request: pytest.FixtureRequest) -> Literal["in-process"]:
-    """One is enough: what is left out is not the door's."""
-    return "in-process"
+PAIRS: list[Pair] = [("sync", "in-process"), ("async", "in-process")]
+"""One transport is enough: what is left out is not the transport's."""
 
 
 @pytest.mark.parametrize("behaviours", ["omits_completed_lessons"])
