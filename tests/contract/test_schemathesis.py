@@ -153,7 +153,8 @@ def test_a_short_run_over_everything_an_administrator_can_do(tmp_path: Path) -> 
 
 def test_a_short_run_with_a_learners_token(tmp_path: Path) -> None:
     mock = MockTraining.demo()
-    listener = run(mock, "learner", 3, tmp_path, "--seed", "7")
+    # Without the phase that tries every boundary: they are the same as an administrator's, and refused before.
+    listener = run(mock, "learner", 3, tmp_path, "--seed", "7", "--phases", "fuzzing,stateful")
     assert listener.answered(403) >= {"ResetCourseProgress", "PreviewReset", "ListUsers"}
     assert "ResetCourseProgress" not in listener.answered(200)
 
