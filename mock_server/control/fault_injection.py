@@ -94,7 +94,7 @@ def _error(status: int) -> Response:
     if status in (502, 504):
         return Response(status, (_HTML,), _PAGE)
     body: dict[str, object] = {
-        "code": 13 if status == 500 else 14,
+        "code": {403: 7, 404: 5, 500: 13, 501: 12}.get(status, 14),
         "message": "A fault, by the script of faults.",
         "details": [],
     }

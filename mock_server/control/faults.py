@@ -50,7 +50,8 @@ _OF_A_COURSE = ("course_archived", "learner_writes")
 _OF_A_USER = ("user_deactivated", "learner_writes")
 _CURSORS = ("repeating_cursor", "endless_cursor")
 _TIMED = ("rate_limited", "slow", "drip")
-_STATUSES = (500, 502, 503, 504)
+_REFUSALS = (403, 404, 501)
+_STATUSES = (*_REFUSALS, 500, 502, 503, 504)
 _LONGEST = 3600.0
 _HISTORY = 10_000
 
@@ -98,7 +99,10 @@ class Fault:
     status: int | None = field(
         default=Factory(lambda self: 503 if self.kind == "error" else None, takes_self=True)
     )
-    """Of an error, 503 by default: 500, or 502 to 504; 502 and 504 look like a gateway's."""
+    """Of an error, 503 by default: 403, 404, or 500 to 504; 502 and 504 look like a gateway's.
+
+    403, 404 and 501 refuse the operation before it has any effect, as a service does that does not offer it.
+    """
     course: str = ""
     user: str = ""
 
@@ -131,7 +135,11 @@ def _wrong(fault: Fault) -> list[str]:
         (fault.status is None or fault.kind == "error", "status belongs to error alone"),
         (
             fault.kind != "error" or (_whole(fault.status, 0) and fault.status in _STATUSES),
-            "status must be 500, 502, 503 or 504",
+            "status must be 403, 404, 500, 501, 502, 503 or 504",
+        ),
+        (
+            fault.when == "before" or fault.status not in _REFUSALS,
+            'status 403, 404 or 501 says that nothing was done: use when="before"',
         ),
         (_text(fault.course, required=fault.kind in _OF_A_COURSE), _NAMES),
         (_text(fault.user, required=fault.kind in _OF_A_USER), _NAMES),

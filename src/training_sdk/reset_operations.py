@@ -155,6 +155,7 @@ class Resets(FormatProofs[D]):
         waves: Waves | None = None,
         per_request: int | None = None,
         accept_missing_lessons: bool = False,
+        require_surveys: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
@@ -178,6 +179,8 @@ class Resets(FormatProofs[D]):
           had no effect only where the request names one person.
         - ``accept_missing_lessons``: Go on if the evidence holds fewer lessons than a progress row says are completed;
           it and the report then name them.
+        - ``require_surveys``: Stop if the survey answers of a course cannot be read as evidence. Otherwise evidence and
+          report say so.
         - ``stop``: Called before each request; true ends it there.
         - ``on_progress``: Called with how far it is.
 
@@ -210,6 +213,7 @@ class Resets(FormatProofs[D]):
             accept_missing_lessons=argument_checks.yes_or_no(
                 accept_missing_lessons, "accept_missing_lessons"
             ),
+            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
             approval=approval,
             safeguards=self._safeguards,
             **checked_functions(stop, on_progress),
@@ -226,6 +230,7 @@ class Resets(FormatProofs[D]):
         waves: Waves | None = None,
         per_request: int | None = None,
         accept_missing_lessons: bool = False,
+        require_surveys: bool = False,
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         unseal: Callable[[bytes], bytes] | None = None,
@@ -240,7 +245,7 @@ class Resets(FormatProofs[D]):
           where an approval is demanded.
         - ``waves``: How the requests are spread over time, by default as it was begun.
         - ``per_request``: The most people in one request, by default as it was begun.
-        - ``accept_missing_lessons``: As for ``apply``.
+        - ``accept_missing_lessons``, ``require_surveys``: As for ``apply``.
         - ``stop``: Called before each request; true ends it there.
         - ``on_progress``: Called with how far it is.
         - ``unseal``: Opens the approval beside the journal, if it is sealed.
@@ -269,6 +274,7 @@ class Resets(FormatProofs[D]):
             accept_missing_lessons=argument_checks.yes_or_no(
                 accept_missing_lessons, "accept_missing_lessons"
             ),
+            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
             safeguards=self._safeguards,
             **checked_functions(stop, on_progress),
         )

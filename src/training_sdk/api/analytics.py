@@ -218,8 +218,7 @@ class Analytics(Bound[D]):
 
         REST: ``GET /training/analytics/v1/lessons/statistics`` (path published, shape assumed).
         """
-        course = optional_id(course_id, "course_id")
-        return _rows(self._calls, "/lessons/statistics", LessonStatistics, course)
+        return lesson_figures(self._calls, optional_id(course_id, "course_id"))
 
     @listing
     def lesson_events(
@@ -232,7 +231,7 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/lessons/progress/events`` (path published, shape assumed).
         """
         course, user = optional_id(course_id, "course_id"), optional_id(user_id, "user_id")
-        return _rows(self._calls, "/lessons/progress/events", LessonEvent, course, user)
+        return lesson_events(self._calls, course_id=course, user_id=user)
 
     @listing
     def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonEvent]:
@@ -292,7 +291,7 @@ class Analytics(Bound[D]):
         REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
         """
         course, user = optional_id(course_id, "course_id"), optional_id(user_id, "user_id")
-        return _rows(self._calls, "/surveys/answers", SurveyAnswer, course, user)
+        return survey_answers(self._calls, course_id=course, user_id=user)
 
     @listing
     def rapid_refresh_answers(self, *, user_id: str | None = None) -> Paginator[RapidRefreshAnswer]:
@@ -349,6 +348,25 @@ def lesson_attempts(
 def _identity_of_attempt(found: LessonAttempt) -> object:
     """Return the identity of an attempt that has an id, which may be a number within user and lesson."""
     return found.id and (found.id, found.user_id, found.course_id, found.lesson_id)
+
+
+def lesson_events(
+    calls: Calls, *, course_id: str | None = None, user_id: str | None = None
+) -> Paginator[LessonEvent]:
+    """Return the rows of ``lesson_events``, for evidence as well."""
+    return _rows(calls, "/lessons/progress/events", LessonEvent, course_id, user_id)
+
+
+def lesson_figures(calls: Calls, course_id: str | None) -> Paginator[LessonStatistics]:
+    """Return the rows of ``lesson_statistics``, for evidence as well."""
+    return _rows(calls, "/lessons/statistics", LessonStatistics, course_id)
+
+
+def survey_answers(
+    calls: Calls, *, course_id: str | None = None, user_id: str | None = None
+) -> Paginator[SurveyAnswer]:
+    """Return the rows of ``survey_answers``, for evidence as well."""
+    return _rows(calls, "/surveys/answers", SurveyAnswer, course_id, user_id)
 
 
 def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Paginator[CourseStatistics]:

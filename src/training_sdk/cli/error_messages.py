@@ -57,6 +57,7 @@ REMEDIES = {
     "skip_unassigned": "--skip-unassigned leaves people out of the courses that they are not in.",
     "state_dir": "Or name a directory that stays with --state-dir or TRAINING_SDK_STATE_DIR. Not below /tmp: other "
     "users share it, and it is cleared, with the journals of resets whose result is still open.",
+    "surveys": "Use a token that may read them, or go on without them: leave out --require-surveys.",
     "token": "Set SAFETYCULTURE_API_TOKEN, or name a source of the token in a profile.",
     "token_text": "If it was pasted with a line break, set it again without.",
     "undivided_resume": "Leave out --per-request.",

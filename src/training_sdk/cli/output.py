@@ -371,6 +371,7 @@ def of_report(report: ResetReport) -> dict[str, Any]:
         "missing_lessons": [
             {"course_id": course_id, "user_id": user_id} for course_id, user_id in report.missing_lessons
         ],
+        "evidence_not_read": dict(report.evidence_not_read),
         "approved": plain(report.approved),
         "users": plain(report.users),
     }

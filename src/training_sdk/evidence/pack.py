@@ -18,8 +18,9 @@ from training_sdk._core import argument_checks, codec
 from training_sdk._core.text import sentence
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, EvidenceError
+from training_sdk.evidence.answers import ALWAYS, FORMS, NAMES, value_in
 from training_sdk.evidence.files import SEALED, UNSEAL, Checksum, FileChecksum, Unseal, checksum_of
-from training_sdk.evidence.tables import FORMS, NAMES, LessonTally, value_in
+from training_sdk.evidence.tables import LessonTally
 
 FORM = 1
 MANIFEST = "manifest.json"
@@ -123,6 +124,14 @@ class Manifest:
 
     None in older manifests: whether their listings are whole was not checked.
     """
+    lessons_by_page: int | None = None
+    """For how many targets the lessons were derived from the pages of events and attempts; None in older manifests."""
+    not_read: dict[str, str] | None = None
+    """The listings that the service did not serve, or not whole, each with the reason; None in older manifests.
+
+    Without ``survey answers`` the pack lacks what a reset clears; without the others the lessons of more people were
+    read person by person, and nothing is missing.
+    """
 
     def to_bytes(self) -> bytes:
         """Return the only serialization of the manifest."""
@@ -130,8 +139,9 @@ class Manifest:
         plain["files"] = {name: _mark(mark) for name, mark in sorted(self.files.items())}
         if self.tables_form == 1:
             del plain["tables_form"]
-        if self.missing_lessons is None:
-            del plain["missing_lessons"]
+        for name in ("missing_lessons", "lessons_by_page", "not_read"):
+            if plain[name] is None:  # an older manifest
+                del plain[name]
         return json.dumps(plain, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
     def stored(self, name: str) -> str:
@@ -283,6 +293,11 @@ class StoredPack:
         for line in self.content(name).splitlines():
             item: dict[str, Any] = json.loads(line)
             yield item
+
+    def table(self, name: str) -> Iterator[dict[str, Any]]:
+        """Return the items of a table; a table without items may have no file."""
+        if name in ALWAYS or self.manifest.stored(f"{name}.jsonl") in self.manifest.files:
+            yield from self.lines(f"{name}.jsonl")
 
     def content(self, name: str) -> bytes:
         """Return a file in clear. Raises EvidenceError unless it is what the manifest says."""

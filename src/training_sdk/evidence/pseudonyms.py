@@ -14,6 +14,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk.evidence.answers import Table, camel, tables_of, value_in
 from training_sdk.evidence.files import UNSEAL, FileChecksum, NewFile, Sink, Unseal
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
@@ -25,8 +26,7 @@ from training_sdk.evidence.pack import (
     Pseudonymised,
     StoredPack,
 )
-from training_sdk.evidence.tables import FORM as TABLES_FORM
-from training_sdk.evidence.tables import TABLES, Table, Tables, camel, json_line, value_in
+from training_sdk.evidence.tables import Tables, json_line
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.evidence.writing import new_folder, put_manifest
 
@@ -46,6 +46,8 @@ _PERSONAL = {
     "id": "attempt",
 }
 _NAMES = ("user_first_name", "user_last_name")
+_FREE_TEXT = ("answer",)
+"""The columns with text that a person wrote, which may name people."""
 
 
 @frozen
@@ -94,7 +96,7 @@ class Pseudonyms:
         return {
             name: self._field(name, value_in(item, name), owner)
             for name in table.columns
-            if name in item or camel(name) in item
+            if (name in item or camel(name) in item) and name not in _FREE_TEXT
         }
 
     def _field(self, name: str, value: Any, owner: Any) -> Any:
@@ -141,7 +143,7 @@ def pseudonymise(
     manifest = evolve(
         original,
         plan_digest="",
-        tables_form=TABLES_FORM,
+        tables_form=_form_of(stored),
         counts={**original.counts, "answers": 0},
         files=files,
         sealed=False,
@@ -165,11 +167,12 @@ def _write(stored: StoredPack, target: Path, names: Pseudonyms) -> dict[str, Fil
     )
     lines = [json_line({"course_id": course_id, "user_id": user_id}) for course_id, user_id in people]
     files[TARGETS] = _put(target / TARGETS, b"".join(lines))
-    tables = Tables({}, lambda name: NewFile(target / name))
+    form = _form_of(stored)
+    tables = Tables({}, lambda name: NewFile(target / name), form)
     try:
         tables.begin()
-        for table in TABLES:
-            items = stored.lines(f"{table.name}.jsonl")
+        for table in tables_of(form):
+            items = stored.table(table.name)
             for item in items:
                 tables.write(table, [names.item(table, item)])
         return files | tables.finish()
@@ -177,12 +180,17 @@ def _write(stored: StoredPack, target: Path, names: Pseudonyms) -> dict[str, Fil
         tables.close()
 
 
+def _form_of(stored: StoredPack) -> int:
+    """Return the form of the tables of a copy: that of the original, but for the first, whose cells can be formulas."""
+    return max(stored.manifest.tables_form, 2)
+
+
 def _left_out(stored: StoredPack) -> tuple[str, ...]:
     """Return what the new pack lacks: files, and the fields that the tables have no column for."""
     fields = {
         f"{table.name}.{name}"
-        for table in TABLES
-        for item in stored.lines(f"{table.name}.jsonl")
+        for table in tables_of(stored.manifest.tables_form)
+        for item in stored.table(table.name)
         for name in item
         if name not in _known(table)
     }
@@ -191,8 +199,9 @@ def _left_out(stored: StoredPack) -> tuple[str, ...]:
 
 def _known(table: Table) -> Iterator[str]:
     for name in table.columns:
-        yield name
-        yield camel(name)
+        if name not in _FREE_TEXT:
+            yield name
+            yield camel(name)
 
 
 def _put(path: Path, data: bytes) -> FileChecksum:

@@ -13,78 +13,33 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from training_sdk._core.text import first_form, second_form
 from training_sdk.errors import EvidenceError
+from training_sdk.evidence.answers import (
+    ABOUT_COURSES,
+    ALWAYS,
+    COMPLETE,
+    EPOCH,
+    FORM,
+    Table,
+    read_answer,
+    tables_of,
+    value_in,
+    whole_number,
+)
+from training_sdk.evidence.by_page import Key, PageEvidence
 from training_sdk.evidence.files import FileChecksum, Sink
 
 Targets = Mapping[str, frozenset[str]]
 """The users of every course that is about to be reset."""
 
-FORM = 2
-"""The form of the tables that are written now. Packs hold tables of any form until they are purged."""
-_CELLS = {1: first_form, FORM: second_form}
-FORMS = frozenset(_CELLS)
-
 BOM = b"\xef\xbb\xbf"
 """Tells spreadsheets that a CSV file is UTF-8."""
-_HUMP = re.compile(r"_([a-z])")
 
-
-@frozen
-class Table:
-    """One kind of answer: the path of its request, the field with its items, and the columns of its CSV file."""
-
-    name: str
-    path: re.Pattern[str]
-    items: str
-    columns: tuple[str, ...]
-
-
-TABLES = (
-    Table(
-        "rows",
-        re.compile(r"/training/v1/feed/training-course-progress"),
-        "data",
-        (
-            *("course_id", "course_external_id", "course_title", "user_id", "user_external_id", "user_email"),
-            *("user_first_name", "user_last_name", "opened_at", "completed_at", "completed_lessons"),
-            *("total_lessons", "progress_percent", "score", "due_at", "time_spent_seconds"),
-            "completion_expiry_date",
-        ),
-    ),
-    Table(
-        "lessons",
-        re.compile(r"/training/analytics/v1/users/(?P<user>[^/]+)/lessons/progress"),
-        "items",
-        (
-            *("course_id", "user_id", "lesson_id", "lesson_title", "opened", "opened_date_time", "completed"),
-            *("completed_date_time", "percentage_completed", "score"),
-        ),
-    ),
-    Table(
-        "attempts",
-        re.compile(r"/training/analytics/v1/lessons/attempts"),
-        "items",
-        (
-            *("course_id", "user_id", "lesson_id", "id", "started_date_time", "completed_date_time"),
-            *("score", "success"),
-        ),
-    ),
-    Table(
-        "statistics",
-        re.compile(r"/training/analytics/v1/courses/statistics"),
-        "items",
-        (
-            *("course_id", "course_title", "total_users", "opened_count", "completed_count"),
-            *("completion_percent", "average_score"),
-        ),
-    ),
-)
-NAMES = tuple(table.name for table in TABLES)
 
 _COMPARED = (
     *("course_id", "user_id", "user_email", "user_first_name", "user_last_name", "user_external_id"),
@@ -95,8 +50,6 @@ _COMPARED = (
 
 
 _PAGE_OF = re.compile(r"(?<=[?&])(page|pageSize)=\d+&?")
-COMPLETE = 100
-EPOCH = "1970"
 
 
 @define
@@ -172,13 +125,13 @@ class ListingTally:
 
 @define
 class Tables:
-    """The eight files in which the items of answers are kept, those about targets alone."""
+    """The files in which the items of answers are kept, two for each table, those about targets alone."""
 
     targets: Targets
     open: Callable[[str], Sink]
     """A function that makes the sink of a file, by its name."""
     form: int = FORM
-    counts: dict[str, int] = field(factory=lambda: dict.fromkeys(NAMES, 0), init=False)
+    counts: dict[str, int] = field(init=False)
     rows: dict[tuple[str, str], bytes] = field(factory=dict, init=False)
     """The people whose rows have come so far, each with a digest of those fields."""
     lessons: LessonTally = field(factory=LessonTally, init=False)
@@ -187,36 +140,81 @@ class Tables:
     """The number of repeated rows: those of people whose row was already read."""
     courses: set[str] = field(factory=set, init=False)
     """The courses whose statistics have come so far."""
+    surveyed: set[str] = field(factory=set, init=False)
+    """The courses whose survey answers have come so far."""
+    pages: PageEvidence = field(factory=PageEvidence, init=False)
+    by_person: set[Key] = field(factory=set, init=False)
+    """Course and user of those whose own listing of lessons has come; without a course, for all of them."""
+    by_page: int = field(default=0, init=False)
+    """The number of targets whose lessons were derived from pages."""
+    _covered: dict[Key, None] = field(factory=dict, init=False)
+    _tables: dict[str, Table] = field(init=False)
     _sinks: dict[str, Sink] = field(factory=dict, init=False)
 
-    def begin(self) -> None:
-        """Make the files."""
-        for table in TABLES:
-            self._sinks[f"{table.name}.jsonl"] = self.open(f"{table.name}.jsonl")
-            heading = self._sinks[f"{table.name}.csv"] = self.open(f"{table.name}.csv")
-            heading.write(BOM + csv_line(table.columns, self.form))
+    def __attrs_post_init__(self) -> None:
+        self._tables = {table.name: table for table in tables_of(self.form)}
+        self.counts = dict.fromkeys(self._tables, 0)
 
-    def add(self, target: str, body: bytes) -> list[dict[str, Any]]:
+    def begin(self) -> None:
+        """Make the files that every pack has."""
+        for name in ALWAYS:
+            self._make(self._tables[name])
+
+    def _make(self, table: Table) -> None:
+        self._sinks[f"{table.name}.jsonl"] = self.open(f"{table.name}.jsonl")
+        heading = self._sinks[f"{table.name}.csv"] = self.open(f"{table.name}.csv")
+        heading.write(BOM + csv_line(table.columns, self.form))
+
+    def add(self, target: str, body: bytes, cut: int = 0) -> list[dict[str, Any]]:
         """Write the items of the answer from ``target`` about the people to be reset, and return them.
 
-        Raises EvidenceError if the feed shows someone twice, with different progress.
+        ``cut`` is the number of items about others that were cut out of the answer. Raises EvidenceError if the feed
+        shows someone twice, with different progress.
         """
-        table, items, total = read_answer(target.partition("?")[0], body)
-        if table.name != "statistics":  # read until the courses are there, however many others there are
-            self.listings.add(target, len(items), total)
+        path, _, query = target.partition("?")
+        name, items, total = read_answer(path, body)
+        table = self._tables.get(name)
+        if table is None:
+            raise EvidenceError(f"{path} is no part of evidence with tables of form {self.form}.")
+        if name != "statistics":  # read until the courses are there, however many others there are
+            self.listings.add(target, len(items) + cut, total)
+        self._note_listing(table, path, query)
         kept = [item for item in items if self._take(table, item)]
         self.write(table, kept)
         return kept
 
+    def derive_lessons(self) -> None:
+        """Write the lessons of the targets that have no listing of their own, and whom the pages cover."""
+        for course_id, users in self.targets.items():
+            for user_id in sorted(users):
+                key = course_id, user_id
+                if key in self._covered and not self.by_person & {key, ("", user_id)}:
+                    self.by_page += 1
+                    for lesson in self.pages.lessons(key):
+                        self.lessons.add_lesson(key, lesson)
+                        self.write(self._tables["lessons"], [lesson])
+
+    def is_wanted(self, name: str, item: Mapping[str, Any]) -> bool:
+        """Return whether an item of a table is about no person, or about a person to be reset in that course."""
+        if name in ABOUT_COURSES:
+            return True
+        return value_in(item, "user_id") in self.targets.get(value_in(item, "course_id"), ())
+
+    def covers(self, row: Mapping[str, Any]) -> bool:
+        """Return whether the pages that have come cover the person of a progress row."""
+        return self.pages.covers((value_in(row, "course_id"), value_in(row, "user_id")), row)
+
     def write(self, table: Table, items: list[dict[str, Any]]) -> None:
         """Add items to both files of a table."""
+        if items and f"{table.name}.jsonl" not in self._sinks:
+            self._make(table)
         for item in items:
             self._sinks[f"{table.name}.jsonl"].write(json_line(item))
             cells = [value_in(item, name) for name in table.columns]
             self._sinks[f"{table.name}.csv"].write(csv_line(cells, self.form))
         self.counts[table.name] += len(items)
 
-    def missing(self) -> Iterator[tuple[str, str]]:
+    def missing(self) -> Iterator[Key]:
         """Return course and user of each target without a row."""
         for course_id, users in self.targets.items():
             for user_id in sorted(users):
@@ -236,25 +234,44 @@ class Tables:
         for sink in self._sinks.values():
             sink.close()
 
+    def _note_listing(self, table: Table, path: str, query: str) -> None:
+        course_id = parse_qs(query).get("courseId", [""])[0]
+        if table.name == "surveys":
+            self.surveyed.add(course_id)
+        elif table.name == "lessons" and (whose := table.path.fullmatch(path)):
+            self.by_person.add((course_id, unquote(whose["user"])))
+
     def _take(self, table: Table, item: dict[str, Any]) -> bool:
-        course_id, user_id = value_in(item, "course_id"), value_in(item, "user_id")
         if table.name == "statistics":
-            self.courses.add(course_id)
-            return course_id in self.targets
-        if user_id not in self.targets.get(course_id, ()):
+            self.courses.add(value_in(item, "course_id"))
+            return value_in(item, "course_id") in self.targets
+        if table.name == "lesson_statistics":
+            self.pages.add_lesson(value_in(item, "course_id"), item)
+            return value_in(item, "course_id") in self.targets
+        if not self.is_wanted(table.name, item):
             return False
-        if table.name == "lessons":
-            self.lessons.add_lesson((course_id, user_id), item)
-        if table.name != "rows":
-            return True
-        is_first = self._first_time((course_id, user_id), item)
+        key = value_in(item, "course_id"), value_in(item, "user_id")
+        match table.name:
+            case "lessons":
+                self.lessons.add_lesson(key, item)
+            case "events":
+                self.pages.add_event(key, item)
+            case "attempts":
+                self.pages.add_attempt(key, item)
+            case "rows":
+                return self._take_row(key, item)
+        return True
+
+    def _take_row(self, key: Key, item: dict[str, Any]) -> bool:
+        is_first = self._first_time(key, item)
         if is_first:
-            self.lessons.add_row((course_id, user_id), item)
+            self.lessons.add_row(key, item)
+            if self.form >= FORM and self.covers(item):
+                self._covered[key] = None
         return is_first
 
     def _first_time(self, key: tuple[str, str], item: dict[str, Any]) -> bool:
-        compared = [value_in(item, name) or None for name in _COMPARED]
-        digest = hashlib.blake2b(json_line(compared), digest_size=16).digest()
+        digest = digest_of_row(item)
         known = self.rows.setdefault(key, digest)
         if known is digest:
             return True
@@ -268,33 +285,10 @@ class Tables:
         )
 
 
-def read_answer(path: str, body: bytes) -> tuple[Table, list[dict[str, Any]], object]:
-    """Return the table of an answer, by the path of its request, its items, and the service's count of them."""
-    for table in TABLES:
-        if match := table.path.fullmatch(path):
-            document = json.loads(body)
-            items = document.get(table.items) or []
-            whose = {"userId": unquote(match["user"])} if "user" in match.groupdict() else {}
-            return table, [{**whose, **item} for item in items], value_in(document, "total_count")
-    raise EvidenceError(f"{path} is no part of the evidence.")
-
-
-def value_in(item: Mapping[str, Any], name: str) -> Any:
-    """Return a field of an item, in whichever of the two spellings it came; None if it is not there."""
-    return item[name] if name in item else item.get(camel(name))
-
-
-def whole_number(value: object) -> int:
-    """Return a number as a service may write it, also as text; 0 for anything else."""
-    try:
-        return int(float(value)) if isinstance(value, int | float | str) else 0
-    except (ValueError, OverflowError):
-        return 0
-
-
-def camel(name: str) -> str:
-    """Return ``courseId`` for ``course_id``."""
-    return _HUMP.sub(lambda match: match[1].upper(), name)
+def digest_of_row(row: Mapping[str, Any]) -> bytes:
+    """Return a digest of the person and the progress in a row."""
+    compared = [value_in(row, name) or None for name in _COMPARED]
+    return hashlib.blake2b(json_line(compared), digest_size=16).digest()
 
 
 def json_line(item: Any) -> bytes:
@@ -304,7 +298,7 @@ def json_line(item: Any) -> bytes:
 
 def csv_line(cells: Any, form: int = FORM) -> bytes:
     """Return one line of CSV, in a form of the tables, that no spreadsheet reads as a formula."""
-    cell = _CELLS[form]
+    cell = first_form if form == 1 else second_form
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([cell(each) for each in cells])
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from training_sdk._core.text import visible
 from training_sdk.errors import EvidenceError
+from training_sdk.evidence.answers import FORM, NAMES, SURVEYS, tables_of
 from training_sdk.evidence.files import Checksum, Digest, Unseal, checksum_of, checksum_of_file
 from training_sdk.evidence.pack import (
     INDEX,
@@ -24,7 +25,7 @@ from training_sdk.evidence.pack import (
     regular_file,
     utc_text,
 )
-from training_sdk.evidence.tables import TABLES, Tables, Targets
+from training_sdk.evidence.tables import Tables, Targets
 from training_sdk.evidence.writing import counted
 
 
@@ -137,6 +138,7 @@ def _contents(stored: StoredPack) -> Iterator[PackFinding]:
         else:
             times: list[str] = []
             yield from _answers(tables, stored, times)
+            tables.derive_lessons()
             counts = {**tables.counts, **counted(targets), "answers": len(times)}
             yield from _missing(tables)
             yield from _short(tables, manifest)
@@ -175,7 +177,7 @@ def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[P
             yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
             return
         end += len(body)
-        tables.add(entry["target"], body)
+        tables.add(entry["target"], body, entry.get("cut", 0))
         found.append(entry["read_at"])
     if left or not whole or end != len(segment):
         yield _contradiction(INDEX, "it does not list every answer once")
@@ -185,9 +187,8 @@ def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[P
 
 
 def _fill_from_lines(tables: Tables, stored: StoredPack) -> None:
-    for table in TABLES:
-        lines = list(stored.lines(f"{table.name}.jsonl"))
-        tables.write(table, lines)
+    for table in tables_of(stored.manifest.tables_form):
+        tables.write(table, list(stored.table(table.name)))
 
 
 def _missing(tables: Tables) -> Iterator[PackFinding]:
@@ -208,10 +209,24 @@ def _short(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
             MANIFEST,
             f"it says that lessons of {manifest.missing_lessons} targets are missing, and {found} lack some",
         )
+    if manifest.lessons_by_page != (tables.by_page if manifest.tables_form >= FORM else None):
+        yield _contradiction(
+            MANIFEST,
+            f"it says that lessons of {manifest.lessons_by_page} targets were read by the page, and the pages cover "
+            f"{tables.by_page}",
+        )
+    if manifest.not_read is not None and SURVEYS not in manifest.not_read:
+        for course_id in sorted(tables.targets.keys() - tables.surveyed):
+            yield _contradiction(INDEX, f"the survey answers of course {course_id!r} are missing")
 
 
 def _tables(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
-    for name, derived in tables.finish().items():
+    found = tables.finish()
+    names = (f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))
+    for name in names:
+        if name not in found and manifest.stored(name) in manifest.files:
+            yield _contradiction(manifest.stored(name), "the answers hold nothing of this kind")
+    for name, derived in found.items():
         stored = manifest.files.get(manifest.stored(name))
         mark = stored and (stored.plain or Checksum(stored.sha256, stored.bytes))
         if mark != Checksum(derived.sha256, derived.bytes):

@@ -12,6 +12,8 @@ from training_sdk._core import codec
 from training_sdk._core.flow import Request, Response
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError
+from training_sdk.evidence.answers import FORM as TABLES_FORM
+from training_sdk.evidence.answers import without_others
 from training_sdk.evidence.files import SEALED, FileChecksum, NewFile, Seal, SealedFile, Sink, checksum_of
 from training_sdk.evidence.pack import (
     BEGUN_FILE,
@@ -29,7 +31,6 @@ from training_sdk.evidence.pack import (
     ReadAt,
     utc_text,
 )
-from training_sdk.evidence.tables import FORM as TABLES_FORM
 from training_sdk.evidence.tables import Tables, Targets, json_line
 from training_sdk.records import storage
 
@@ -71,6 +72,8 @@ class Writer:
     targets: Targets
     occasion: PackContext
     seal: Seal | None = None
+    not_read: dict[str, str] = field(factory=dict, init=False)
+    """The listings that the service does not serve, or not whole, each with the reason."""
     rows: dict[tuple[str, str], ProgressRow] = field(factory=dict, init=False)
     files: dict[str, FileChecksum] = field(factory=dict, init=False)
     tables: Tables = field(init=False)
@@ -96,8 +99,9 @@ class Writer:
         self.tables.begin()
 
     def keep(self, request: Request, response: Response, at: datetime) -> None:
-        """Write an answer as it came, and its items about the targets into the tables."""
-        plain = checksum_of(response.body)
+        """Write an answer as it came, but for items about other people, and its items into the tables."""
+        body, cut = without_others(request.path, response.body, self.tables.is_wanted)
+        plain = checksum_of(body)
         segment = self._room()
         entry = {
             "file": segment.name,
@@ -109,10 +113,11 @@ class Writer:
             "read_at": utc_text(at),
             "sha256": plain.sha256,
             "bytes": plain.bytes,
+            **({"cut": cut} if cut else {}),
         }
-        segment.add(response.body)
+        segment.add(body)
         self._index_sink().write(json_line(entry))
-        for item in self.tables.add(request.target, response.body):
+        for item in self.tables.add(request.target, body, cut):
             if request.path.endswith("training-course-progress"):
                 row = codec.structure_kept(item, ProgressRow)
                 self.rows[row.course_id, row.user_id] = row
@@ -144,6 +149,8 @@ class Writer:
             audit_log=_head(self.occasion.audit_head),
             tables_form=TABLES_FORM,
             missing_lessons=len(self.tables.lessons.missing),
+            lessons_by_page=self.tables.by_page,
+            not_read=dict(self.not_read),
         )
         pack = put_manifest(self.folder, manifest, self.rows)
         return evolve(pack, missing_lessons=tuple(self.tables.lessons.missing))

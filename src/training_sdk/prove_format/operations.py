@@ -115,6 +115,7 @@ class FormatProofs(Bound[D]):
         ticket: str | None = None,
         approval: Approval | None = None,
         accept_missing_lessons: bool = False,
+        require_surveys: bool = False,
         deadline: timedelta = timedelta(hours=4),
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[Proof]:
@@ -127,7 +128,7 @@ class FormatProofs(Bound[D]):
         - ``reason``: Why, for the audit log.
         - ``ticket``: Where it was decided, for the audit log.
         - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
-        - ``accept_missing_lessons``: As for ``apply``.
+        - ``accept_missing_lessons``, ``require_surveys``: As for ``apply``.
         - ``deadline``: Give up after this time.
         - ``on_progress``: Called with how far it is.
 
@@ -160,6 +161,7 @@ class FormatProofs(Bound[D]):
             accept_missing_lessons=argument_checks.yes_or_no(
                 accept_missing_lessons, "accept_missing_lessons"
             ),
+            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
             named_last=() if plan.refused_with is None else (plan.refused_with,),
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )

@@ -60,6 +60,8 @@ class Opened:
     """Older journals do not hold it."""
     processing_seconds: float | None = None
     """The longest that the service may work on what it has accepted; older journals do not hold it."""
+    require_surveys: bool = False
+    """Older journals do not hold it."""
 
 
 @frozen
@@ -83,6 +85,8 @@ class EvidenceKept:
     manifest_sha256: str
     missing_lessons: tuple[tuple[str, str], ...] = ()
     """Course and user of those whose lessons are not all in the pack; older journals do not hold them."""
+    not_read: tuple[tuple[str, str], ...] = ()
+    """The listings that were not read, each with the reason; older journals do not hold them."""
 
 
 @frozen

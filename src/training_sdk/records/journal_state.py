@@ -171,6 +171,11 @@ class JournalState:
         """Course and user of each person whose lessons are missing in the packs."""
         return tuple(dict.fromkeys(key for pack in self.packs for key in pack.missing_lessons))
 
+    @property
+    def not_read(self) -> tuple[tuple[str, str], ...]:
+        """The listings that were not read for the packs, each with the reason of the last pack that lacks it."""
+        return tuple({name: why for pack in self.packs for name, why in pack.not_read}.items())
+
     def request_state(self, number: int) -> RequestState:
         """Return the latest known step of a request; ``PLANNED`` if the journal does not have the request."""
         return self.requests[number].state if number in self.requests else RequestState.PLANNED

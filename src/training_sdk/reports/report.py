@@ -14,6 +14,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragraphs_html, table_html, visible
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError, TrainingError
+from training_sdk.evidence.answers import SURVEYS
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import (
@@ -111,6 +112,9 @@ class ResetReport:
     """The number of people outside the plan who may have been reset, as far as the service showed it."""
     others_seen: tuple[str, ...] = ()
     """The user ids of those people, as far as they were seen on the course after one call for everyone."""
+    evidence_not_read: tuple[tuple[str, str], ...] = ()
+    """The listings that could not be read as evidence, each with the reason, such as ``("survey answers", "status
+    403")``. Only survey answers are missing then; lessons were read person by person instead."""
 
     def without_unseen(self, keys: Collection[Key], why: str) -> ResetReport:
         """The report of a proof in which the reset of these people was accepted, and they were not seen at 0 %."""
@@ -192,6 +196,7 @@ class ResetReport:
         lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
         if self.missing_lessons:
             lines.append(f"  {self._about_missing_lessons}")
+        lines += [f"  {line}" for line in self._about_not_read]
         if self.plan.scope == "everyone":
             lines.append(f"  {EVERYONE}")
         lines += [f"  {line}" for line in self._people(page)]
@@ -206,6 +211,7 @@ class ResetReport:
         below = [*_left_over(targets, MOST_IN_HTML), *self._besides]
         beside = [*self._about_others, *below, *([EVERYONE] if self.plan.scope == "everyone" else [])]
         beside += [self._about_missing_lessons] if self.missing_lessons else []
+        beside += self._about_not_read
         beside += [f"{name}: {text}" for name, text in self.facts.items()]
         table = table_html(("person", "outcome", "why"), rows)
         return notebook_html(f"{paragraphs_html([self._headline])}{table}{paragraphs_html(beside)}")
@@ -224,6 +230,19 @@ class ResetReport:
         names = [self._named(user) for user in self.users if user.key in missing]
         more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
         return f"evidence lacks completed lessons (accepted) of: {', '.join(names[:MOST_SHOWN])}{more}"
+
+    @property
+    def _about_not_read(self) -> list[str]:
+        lacking = [f"{name} ({why})" for name, why in self.evidence_not_read if name == SURVEYS]
+        by_person = [f"{name} ({why})" for name, why in self.evidence_not_read if name != SURVEYS]
+        return [
+            *([f"evidence lacks {inline(lacking[0])}, which could not be read"] if lacking else []),
+            *(
+                [f"evidence was read person by person: not served are {inline(', '.join(by_person))}"]
+                if by_person
+                else []
+            ),
+        ]
 
     @property
     def _counts(self) -> str:

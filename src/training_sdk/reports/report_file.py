@@ -52,6 +52,8 @@ class SavedReport:
     """Older reports do not hold it."""
     others_seen: tuple[str, ...] = ()
     """Older reports do not hold them."""
+    evidence_not_read: tuple[tuple[str, str], ...] = ()
+    """Older reports do not hold them."""
 
 
 def dumps(report: ResetReport) -> bytes:
@@ -74,6 +76,7 @@ def dumps(report: ResetReport) -> bytes:
         report.missing_lessons,
         report.reached_others,
         report.others_seen,
+        report.evidence_not_read,
     )
     return storage.document_bytes(saved)
 
@@ -108,6 +111,7 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
         saved.missing_lessons,
         saved.reached_others,
         saved.others_seen,
+        saved.evidence_not_read,
     )
 
 

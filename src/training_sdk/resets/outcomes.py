@@ -125,6 +125,7 @@ class OutcomeTracker:
     approved: Approved | None = None
     packs: list[str] = field(factory=list)
     missing_lessons: tuple[Key, ...] = ()
+    not_read: tuple[tuple[str, str], ...] = ()
     reached_others: int = 0
     """The number of people outside the plan who may have been reset."""
     others_seen: tuple[str, ...] = ()
@@ -197,6 +198,7 @@ class OutcomeTracker:
         """Remember the evidence that was written."""
         self.packs = list(recorder.packs)
         self.missing_lessons = tuple(recorder.missing_lessons)
+        self.not_read = tuple(recorder.not_read.items())
 
     def note_request(self, request_id: str | None) -> None:
         """Remember the id of an exchange."""
@@ -226,6 +228,7 @@ class OutcomeTracker:
             ticket=self.order.ticket,
             packs=tuple(self.packs),
             missing_lessons=self.missing_lessons,
+            evidence_not_read=self.not_read,
             sent_ids=tuple(self.sent_ids),
             approved=self.approved,
             reached_others=self.reached_others,
@@ -264,6 +267,7 @@ def tracker_from_journal(
     tracker = OutcomeTracker(order, applied_by, begun.at if begun else order.plan.read_at)
     tracker.packs = list(packs)
     tracker.missing_lessons = state.missing_lessons
+    tracker.not_read = state.not_read
     tracker.reached_others = state.reached_others
     tracker.others_seen = state.others_seen
     tracker.requests = [recorded.request_id for recorded in state.requests.values() if recorded.request_id]

@@ -83,6 +83,8 @@ class Recorder:
     """The folders of the evidence written so far."""
     missing_lessons: dict[Key, None] = field(factory=dict, init=False)
     """Course and user of those whose lessons are not all in the evidence written so far."""
+    not_read: dict[str, str] = field(factory=dict, init=False)
+    """The listings that were not read for the evidence written so far, each with the reason."""
     _has_ended: bool = False
 
     @property
@@ -176,6 +178,7 @@ class Recorder:
         found = self.journal.state()
         self.packs = [str(state.evidence / kept.pack) for kept in found.packs]
         self.missing_lessons = dict.fromkeys(found.missing_lessons)
+        self.not_read = dict(found.not_read)
         is_proof = found.closed is not None and pending.is_pending(state, plan.digest)
         check_may_apply(self._audit_log, self.journal, plan, resuming=self.resuming, is_proof=is_proof)
         if found.opened is not None:
@@ -251,6 +254,7 @@ class Recorder:
                 waves=None if order.waves is None else kept(order.waves),
                 approval=None if self.approved is None else self.approved.kept,
                 accept_missing_lessons=order.accept_missing_lessons,
+                require_surveys=order.require_surveys,
             )
         )
 
@@ -274,13 +278,23 @@ class Recorder:
             audit_head=self._audit_log.head(),
             seal=order.safeguards.seal,
             accept_missing_lessons=order.accept_missing_lessons,
+            require_surveys=order.require_surveys,
         )
         self._pack = pack
         self.packs.append(str(pack.folder))
         self.missing_lessons |= dict.fromkeys(pack.missing_lessons)
-        noted = EvidenceKept(now.utc, pack.folder.name, pack.manifest_sha256, pack.missing_lessons)
+        not_read = pack.manifest.not_read or {}
+        self.not_read |= not_read
+        noted = EvidenceKept(
+            now.utc,
+            pack.folder.name,
+            pack.manifest_sha256,
+            pack.missing_lessons,
+            tuple(not_read.items()),
+        )
         yield from self.note(noted)
-        gap = {"missing_lessons": len(pack.missing_lessons)} if pack.missing_lessons else {}
+        gap: dict[str, Any] = {"missing_lessons": len(pack.missing_lessons)} if pack.missing_lessons else {}
+        gap |= {"not_read": not_read} if not_read else {}
         named = {"name": pack.folder.name, "manifest_sha256": pack.manifest_sha256}
         yield self._audit(KEPT, order, at=now.utc, pack=named, **gap)
         return pack.rows

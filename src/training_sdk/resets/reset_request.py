@@ -58,6 +58,8 @@ class Order:
     """The largest number of people in one request; None for the largest allowed number."""
     accept_missing_lessons: bool = False
     """Whether evidence may lack lessons that the progress rows say are completed."""
+    require_surveys: bool = False
+    """Whether evidence may not lack survey answers."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
     stop: Callable[[], bool] = _never

@@ -108,6 +108,7 @@ def order_as_started(order: Order, state: JournalState) -> Order:
         server_side=opened.server_side,
         tolerance=opened.tolerance,
         accept_missing_lessons=order.accept_missing_lessons or opened.accept_missing_lessons,
+        require_surveys=order.require_surveys or opened.require_surveys,
         waves=waves,
         per_request=order.per_request or opened.chunk_size,
     )

@@ -170,6 +170,7 @@ class Organisation:
             "/training/v1/feed/training-course-progress": self._feed,
             "/training/analytics/v1/courses/statistics": self._statistics,
             "/training/analytics/v1/lessons/attempts": lambda _: answer({"totalCount": 0, "items": []}),
+            "/training/analytics/v1/surveys/answers": lambda _: answer({"totalCount": 0, "items": []}),
             "/training/paths/v1": lambda _: answer({"totalCount": 0, "items": []}),
             RESET: self.on_reset or self.reset,
         }

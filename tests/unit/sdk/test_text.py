@@ -407,7 +407,7 @@ def test_a_pack_names_the_form_of_its_tables_and_holds_no_formula(tmp_path: Path
     for each in organisation.rows:
         each["course_title"] = "Fire, urgent;=1+1"
     pack = keep(organisation, targets(1, 2), tmp_path / "pack")
-    assert read_manifest(pack.folder).tables_form == 2
+    assert read_manifest(pack.folder).tables_form == 3
     assert verify_pack(pack.folder) == ()
     for table in pack.folder.glob("*.csv"):
         assert formulas(table.read_bytes().decode()) == []
@@ -423,7 +423,7 @@ def test_a_copy_without_names_of_a_pack_of_the_first_form_is_written_in_the_seco
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(b'"tables_form": 2', b'"tables_form": 3'), (b'"form": 1', b'"form": 3')]
+    ("old", "new"), [(b'"tables_form": 3', b'"tables_form": 4'), (b'"form": 1', b'"form": 3')]
 )
 def test_a_pack_of_a_later_form_is_said_to_be_that(tmp_path: Path, old: bytes, new: bytes) -> None:
     pack = keep(past(), targets(1), tmp_path / "pack")

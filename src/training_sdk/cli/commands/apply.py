@@ -52,6 +52,11 @@ ACCEPT_MISSING_LESSONS = click.option(
     is_flag=True,
     help="Go on although the evidence lacks lessons that were completed.",
 )
+REQUIRE_SURVEYS = click.option(
+    "--require-surveys",
+    is_flag=True,
+    help="Stop if survey answers, which a reset clears, cannot be read as evidence.",
+)
 HOW = (
     click.option(
         "--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person."
@@ -63,6 +68,7 @@ HOW = (
         help="The most people in one request. [default: all people of a course, up to 1000]",
     ),
     ACCEPT_MISSING_LESSONS,
+    REQUIRE_SURVEYS,
     click.option("--waves-size", type=int, metavar="N", help="Send in waves of at most N people."),
     click.option(
         "--waves-every",
@@ -184,6 +190,7 @@ def _reset(
         "approval": None if approval is None else Approval.load(approval),
         "per_request": given.pop("per_request"),
         "accept_missing_lessons": given.pop("accept_missing_lessons"),
+        "require_surveys": given.pop("require_surveys"),
         "waves": _waves(**given),
     }
     show = out.show if confirm is None else out.say

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from training_sdk.approval.approvals import Approval
 from training_sdk.cli.arguments import a_duration, course_ids
-from training_sdk.cli.commands.apply import ACCEPT_MISSING_LESSONS, name_report
+from training_sdk.cli.commands.apply import ACCEPT_MISSING_LESSONS, REQUIRE_SURVEYS, name_report
 from training_sdk.cli.commands.plan import FILE, WHY, options
 from training_sdk.cli.commands.report import find_report
 from training_sdk.cli.exit_codes import ExitCode
@@ -120,6 +120,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 )
 @click.option("--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person.")
 @ACCEPT_MISSING_LESSONS
+@REQUIRE_SURVEYS
 @click.option(
     "--deadline",
     type=a_duration,
@@ -139,6 +140,7 @@ def prove(
     confirm: str | None,
     approval: Path | None,
     accept_missing_lessons: bool,
+    require_surveys: bool,
     deadline: timedelta,
 ) -> None:
     """Prove on a live service that a reset does what it says, and unlock resets there.
@@ -164,6 +166,7 @@ def prove(
             ticket=ticket,
             approval=None if approval is None else Approval.load(approval),
             accept_missing_lessons=accept_missing_lessons,
+            require_surveys=require_surveys,
             deadline=deadline,
             on_progress=tell,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,9 @@ DIGEST = "ab" * 32
 PLAN = '{"plan": "of Zoë"}\n'.encode()
 FEED = "/training/v1/feed/training-course-progress"
 STATISTICS = "/training/analytics/v1/courses/statistics"
+SURVEYS = "/training/analytics/v1/surveys/answers"
+EVENTS = "/training/analytics/v1/lessons/progress/events"
+LESSONS = "/training/analytics/v1/lessons/statistics"
 ATTEMPTS = "/training/analytics/v1/lessons/attempts"
 PAGE = 3
 """Items on a page, so that everything takes several."""
@@ -59,6 +63,8 @@ class Past:
     """Rows that the feed shows once more."""
     spoilt: dict[str, Any] = field(factory=dict)
     """By path: an answer, or something to be done with the true one."""
+    size: int = PAGE
+    """Items on a numbered page."""
 
     def __call__(self, request: Request) -> Response:
         self.sent.append(request)
@@ -81,10 +87,12 @@ class Past:
         if request.path == FEED:
             return self._feed(query)
         if request.path == STATISTICS:
-            return _numbered(self._statistics(), query)
+            return self._numbered(self._statistics(), query)
         if request.path == ATTEMPTS:
-            return _numbered(self._attempts(query), query)
-        return _numbered(self._lessons(unquote(request.path.split("/")[5]), query), query)
+            return self._numbered(self._attempts(query), query)
+        if request.path == SURVEYS:
+            return self._numbered(self._surveys(query), query)
+        return self._numbered(self._lessons(unquote(request.path.split("/")[5]), query), query)
 
     def _feed(self, query: Mapping[str, str]) -> Response:
         found = _chosen([*self.rows, *self.again], course_id=query["course_id"], user_id=query.get("user_id"))
@@ -99,12 +107,16 @@ class Past:
         ).encode()
         return answer(body=body)
 
+    def _numbered(self, items: list[dict[str, Any]], query: Mapping[str, str]) -> Response:
+        start = (int(query["page"]) - 1) * self.size
+        return answer({"totalCount": len(items), "items": items[start : start + self.size]})
+
     def _statistics(self) -> list[dict[str, Any]]:
         return [
             {
                 "courseId": course_id,
                 "totalUsers": 9,
-                "completedCount": 1,
+                "completedCount": 0,
                 "courseTitle": f"=About {course_id}",
             }
             for course_id in dict.fromkeys(one["course_id"] for one in self.rows)
@@ -127,6 +139,20 @@ class Past:
             for number in range(int(one["completed_lessons"]))
         ]
 
+    def _surveys(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "questionId": "question-1",
+                "userId": one["user_id"],
+                "courseId": one["course_id"],
+                "lessonId": "lesson-1",
+                "answer": "Zoë asks: why so long?",
+                "answeredDateTime": one["completed_at"],
+            }
+            for one in _chosen(self.rows, course_id=query["courseId"], user_id=query.get("userId"))
+            if one["completed_at"]
+        ]
+
     def _lessons(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         found = _chosen(self.rows, course_id=query.get("courseId"), user_id=user)
         return [
@@ -138,11 +164,6 @@ class Past:
 
 def _chosen(rows: Sequence[dict[str, Any]], **wanted: str | None) -> list[dict[str, Any]]:
     return [one for one in rows if all(value in (None, one[name]) for name, value in wanted.items())]
-
-
-def _numbered(items: list[dict[str, Any]], query: Mapping[str, str]) -> Response:
-    start = (int(query["page"]) - 1) * PAGE
-    return answer({"totalCount": len(items), "items": items[start : start + PAGE]})
 
 
 def past(people: int = 5) -> Past:
@@ -215,3 +236,106 @@ class Told:
         """Remember."""
         self.entries.append({"event": event, **facts})
         return None
+
+
+# --- a service with pages of events ----------------------------------------------------------------------------------
+
+LESSON_IDS = ("lesson-0", "lesson-1", "lesson-2")
+Change = Callable[[list[dict[str, Any]]], object]
+
+
+@define
+class Paged(Past):
+    """The same with everybody's lessons as the service holds them, in listings of one person and in pages of a course.
+
+    ``doubts`` change what one of the pages lists; the listing of a person stays as it is, and so does the feed.
+    """
+
+    doubts: dict[str, Change] = field(factory=dict)
+    """By path."""
+
+    def _answer(self, request: Request) -> Response:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
+        listings = {EVENTS: self._events, ATTEMPTS: self._attempts, LESSONS: self._lesson_statistics}
+        if request.path not in listings:
+            return super()._answer(request)
+        items = listings[request.path](query)
+        if (doubt := self.doubts.get(request.path)) is not None:
+            doubt(items)
+        return self._numbered(items, query)
+
+    def _statistics(self) -> list[dict[str, Any]]:
+        done = Counter(one["course_id"] for one in self.rows if one["completed_at"])
+        return [{**one, "completedCount": done[one["courseId"]]} for one in super()._statistics()]
+
+    def _lesson_statistics(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        done = len(_chosen(self.rows, course_id=query["courseId"]))
+        return [
+            {
+                "courseId": query["courseId"],
+                "lessonId": lesson,
+                "lessonTitle": f"About {lesson}",
+                "totalUsers": done,
+            }
+            | {"openedCount": done, "completedCount": done}
+            for lesson in LESSON_IDS
+        ]
+
+    def _reached(self, one: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The lessons of one row, as the service lists them for the person."""
+        done = int(one["completed_lessons"])
+        return [
+            {
+                "courseId": one["course_id"],
+                "lessonId": lesson,
+                "lessonTitle": f"About {lesson}",
+                "opened": number < done,
+                "openedDateTime": one["opened_at"] if number < done else "",
+                "completed": number < done,
+                "completedDateTime": one["completed_at"] if number < done else "",
+                "percentageCompleted": 100.0 if number < done else 0.0,
+                "score": one["score"] if number < done else 0,
+            }
+            for number, lesson in enumerate(LESSON_IDS)
+        ]
+
+    def _lessons(self, user: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        found = _chosen(self.rows, course_id=query.get("courseId"), user_id=user)
+        return [lesson for one in found for lesson in self._reached(one)]
+
+    def _events(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [
+            {
+                "userId": one["user_id"],
+                "courseId": one["course_id"],
+                "lessonId": lesson["lessonId"],
+                "lessonTitle": lesson["lessonTitle"],
+                "eventType": kind,
+                "eventDateTime": lesson[f"{kind}DateTime"],
+            }
+            for one in _chosen(self.rows, course_id=query["courseId"])
+            for lesson in self._reached(one)
+            for kind in ("opened", "completed")
+            if lesson[kind]
+        ]
+
+    def _attempts(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        return [{**each, "score": self._score(each)} for each in super()._attempts(query)]
+
+    def _score(self, attempt: Mapping[str, Any]) -> Any:
+        (one,) = _chosen(self.rows, course_id=attempt["courseId"], user_id=attempt["userId"])
+        return one["score"]
+
+
+def paged(people: int = 6) -> Paged:
+    """Two courses that everyone has completed."""
+    return Paged([row(n, course_id=course) for course in (COURSE, FIRE) for n in range(people)], size=1000)
+
+
+def lessons_of(pack: Pack) -> list[dict[str, Any]]:
+    """The lessons in a pack, in one order, whichever way they were read."""
+    found = [
+        {name: value for name, value in one.items() if name != "source"}
+        for one in lines(pack, "lessons.jsonl")
+    ]
+    return sorted(found, key=lambda one: (one["courseId"], one["userId"], one["lessonId"]))

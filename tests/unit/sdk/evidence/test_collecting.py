@@ -45,6 +45,7 @@ from unit.sdk.evidence.past import (
     FIRE,
     PLAN,
     STATISTICS,
+    SURVEYS,
     everything,
     keep,
     lines,
@@ -64,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_pack_holds_every_answer_as_it_came(folder: Path) -> None:
     organisation = past()
-    pack = keep(organisation, targets(0, 1, 4, also=[0, 4]), folder)
+    pack = keep(organisation, targets(0, 1, 2, 3, 4, also=[0, 2, 4]), folder)
     index = lines(pack, "raw/index.jsonl")
     requests, bodies = zip(*organisation.whole, strict=True)
     assert [answer_at(folder, one) for one in index] == list(bodies)
@@ -87,7 +88,7 @@ def test_answers_go_on_in_another_file_before_one_grows_large(
 ) -> None:
     monkeypatch.setattr(writing, "SEGMENT", 1000)
     organisation = past()
-    pack = keep(organisation, targets(0, 1, 4, also=[0, 4]), folder, seal=seal)
+    pack = keep(organisation, targets(0, 1, 2, 3, 4, also=[0, 2, 4]), folder, seal=seal)
     files = [name for name in pack.manifest.files if ".answers" in name]
     lengths = [len(body) for _, body in organisation.whole]
     largest = max(lengths)
@@ -121,6 +122,9 @@ def test_the_tables_hold_the_targets_and_nobody_else(folder: Path) -> None:
         "lessons": 15,
         "attempts": 12,
         "statistics": 2,
+        "events": 0,
+        "surveys": 3,
+        "lesson_statistics": 0,
         "answers": len(lines(pack, "raw/index.jsonl")),
     }
 
@@ -196,10 +200,10 @@ def test_a_single_person_is_asked_for_alone(folder: Path) -> None:
     organisation = past()
     keep(organisation, targets(1), folder)
     assert [request.path.split("/")[-1] for request in organisation.sent] == [
-        *("statistics", "progress", "attempts", "training-course-progress")
+        *("statistics", "answers", "attempts", "progress", "training-course-progress")
     ]
     assert all(user_id(1) in request.target for request in organisation.sent[1:])
-    assert f"courseId={COURSE}" in organisation.sent[1].target
+    assert all(f"courseId={COURSE}" in request.target for request in organisation.sent[1:4])
 
 
 def test_each_person_is_walked_once_whatever_the_number_of_courses(folder: Path) -> None:
@@ -223,8 +227,8 @@ def test_the_progress_rows_are_read_last(folder: Path) -> None:
 def test_whoever_waits_is_told_how_far_it_is(folder: Path) -> None:
     told: list[tuple[int, int, str]] = []
     keep(past(), targets(1, 2, also=[2]), folder, progress=lambda *each: told.append(each))
-    assert [done for done, _, _ in told] == list(range(8))
-    assert {total for _, total, _ in told} == {7}
+    assert [done for done, _, _ in told] == list(range(10))
+    assert {total for _, total, _ in told} == {9}
 
 
 # --- whole, or not at all --------------------------------------------------------------------------------------------
@@ -297,7 +301,13 @@ def test_answers_are_believed_as_the_calls_believe_them(folder: Path) -> None:
     assert len(organisation.sent) == 1
     assert not list((folder / "raw").glob("0*"))
     marked = past()
-    for path in (STATISTICS, FEED, ATTEMPTS, f"/training/analytics/v1/users/{user_id(1)}/lessons/progress"):
+    for path in (
+        STATISTICS,
+        SURVEYS,
+        FEED,
+        ATTEMPTS,
+        f"/training/analytics/v1/users/{user_id(1)}/lessons/progress",
+    ):
         marked.spoilt[path] = lambda one: evolve(one, is_reference=True)
     keep(marked, targets(1), folder.with_name("other"), calls=calls)
 

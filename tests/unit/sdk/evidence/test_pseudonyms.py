@@ -36,7 +36,7 @@ def test_no_name_and_no_id_of_a_person_is_left(pack: Pack) -> None:
         *("manifest.json", "begun.json", "targets.jsonl"),
         *(
             f"{name}.{kind}"
-            for name in ("rows", "lessons", "attempts", "statistics")
+            for name in ("rows", "lessons", "attempts", "statistics", "surveys")
             for kind in ("jsonl", "csv")
         ),
     }
@@ -88,7 +88,7 @@ def test_the_manifest_names_the_original_and_what_was_left_out(pack: Pack) -> No
     made = read_manifest(copy.folder).pseudonymised
     assert made is not None
     assert made.original_manifest_sha256 == pack.manifest_sha256
-    assert made.left_out == ("raw", "plan.json", "rows.new_field")
+    assert made.left_out == ("raw", "plan.json", "rows.new_field", "surveys.answer")
     assert (copy.manifest.read_at, copy.manifest.plan_digest) == (
         pack.manifest.read_at,
         "",

@@ -271,18 +271,19 @@ def test_a_folder_that_is_no_pack_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_the_form_of_a_pack_is_fixed(plain: Pack) -> None:
-    """Packs are read years later. Whoever changes a column makes form 2, and keeps reading form 1."""
+    """Packs are read years later. Whoever changes a column makes a new form, and keeps reading the others."""
     heads = {
         name: (plain.folder / f"{name}.csv").read_bytes().splitlines()[0].decode("utf-8-sig")
-        for name in ("rows", "lessons", "attempts", "statistics")
+        for name in ("rows", "lessons", "attempts", "statistics", "surveys")
     }
     assert heads == {
         "rows": "course_id,course_external_id,course_title,user_id,user_external_id,user_email,user_first_name,"
         "user_last_name,opened_at,completed_at,completed_lessons,total_lessons,progress_percent,score,due_at,"
         "time_spent_seconds,completion_expiry_date",
         "lessons": "course_id,user_id,lesson_id,lesson_title,opened,opened_date_time,completed,completed_date_time,"
-        "percentage_completed,score",
+        "percentage_completed,score,source",
         "attempts": "course_id,user_id,lesson_id,id,started_date_time,completed_date_time,score,success",
         "statistics": "course_id,course_title,total_users,opened_count,completed_count,completion_percent,"
         "average_score",
+        "surveys": "course_id,user_id,lesson_id,question_id,answer,answered_date_time",
     }
