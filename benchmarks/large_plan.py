@@ -28,8 +28,8 @@ def serve(learners: int, courses: int) -> None:
     """A server that says where it is and, for every line on its standard input, what it has been asked."""
     from mock_server.transports.serving import serve as served
 
-    mock = _world(learners, courses)
-    door = _Counting(mock)
+    mock = large_world(learners, courses)
+    door = Counting(mock)
     with served(door) as server:
         print(json.dumps({"url": server.url, "token": mock.token("admin")}), flush=True)
         for _ in sys.stdin:
@@ -42,7 +42,9 @@ def serve(learners: int, courses: int) -> None:
 
 
 @define
-class _Counting:
+class Counting:
+    """The server, with the number of requests that it was sent by kind."""
+
     mock: Any
     asked: Counter[str] = field(factory=Counter)
 
@@ -54,7 +56,7 @@ class _Counting:
         return self.mock.handle(request)
 
 
-def _world(learners: int, courses: int) -> Any:
+def large_world(learners: int, courses: int) -> Any:
     from mock_server import MockTraining, Policy
     from mock_server.learner_actions import LiveWorld
     from mock_server.world.seeds.builder import WorldBuilder, add_staff
