@@ -49,6 +49,7 @@ class Counting:
     asked: Counter[str] = field(factory=Counter)
 
     def handle(self, request: Any) -> Any:
+        """Count and answer a request."""
         name = request.path
         if name.endswith("/lessons/progress"):
             name = LESSONS
@@ -57,6 +58,7 @@ class Counting:
 
 
 def large_world(learners: int, courses: int) -> Any:
+    """Return a server of people who have completed a course of three lessons; every tenth has completed two."""
     from mock_server import MockTraining, Policy
     from mock_server.learner_actions import LiveWorld
     from mock_server.world.seeds.builder import WorldBuilder, add_staff
