@@ -34,7 +34,7 @@ from training_sdk.errors import (
     NotFoundError,
     RateLimitError,
 )
-from training_sdk.evidence.answers import SURVEYS, read_answer, value_in
+from training_sdk.evidence.answers import SURVEYS, read_answer
 from training_sdk.evidence.files import Seal
 from training_sdk.evidence.gaps import refuse_gaps, refuse_missing_lessons, refuse_without_surveys
 from training_sdk.evidence.pack import Head, Pack
@@ -47,7 +47,7 @@ from training_sdk.evidence.reading import (
     read_step,
     why_not_read,
 )
-from training_sdk.evidence.tables import digest_of_row
+from training_sdk.evidence.tables import digest_of_row, key_of
 from training_sdk.evidence.writing import PackContext, Writer
 
 TOOL = f"training-sdk {__version__}"
@@ -246,7 +246,7 @@ class _Collection:
         for request, answer, _ in self.calls.take():
             for row in read_answer(request.path, answer.body)[1]:
                 if self.writer.tables.is_wanted("rows", row) and self.writer.tables.covers(row):
-                    yield (value_in(row, "course_id"), value_in(row, "user_id")), digest_of_row(row)
+                    yield key_of(row), digest_of_row(row)
 
     def _read_people(self, people: Iterable[Key]) -> Flow[None]:
         """Read the lessons of people, all courses of one person together; attempts where no course lists them."""

@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from sys import intern
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -202,7 +203,7 @@ class Tables:
 
     def covers(self, row: Mapping[str, Any]) -> bool:
         """Return whether the pages that have come cover the person of a progress row."""
-        return self.pages.covers((value_in(row, "course_id"), value_in(row, "user_id")), row)
+        return self.pages.covers(key_of(row), row)
 
     def write(self, table: Table, items: list[dict[str, Any]]) -> None:
         """Add items to both files of a table."""
@@ -250,7 +251,7 @@ class Tables:
             return value_in(item, "course_id") in self.targets
         if not self.is_wanted(table.name, item):
             return False
-        key = value_in(item, "course_id"), value_in(item, "user_id")
+        key = key_of(item)
         match table.name:
             case "lessons":
                 self.lessons.add_lesson(key, item)
@@ -283,6 +284,11 @@ class Tables:
             "while it was read. Nothing was sent. Apply again.",
             reason="EVIDENCE_INCOMPLETE",
         )
+
+
+def key_of(item: Mapping[str, Any]) -> Key:
+    """Return course and user of an item; equal ids are one object, because several tables hold all of them."""
+    return intern(value_in(item, "course_id")), intern(value_in(item, "user_id"))
 
 
 def digest_of_row(row: Mapping[str, Any]) -> bytes:

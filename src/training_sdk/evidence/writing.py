@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from sys import intern
+from typing import Any
 
 from attrs import define, evolve, field, frozen
 
@@ -34,6 +36,10 @@ from training_sdk.evidence.pack import (
 from training_sdk.evidence.tables import Tables, Targets, json_line
 from training_sdk.records import storage
 
+_REPEATED = frozenset(
+    {"course_id", "courseId", "course_title", "courseTitle", "course_external_id", "courseExternalId"}
+    | {"user_id", "userId", "user_external_id", "userExternalId"}
+)
 SEGMENT = 1 << 22
 """Size in bytes after which another file is begun: sealing and verifying hold a whole file in memory."""
 
@@ -119,7 +125,7 @@ class Writer:
         self._index_sink().write(json_line(entry))
         for item in self.tables.add(request.target, body, cut):
             if request.path.endswith("training-course-progress"):
-                row = codec.structure_kept(item, ProgressRow)
+                row = codec.structure_kept(_shared(item), ProgressRow)
                 self.rows[row.course_id, row.user_id] = row
         self._answers += 1
         self._read_at = ReadAt(self._read_at.first if self._read_at else at, at)
@@ -207,6 +213,14 @@ class Writer:
         if self._index is None:
             raise EvidenceError("The pack was not begun.")
         return self._index
+
+
+def _shared(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose texts that many rows repeat are one object, because all rows are kept until the end."""
+    return {
+        name: intern(value) if isinstance(value, str) and name in _REPEATED else value
+        for name, value in row.items()
+    }
 
 
 def new_folder(folder: Path) -> None:
