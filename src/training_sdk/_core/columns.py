@@ -31,10 +31,7 @@ Reader: TypeAlias = Callable[[Column, Any, SharedValues], Column]
 """Reads a column. Its second argument replaces null; NOTHING where null is not allowed."""
 
 NOTHING = attrs.NOTHING
-MOST_LAYOUTS = 100
-SAMPLE = 64
-LEAST_REPEATED = 8
-DEEPEST = 50
+MOST_LAYOUTS, SAMPLE, LEAST_REPEATED, DEEPEST = 100, 64, 8, 50
 EXACT = 2.0**63
 """JSON readers agree on numbers up to here."""
 _NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
@@ -288,7 +285,7 @@ class _Objects:
 
     def __init__(self, shape: Any) -> None:
         cls = get_origin(shape) or shape
-        if hasattr(cls, "__attrs_post_init__"):
+        if hasattr(cls, "__attrs_post_init__") or any(_is_special(each) for each in attrs.fields(cls)):
             raise UnusualError
         given = dict(zip(getattr(cls, "__parameters__", ()), get_args(shape), strict=True))
         hints = get_type_hints(cls)
@@ -362,6 +359,11 @@ class _Objects:
         key_of = dict(zip(named, keys, strict=True))
         unknown = tuple(key for key, name in zip(keys, named, strict=True) if name is None)
         return _Layout(len(keys), tuple(key_of.get(field.name) for field in self._fields), unknown)
+
+
+def _is_special(attribute: attrs.Attribute[Any]) -> bool:
+    """Return whether a constructor does more than to set the field."""
+    return not attribute.init or bool(attribute.validator or attribute.converter)
 
 
 def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:

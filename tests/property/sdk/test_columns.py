@@ -243,3 +243,13 @@ def test_a_model_read_by_column_is_frozen_and_like_any_other() -> None:
         one.user_id = "v"
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         del one.user_id
+
+
+@pytest.mark.parametrize("special", [{"converter": str.upper}, {"validator": attrs.validators.min_len(1)}])
+def test_a_constructor_that_does_more_is_left_to_the_converters(special: dict[str, Any]) -> None:
+    kind = attrs.make_class(
+        "Special", {"id": attrs.field(type=str, **special)}, bases=(Model,), frozen=True, slots=True
+    )
+    with pytest.raises(columns.UnusualError):
+        columns.read({"id": "a"}, kind, SharedValues())
+    assert codec.structure({"id": "a"}, kind, answer()) == kind("a")
