@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, evolve, field
@@ -85,7 +84,10 @@ def _answer(mock: MockTraining, request: Request, request_id: str) -> Response:
     )
 
 
-@define(slots=False)
+_UNREAD = object()
+
+
+@define
 class Exchange:
     """One request and what the steps have found out about it so far."""
 
@@ -96,6 +98,10 @@ class Exchange:
     authorization: list[str] = field(init=False)
     route: tuple[Operation, dict[str, str]] | RefusedError = field(init=False)
     """The operation and the parameters in the path, or why there is none."""
+    body: object = _UNREAD
+    """The JSON body, None where the operation takes none, or what is wrong with it."""
+    query: list[tuple[str, str]] | RefusedError = field(factory=list)
+    """The parameters of the query, or what is wrong with them."""
     is_repeat: bool = False
     """R11: a request with the same Idempotency-Key was still running when this one arrived."""
     token: Token = field(init=False)
@@ -116,17 +122,16 @@ class Exchange:
         """The operation that the path names; None if there is none."""
         return None if isinstance(self.route, RefusedError) else self.route[0]
 
-    @cached_property
-    def body(self) -> object:
-        """The JSON body, None where the operation takes none, or what is wrong with it."""
+    def read_content(self) -> None:
+        """Read body and query, once."""
+        if self.body is not _UNREAD:
+            return
+        request = self.request
         if self.asked_for is not None and self.asked_for.takes_body:
-            return _read(lambda: reading.json_body(self.request, lenient=self.lenient))
-        return _read(lambda: reading.no_body(self.request))
-
-    @cached_property
-    def query(self) -> list[tuple[str, str]] | RefusedError:
-        """The parameters of the query, or what is wrong with them."""
-        return _read(lambda: reading.pairs(self.request.query))
+            self.body = _read(lambda: reading.json_body(request, lenient=self.lenient))
+        else:
+            self.body = _read(lambda: reading.no_body(request))
+        self.query = _read(lambda: reading.pairs(request.query))
 
 
 def _read(read: Callable[[], _T]) -> _T | RefusedError:
@@ -147,7 +152,7 @@ def _locked(exchange: Exchange) -> Response:
     world, operation = exchange.world, exchange.asked_for
     token = find_token(world, exchange.authorization)
     if token is not None:
-        _ = exchange.body, exchange.query  # read now, so that no other request waits for it at the lock
+        exchange.read_content()  # now, so that no other request waits for it at the lock
     audited = token if operation is not None and operation.audited else None
     slot = None if audited is None else _slot(exchange, audited)
     with world.keys.running(slot) as exchange.is_repeat, world.up_to_date():
@@ -170,12 +175,20 @@ def _slot(exchange: Exchange, token: Token) -> Slot | None:
 def _take_steps(exchange: Exchange) -> Response:
     """Take one step after another until one answers or refuses; either tells the rate limit."""
     try:
-        response = next(answer for step in STEPS if (answer := step(exchange)) is not None)
+        response = _first_answer(exchange)
     except RefusedError as refusal:
         refusal.headers = (*refusal.headers, *exchange.rate_headers)
         raise
     response = forms.rewritten(exchange.world.policy, exchange.request, response)
     return response.with_headers(exchange.rate_headers)
+
+
+def _first_answer(exchange: Exchange) -> Response:
+    for step in STEPS:
+        answer = step(exchange)
+        if answer is not None:
+            return answer
+    raise AssertionError("the last step answers or refuses")
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -184,6 +197,7 @@ def _take_steps(exchange: Exchange) -> Response:
 def check_token(exchange: Exchange) -> None:
     """401 without a token, or with one that is unknown, expired or revoked."""
     exchange.token, exchange.actor = authenticate(exchange.world, exchange.authorization)
+    exchange.read_content()  # if the token has become known a moment ago
 
 
 def find_operation(exchange: Exchange) -> None:

@@ -75,9 +75,13 @@ class Router:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_length: dict[int, list[tuple[list[str], Operation]]] = {}
+        self._literal: dict[tuple[str, ...], Operation] = {}
+        """By method and segments: templates without parameters, which most requests have."""
         for operation in operations:
             parts = operation.template.split("/")[1:]
             self._by_length.setdefault(len(parts), []).append((parts, operation))
+            if "{" not in operation.template:
+                self._literal[operation.method, *parts] = operation
         for each in self._by_length.values():
             each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
         self._services = sorted({_service(parts) for parts, each in self._entries() if each.handler})
@@ -122,6 +126,9 @@ class Router:
 
     def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
         """Return the operation and its path parameters; 404 for an unknown path, 405 for another method."""
+        literal = self._literal.get((method, *segments))
+        if literal is not None:
+            return literal, {}
         found = [
             (operation, dict(zip(parts, segments, strict=True)))
             for parts, operation in self._by_length.get(len(segments), ())

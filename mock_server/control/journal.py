@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from sys import getsizeof
 from threading import Lock
 from typing import Any, Literal, overload
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
@@ -30,11 +32,15 @@ What an exchange takes beside them, about 1 kB, is bounded by MAX_EXCHANGES.
 MAX_BODY = 64 * 1024
 """Of one body; what is longer is cut, and says so. A path, a query or a header is cut there as well."""
 _MAX_METHOD = 100
-_PLACE = 8
-"""Bytes that a place in a tuple takes."""
+_PAIR = 8 + getsizeof(("", ""))
+"""Bytes that a header takes beside its name and its value."""
+_LONGEST_SECRET = 128
+"""Bytes of the longest token or secret that a world makes, with room to spare."""
 _EMPTY = getsizeof("")
 
 _SHOWN = 20
+
+Delivered = Literal["whole", "cut", "nothing"]
 
 
 @frozen
@@ -81,7 +87,7 @@ class Exchange:
     """As far as it was sent."""
     request_id: str = ""
     """The id under which the answer, and the audit log, know it."""
-    delivered: Literal["whole", "cut", "nothing"] = "whole"
+    delivered: Delivered = "whole"
     """The part of the answer that was sent; a client that gave up earlier has read less."""
     faults: tuple[str, ...] = ()
     """Kinds of the faults that it triggered, in the order of the script."""
@@ -267,8 +273,7 @@ class Journal(Calls):
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
         self._names_now = token_names
-        self._kept: deque[tuple[Exchange, int]] = deque()
-        """Exchanges with the size that was counted for each: what Python says of a text can grow later."""
+        self._kept: deque[_Kept] = deque()
         self._size = 0
         self._count = 0
         self._lock = Lock()
@@ -277,7 +282,7 @@ class Journal(Calls):
     def seen(self) -> tuple[Exchange, ...]:
         """All exchanges that are kept at this moment."""
         with self._lock:
-            return tuple(each for each, _ in self._kept)
+            return tuple([each.exchange for each in self._kept])
 
     @property
     def dropped(self) -> int:
@@ -293,40 +298,73 @@ class Journal(Calls):
 
     def record(self, request: Request, response: Response, names: Mapping[str, str]) -> None:
         """Record an exchange; ``names`` has the names of tokens."""
-        secrets = credentials(request)
         token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
-        unnumbered = Exchange(
-            number=0,
-            operation=operation_name(request.method, request.path),
-            token=token,
-            method=request.method[:_MAX_METHOD],
-            path=masked(request.path, secrets)[:MAX_BODY],
-            query=masked(request.query, secrets)[:MAX_BODY],
-            headers=_headers(masked_headers(request.headers, secrets)),
-            body=_body(request.body, secrets),
-            status=0 if delivered == "nothing" else response.status,
-            answer_headers=() if delivered == "nothing" else _headers(masked_headers(response.headers, ())),
-            answer=_body(sent, secrets),
-            request_id=next((value for name, value in response.headers if name == "x-request-id"), ""),
-            delivered=delivered,
-            faults=response.struck,
-            instead=response.instead,
-        )
-        size = _size(unnumbered)
+        if len(request.body) > MAX_BODY or len(sent) > MAX_BODY:
+            # Longer than what is shown, lest half of a secret is left at the end.
+            longest = MAX_BODY + _margin(credentials(request)) + 1
+            request, sent = evolve(request, body=request.body[:longest]), sent[:longest]
+        response = evolve(response, body=sent) if sent is not response.body else response
+        size = _size(request, response, delivered)
         with self._lock:
             self._count += 1
-            self._kept.append((evolve(unnumbered, number=self._count), size))
+            self._kept.append(
+                _Kept(partial(_exchange, self._count, token, request, response, delivered), size)
+            )
             self._size += size
             while len(self._kept) > MAX_EXCHANGES or self._size > MAX_BYTES:
-                self._size -= self._kept.popleft()[1]
+                self._size -= self._kept.popleft().size
                 self._dropped += 1
 
     def _token_names(self) -> Collection[str]:
         return frozenset(self._names_now())
 
 
-def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut", "nothing"], bytes]:
+@define(eq=False, repr=False)
+class _Kept:
+    """One exchange in the journal. Its secrets are masked when it is first read.
+
+    Most exchanges of a server are never read, and to search a page of the feed for secrets takes as long as to answer
+    it.
+    """
+
+    _made: Exchange | Callable[[], Exchange]
+    size: int
+    """The size that was counted: what Python says of a text can grow later."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange, without secrets. Read it under the journal's lock."""
+        if not isinstance(self._made, Exchange):
+            self._made = self._made()
+        return self._made
+
+
+def _exchange(
+    number: int, token: str, request: Request, response: Response, delivered: Delivered
+) -> Exchange:
+    """Return an exchange without secrets; of the bodies as much as is shown."""
+    secrets = credentials(request)
+    return Exchange(
+        number=number,
+        operation=operation_name(request.method, request.path),
+        token=token,
+        method=request.method[:_MAX_METHOD],
+        path=masked(request.path, secrets)[:MAX_BODY],
+        query=masked(request.query, secrets)[:MAX_BODY],
+        headers=_headers(masked_headers(request.headers, secrets)),
+        body=_body(request.body, secrets),
+        status=0 if delivered == "nothing" else response.status,
+        answer_headers=() if delivered == "nothing" else _headers(masked_headers(response.headers, ())),
+        answer=_body(response.body, secrets),
+        request_id=next((value for name, value in response.headers if name == "x-request-id"), ""),
+        delivered=delivered,
+        faults=response.struck,
+        instead=response.instead,
+    )
+
+
+def _sent(request: Request, response: Response) -> tuple[Delivered, bytes]:
     """Return the part of an answer that is sent, and its body as far as it is sent."""
     delivery = response.delivery
     if delivery is not None and delivery.dropped:
@@ -337,23 +375,25 @@ def _sent(request: Request, response: Response) -> tuple[Literal["whole", "cut",
     return "cut", response.body[:keep]
 
 
-def _size(exchange: Exchange) -> int:
+def _size(request: Request, response: Response, delivered: Delivered) -> int:
     """Bytes of memory that the bodies, the target and the headers of an exchange take."""
-    headers = (*exchange.headers, *exchange.answer_headers)
-    texts = (exchange.path, exchange.query)
-    bodies = len(exchange.body.data) + len(exchange.answer.data)
-    return bodies + sum(getsizeof(each) - _EMPTY for each in texts) + sum(map(_header_size, headers))
-
-
-def _header_size(header: tuple[str, str]) -> int:
-    name, value = header
-    return _PLACE + getsizeof(header) + getsizeof(name) + getsizeof(value)
+    headers = request.headers if delivered == "nothing" else (*request.headers, *response.headers)
+    texts = getsizeof(request.path) + getsizeof(request.query) - 2 * _EMPTY
+    bodies = len(request.body) + len(response.body)
+    return bodies + texts + len(headers) * _PAIR + sum(map(getsizeof, chain.from_iterable(headers)))
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple((name[:MAX_BODY], value[:MAX_BODY]) for name, value in headers)
 
 
-def _body(data: bytes, secrets: Iterable[str]) -> Body:
-    data = masked_bytes(data, secrets)
-    return Body(data[:MAX_BODY], len(data) > MAX_BODY)
+def _body(data: bytes, secrets: Sequence[str]) -> Body:
+    shown, margin = masked_bytes(data, secrets), _margin(secrets)
+    if len(data) > MAX_BODY + margin:  # cut when it was recorded
+        return Body(shown[: min(MAX_BODY, len(shown) - margin)], is_cut=True)
+    return Body(shown[:MAX_BODY], len(shown) > MAX_BODY)
+
+
+def _margin(secrets: Sequence[str]) -> int:
+    """Bytes of a body that are kept behind those that are shown: the longest secret that could begin among them."""
+    return max(_LONGEST_SECRET, *(len(each.encode()) for each in secrets)) if secrets else _LONGEST_SECRET

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from email.utils import formatdate
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from mock_server.refusal import RefusedError
 from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
+from mock_server.world import clock
 from mock_server.world.argument_checks import check_host_name
 
 SERVER = "training-mock"
@@ -104,7 +105,7 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
     """
     headers = response.headers
     if all(name != "date" for name, _ in headers):
-        headers = (("date", formatdate(usegmt=True)), *headers)
+        headers = (("date", clock.to_http(datetime.now(UTC))), *headers)
     if response.status in _WITHOUT_BODY:
         return headers, b""
     length = ("content-length", str(len(response.body)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body that are read as such; a larger one is drained and answered 413."""
@@ -40,7 +40,10 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
     def all_headers(self, name: str) -> list[str]:
         """Return every value of a header, for headers that must not be repeated."""
@@ -90,4 +93,7 @@ class Response:
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
         """Return the same answer with further headers after its own."""
-        return evolve(self, headers=(*self.headers, *headers))
+        # Not by evolve(), which takes five times as long: every answer passes here.
+        return Response(
+            self.status, (*self.headers, *headers), self.body, self.delivery, self.struck, self.instead
+        )

@@ -23,10 +23,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def decode(text: str, where: str) -> str:
     """Undo percent-encoding strictly: complete escapes, visible ASCII otherwise, and UTF-8 as the result."""
-    if _BAD_ESCAPE.search(text):
+    is_plain = "%" not in text
+    if not is_plain and _BAD_ESCAPE.search(text):
         raise invalid(f"The {where} holds a '%' that two hexadecimal digits do not follow; write %25.")
     if not _VISIBLE.fullmatch(text):
         raise invalid(f"The {where} holds characters that must be percent-encoded as UTF-8.")
+    if is_plain:
+        return text
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
@@ -38,9 +41,13 @@ def segments(path: str) -> list[str]:
 
     A path with more segments than any operation has is not decoded, because it cannot match.
     """
-    if path.count("/") > _MOST_SEGMENTS:
-        return path.split("/")[1:]
-    return [decode(segment, "path") for segment in path.split("/")[1:]]
+    parts = path.split("/")[1:]
+    if len(parts) > _MOST_SEGMENTS:
+        return parts
+    if "%" not in path:
+        decode(path.partition("/")[2], "path")  # nothing to undo: all of it is checked at once
+        return parts
+    return [decode(segment, "path") for segment in parts]
 
 
 def pairs(query: str) -> list[tuple[str, str]]:

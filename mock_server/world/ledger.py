@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from threading import Lock
 
@@ -112,6 +112,9 @@ Slot = tuple[str, str, str, str]
 """Scope of an idempotency key: organisation, actor, operation and key."""
 
 
+_NO_KEY = nullcontext(False)
+
+
 @define(eq=False)
 class IdempotencyKeys:
     """Answers stored by idempotency key, and the keys of requests in flight."""
@@ -121,12 +124,12 @@ class IdempotencyKeys:
     _running: Counter[Slot] = field(factory=Counter)
     _lock: Lock = field(factory=Lock)
 
+    def running(self, slot: Slot | None) -> AbstractContextManager[bool]:
+        """Mark a request as in flight; the context says whether another request with its key already is."""
+        return _NO_KEY if slot is None else self._marked(slot)
+
     @contextmanager
-    def running(self, slot: Slot | None) -> Iterator[bool]:
-        """Mark a request as in flight; yield whether another request with its key already is."""
-        if slot is None:
-            yield False
-            return
+    def _marked(self, slot: Slot) -> Iterator[bool]:
         with self._lock:
             is_repeat = self._running[slot] > 0
             self._running[slot] += 1
