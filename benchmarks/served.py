@@ -20,11 +20,16 @@ PAGE = 1000
 
 
 def ours(engine: str, rows: int) -> tuple[str, str]:
-    """Serve a generated world, or the demo world for 0 rows; return URL and token."""
+    """Serve a generated world, or the demo world for 0 rows, behind the guard; return URL and token."""
     from mock_server import MockTraining
 
     mock = MockTraining.generate(users=rows, courses=1) if rows else MockTraining.demo()
-    return mock.serve(engine=engine).url, mock.token("admin")
+    if engine == "stdlib":
+        return mock.serve().url, mock.token("admin")
+    os.environ["TRAINING_MOCK_OPTIONS"] = f"--users {rows} --courses 1" if rows else ""
+    from mock_server.asgi import app
+
+    return uvicorn(app), mock.token("admin")
 
 
 def hello_stdlib() -> str:

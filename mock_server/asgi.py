@@ -24,7 +24,6 @@ from mock_server.transports.common import ServerAnswers
 from mock_server.transports.guard import Guard, Guarded, is_loopback
 from mock_server.transports.serving import ServeError, check_secret
 from mock_server.wire.message import Request, Response
-from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
 __all__ = ["OPTIONS_VARIABLE", "Application", "app"]
 
@@ -65,7 +64,7 @@ class Application:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             served = self._ready()
-        except (UsageError, ServeError, ExporterCsvError) as error:
+        except (UsageError, ServeError) as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
         else:

@@ -13,18 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, get_args
 
-from mock_server import rehearsal
 from mock_server._version import __version__
-from mock_server.api.openapi import served_document
-from mock_server.compare.comparison import as_json, as_table, compare
-from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
-from mock_server.control.client import AskingError, add_asking, exports, token_of
+from mock_server.control.client import add_asking, exports, token_of
 from mock_server.mock import TokenName
-from mock_server.rehearsal import RehearsalError
 from mock_server.startup import UsageError, add_access, add_world, secret_of, served_world, tell, world_of
-from mock_server.terminal_text import show_logs, visible
-from mock_server.transports.serving import ServeError
-from mock_server.world.seeds.exporter_rows import ExporterCsvError
+from mock_server.terminal_text import CommandError, show_logs, visible
+from mock_server.transports.common import ServeError
 
 _USAGE_ERROR = 2
 _OPEN_FILES = 65_536
@@ -42,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         return _COMMANDS[arguments.command](arguments)
-    except (UsageError, ServeError, ExporterCsvError, LiveError, RehearsalError, AskingError) as error:
+    except (CommandError, ServeError) as error:
         print(visible(f"training-mock: {error}"), file=sys.stderr)
         return _USAGE_ERROR
     except KeyboardInterrupt:
@@ -93,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
             "compare",
             help="hold a live tenant's answers beside our own",
             description="Read a live tenant (GET only, this host only) and say where its answers differ from ours."
-            f" The token is read from {TOKEN_VARIABLE}. Only names and types of fields are printed, no values."
+            " The token is read from SAFETYCULTURE_API_TOKEN. Only names and types of fields are printed, no values."
             " Exit code: 0 nothing worse than a note, 1 warnings or errors, 2 it could not be read.",
             allow_abbrev=False,
         )
@@ -189,6 +183,8 @@ def _env(arguments: argparse.Namespace) -> int:
 
 
 def _openapi(_: argparse.Namespace) -> int:
+    from mock_server.api.openapi import served_document
+
     _print(json.dumps(served_document(), indent=2))
     return 0
 
@@ -204,12 +200,17 @@ def _print(text: str) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    from mock_server.compare.comparison import as_json, as_table, compare
+    from mock_server.compare.reader import TOKEN_VARIABLE, Reader
+
     comparison = compare(Reader.to(arguments.live, os.environ.get(TOKEN_VARIABLE, "")))
     _print(as_json(comparison) if arguments.json else as_table(comparison))
     return 1 if comparison.is_alarming else 0
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
+    from mock_server import rehearsal
+
     mock = world_of(arguments)
     before = mock.state()
     source = arguments.progress or arguments.evidence

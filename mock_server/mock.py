@@ -28,8 +28,6 @@ from mock_server.world.differences import Change, differences
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
 from mock_server.world.people import digest
 from mock_server.world.seeds.demo import demo_prototype
-from mock_server.world.seeds.evidence_pack import build_evidence
-from mock_server.world.seeds.exporter_csv import build_exporter_csv
 from mock_server.world.seeds.generate import build_generated
 from mock_server.world.state import State, fresh_copy
 
@@ -101,6 +99,8 @@ class MockTraining:
         ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if all of
         it is completed, as in every file that the vendor's exporter writes: then it is not the whole organisation.
         """
+        from mock_server.world.seeds.exporter_csv import build_exporter_csv
+
         check_path("path", path)
         builder = build_exporter_csv(path, now=now)
         return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
@@ -119,6 +119,8 @@ class MockTraining:
         ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
         ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
         """
+        from mock_server.world.seeds.evidence_pack import build_evidence
+
         check_path("folder", folder)
         builder = build_evidence(folder, unseal=unseal, now=now)
         return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)

@@ -177,11 +177,15 @@ _NAMED: dict[str, type[Behaviour | AnswerForm]] = {"emulates": Behaviour, "answe
 _NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds", "default_page_size")
 
 
-@cache
 def _choices(policy: str) -> tuple[str, ...]:
     """Return the values between which a policy chooses; none for a policy of another kind."""
-    values = get_args(get_type_hints(Policy)[policy])
+    values = get_args(_hints()[policy])
     return values if all(isinstance(each, str) for each in values) else ()
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Policy)
 
 
 def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:

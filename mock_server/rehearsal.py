@@ -18,7 +18,7 @@ from typing import Any
 from attrs import define, frozen
 
 from mock_server.mock import MockTraining, TokenName
-from mock_server.terminal_text import inline
+from mock_server.terminal_text import CommandError, inline
 from mock_server.transports.serving import SECRET_VARIABLE
 from mock_server.world.differences import brief
 from mock_server.world.ledger import AuditEntry
@@ -146,7 +146,7 @@ _NO_PROXY = ("NO_PROXY", "no_proxy")
 _SHOWN, _TITLES = 40, 3
 
 
-class RehearsalError(Exception):
+class RehearsalError(CommandError):
     """A script that cannot be started; the message names the remedy."""
 
 

@@ -10,24 +10,20 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mock_server import rehearsal
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
-from mock_server.terminal_text import visible
+from mock_server.terminal_text import CommandError, visible
 from mock_server.transports.serving import SECRET_VARIABLE
 from mock_server.world.argument_checks import check_host_name
-from mock_server.world.seeds.evidence_pack import BEGUN, MANIFEST
-from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
-from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
 _LARGEST_SECRET = 64 * 1024
 
 
-class UsageError(Exception):
+class UsageError(CommandError):
     """Options that cannot be used; the message names the remedy."""
 
 
@@ -160,14 +156,8 @@ def world_of(arguments: argparse.Namespace) -> MockTraining:
     policy = _policy(arguments.policy)
     if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
         raise UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
-    if arguments.progress is not None:
-        return _exported(arguments.progress, policy, arguments.now)
-    if arguments.evidence is not None:
-        return _loaded(
-            arguments.evidence,
-            lambda: MockTraining.from_evidence(arguments.evidence, policy=policy, now=arguments.now),
-            is_pack=True,
-        )
+    if arguments.progress is not None or arguments.evidence is not None:
+        return _of_a_file(arguments, policy)
     if arguments.users is not None:
         return MockTraining.generate(
             users=arguments.users,
@@ -186,25 +176,27 @@ def _policy(pairs: Sequence[str]) -> Policy:
         raise UsageError(f"--policy: {error}") from None
 
 
-def _exported(path: Path, policy: Policy, now: datetime | None) -> MockTraining:
-    try:
-        return _loaded(path, lambda: MockTraining.from_exporter_csv(path, policy=policy, now=now))
-    except ExporterCsvError as error:
-        folder = path if path.is_dir() else path.parent
-        if not any((folder / each).exists() for each in (MANIFEST, BEGUN)):
-            raise
-        raise UsageError(
-            f"{error}\n  it is part of an evidence pack: load that with --evidence {folder}"
-        ) from None
-
-
-def _loaded(source: Path, load: Callable[[], MockTraining], *, is_pack: bool = False) -> MockTraining:
+def _of_a_file(arguments: argparse.Namespace, policy: Policy) -> MockTraining:
     """Load a world from a file; say before and after what is loaded, on standard error, since it may take long."""
+    from mock_server import rehearsal
+    from mock_server.world.seeds.evidence_pack import BEGUN, MANIFEST
+    from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
+    from mock_server.world.seeds.exporter_rows import ExporterCsvError
+
+    is_pack = arguments.progress is None
+    source: Path = arguments.evidence if is_pack else arguments.progress
+    load = MockTraining.from_evidence if is_pack else MockTraining.from_exporter_csv
     if source.exists():
         tell(f"loading {source}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CompletedOnlyWarning)  # said below, as a line
-        mock = load()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CompletedOnlyWarning)  # said below, as a line
+            mock = load(source, policy=policy, now=arguments.now)
+    except ExporterCsvError as error:
+        folder = source if source.is_dir() else source.parent
+        meant = not is_pack and any((folder / each).exists() for each in (MANIFEST, BEGUN))
+        hint = f"\n  it is part of an evidence pack: load that with --evidence {folder}" if meant else ""
+        raise UsageError(f"{error}{hint}") from None
     for line in rehearsal.loaded(mock, str(source), is_pack=is_pack):
         tell(line)
     return mock

@@ -1,4 +1,4 @@
-"""Text that is safe to print: control characters and invisible characters are replaced by escapes."""
+"""The terminal: text that is safe to print, invisible characters replaced by escapes, and errors that end a command."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ _NOT_DRAWN = re.compile(
 _JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
 """These hold emoji and some scripts together; beside ASCII they only hide."""
 _KEYCAP = "\u20e3"
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out; the message names the remedy."""
 
 
 def visible(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -13,11 +13,11 @@ from mock_server.api.operation import COURSE, USER, Call, Link, Operation, Param
 from mock_server.policy import Behaviour
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, Percent, answer, field
+from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, part_writer
 from mock_server.wire.message import Response
 from mock_server.wire.schema import choice, date
 from mock_server.world.organisation import Organisation
-from mock_server.world.progress import CourseProgress, Record
+from mock_server.world.progress import CourseProgress, Identity, Record
 from mock_server.world.progress_table import rows_after
 
 _STATUSES = ("COMPLETION_STATUS_ALL", "COMPLETION_STATUS_COMPLETED", "COMPLETION_STATUS_NON_COMPLETED")
@@ -91,53 +91,94 @@ _FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/
 def progress_feed(call: Call) -> Response:
     """List progress: a row per assigned user and course; from a warehouse, up to 2 h old."""
     offset, limit = window(call)
-    rows = list(_rows(call, offset, limit + 1))
-    metadata = NextPage(*next_page(call, offset + limit if len(rows) > limit else None))
-    # The rows are kept as JSON, so the page is put together here.
-    data = b",".join(_row_as_json(call.organisation, *row) for row in rows[:limit])
-    return answers.raw_ok(b'{"metadata":%b,"data":[%b]}' % (answers.to_json(metadata), data))
+    found = list(_rows(call, offset, limit + 1))
+    goes_on = sum(len(user_ids) for _, user_ids in found) > limit
+    if goes_on:
+        found[-1][1].pop()  # it was read to know whether there is a next page
+    metadata = NextPage(*next_page(call, offset + limit if goes_on else None))
+    # The rows are cached as JSON, so the page is put together here, and is copied once.
+    rows = [row for each in found for row in rows_as_json(call.organisation, *each)] or [b""]
+    rows[0] = b'{"metadata":%b,"data":[%b' % (answers.to_json(metadata), rows[0])
+    rows[-1] += b"]}"
+    return answers.raw_ok(b",".join(rows))
 
 
-def _row_as_json(organisation: Organisation, course_id: str, user_id: str) -> bytes:
-    """Return a row as JSON, which is kept until something in it changes."""
+def rows_as_json(organisation: Organisation, course_id: str, user_ids: Sequence[str]) -> Iterable[bytes]:
+    """Return rows of a course as JSON, each cached until something in it changes."""
     progress = organisation.progress[course_id]
-    fragment = progress.fragments.get(user_id)
-    if fragment is None:
-        fragment = answers.to_json(progress_row(organisation, course_id, user_id))
-        organisation.progress.row_cache.keep(progress, user_id, fragment)
-    return fragment
+    kept = list(map(progress.fragments.get, user_ids))
+    missing = [user_id for user_id, row in zip(user_ids, kept, strict=True) if row is None]
+    if not missing:
+        return filter(None, kept)
+    written = _written(organisation, course_id, missing)
+    organisation.progress.row_cache.keep(progress, missing, written)
+    fresh = iter(written)
+    return [next(fresh) if row is None else row for row in kept]
 
 
-def progress_row(organisation: Organisation, course_id: str, user_id: str) -> ProgressRow:
-    """Return the row of a user and a course, with the names that the enrolment states if it states any."""
-    course, person = organisation.courses[course_id], organisation.people[user_id]
+_write_record = part_writer(
+    ProgressRow,
+    "opened_at",
+    "completed_at",
+    "completed_lessons",
+    "progress_percent",
+    "score",
+    "time_spent_seconds",
+    "completion_expiry_date",
+)
+_write_course = part_writer(ProgressRow, "total_lessons", "course_id", "course_external_id", "course_title")
+_write_person = part_writer(
+    ProgressRow, "user_email", "user_first_name", "user_last_name", "user_id", "user_external_id", "due_at"
+)
+
+
+def _written(organisation: Organisation, course_id: str, user_ids: Sequence[str]) -> list[bytes]:
+    """Write rows of a course, with the names that each enrolment states if it states any."""
+    course, people = organisation.courses[course_id], organisation.people
     progress = organisation.progress[course_id]
-    record = progress.records.get(user_id, _NO_RECORD)
-    enrolment = progress.enrolments[user_id]
-    stated = enrolment.identity
-    return ProgressRow(
-        opened_at=record.opened_at,
-        completed_at=record.completed_at,
-        completed_lessons=record.completed_lessons,
-        progress_percent=record.progress_percent,
-        score=record.score,
-        time_spent_seconds=record.time_spent_seconds,
-        completion_expiry_date=record.completion_expiry_date,
-        total_lessons=stated.total_lessons if stated else len(course.lessons),
-        course_id=course.id,
-        course_external_id=stated.course_external_id if stated else course.external_id,
-        course_title=stated.course_title if stated else course.title,
-        user_email=stated.user_email if stated else person.email,
-        user_first_name=stated.user_first_name if stated else person.first_name,
-        user_last_name=stated.user_last_name if stated else person.last_name,
-        user_id=person.id,
-        user_external_id=stated.user_external_id if stated else person.external_id,
-        due_at=enrolment.due_at,
+    records, enrolments = progress.records, progress.enrolments
+    of_course = _write_course(len(course.lessons), course_id, course.external_id, course.title)
+    rows = []
+    for user_id in user_ids:
+        enrolment, record = enrolments[user_id], records.get(user_id, _NO_RECORD)
+        of_record = _write_record(
+            record.opened_at,
+            record.completed_at,
+            record.completed_lessons,
+            record.progress_percent,
+            record.score,
+            record.time_spent_seconds,
+            record.completion_expiry_date,
+        )
+        if enrolment.identity is None:
+            each = people[user_id]
+            of_person = _write_person(
+                each.email, each.first_name, each.last_name, user_id, each.external_id, enrolment.due_at
+            )
+            rows.append(f"{{{of_record},{of_course},{of_person}}}".encode())
+        else:
+            rows.append(
+                f"{{{of_record},{_stated(enrolment.identity, course_id, user_id, enrolment.due_at)}}}".encode()
+            )
+    return rows
+
+
+def _stated(stated: Identity, course_id: str, user_id: str, due_at: str) -> str:
+    """Write course and person as an enrolment names them."""
+    course = _write_course(stated.total_lessons, course_id, stated.course_external_id, stated.course_title)
+    person = _write_person(
+        stated.user_email,
+        stated.user_first_name,
+        stated.user_last_name,
+        user_id,
+        stated.user_external_id,
+        due_at,
     )
+    return f"{course},{person}"
 
 
-def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
-    """Return course and user of the requested rows; rows before the position are not read."""
+def _rows(call: Call, offset: int, limit: int) -> Iterable[tuple[str, list[str]]]:
+    """Return the requested rows as courses and users; rows before the position are not read."""
     table, courses, users = call.organisation.progress, _courses(call), users_asked(call, "user_id")
     status = call.query.choice("completion_status", _STATUSES)
     after = call.query.moment("modified_after")
@@ -153,7 +194,10 @@ def _rows(call: Call, offset: int, limit: int) -> Iterator[tuple[str, str]]:
     parts = (
         (each, table.page_index.rows(question, each, table[each], users, count_rows)) for each in courses
     )
-    return islice(((course, user) for course, user, _ in rows_after(parts, offset)), limit)
+    found: dict[str, list[str]] = {}
+    for course_id, user_id, _ in islice(rows_after(parts, offset), limit):
+        found.setdefault(course_id, []).append(user_id)
+    return found.items()
 
 
 def _courses(call: Call) -> Iterable[str]:

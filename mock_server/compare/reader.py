@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from mock_server._version import __version__
+from mock_server.terminal_text import CommandError
 from mock_server.transports.guard import is_loopback
 
 TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variable, not what is in it
@@ -21,7 +22,7 @@ _PATIENCE = 60.0
 _WINDOW = 60.0
 
 
-class LiveError(Exception):
+class LiveError(CommandError):
     """A service that cannot be read at all; the message names the remedy."""
 
 

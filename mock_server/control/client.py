@@ -8,15 +8,12 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from mock_server.mock import TokenName
-from mock_server.terminal_text import inline
+from mock_server.terminal_text import CommandError, inline
 from mock_server.transports.common import VENDOR_HOSTS
 from mock_server.transports.guard import HEADER
 from mock_server.transports.serving import SECRET_VARIABLE
@@ -32,14 +29,7 @@ _LARGEST = 4 * 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: the secret of the control plane is for one server only."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """None leaves the answer as it is: an error."""
-
-
-class AskingError(Exception):
+class AskingError(CommandError):
     """A running server did not give its tokens; the message names the remedy."""
 
 
@@ -134,9 +124,25 @@ def _tokens(url: str, secret: str | None) -> dict[str, str]:
             f"{url} is the vendor's service, so it was not asked, and no secret was sent. Name the address of "
             f"training-mock serve: --url {DEFAULT_URL}"
         )
+    return _listed(url, secret)
+
+
+def _listed(url: str, secret: str | None) -> dict[str, str]:
+    """Ask the server. Raises AskingError."""
+    # Imported here, because a server that is started has no need of them.
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+    class NoRedirect(HTTPRedirectHandler):
+        """Follows no redirect: the secret of the control plane is for one server only."""
+
+        def redirect_request(self, *_: Any, **__: Any) -> None:
+            """None leaves the answer as it is: an error."""
+
     asked = Request(f"{url.rstrip('/')}/_mock/tokens", headers={HEADER: secret} if secret else {})  # noqa: S310
     try:
-        with build_opener(ProxyHandler({}), _NoRedirect()).open(asked, timeout=_PATIENCE) as answer:
+        with build_opener(ProxyHandler({}), NoRedirect()).open(asked, timeout=_PATIENCE) as answer:
             listed = json.loads(answer.read(_LARGEST))["tokens"]
         return {str(one["name"]): str(one["token"]) for one in _dictionaries(listed)}
     except HTTPError as error:

@@ -304,6 +304,8 @@ class Journal(Calls):
             # Longer than what is shown, lest half of a secret is left at the end.
             longest = MAX_BODY + _margin(credentials(request)) + 1
             request, sent = evolve(request, body=request.body[:longest]), sent[:longest]
+        if len(request.method) > _MAX_METHOD:
+            request = evolve(request, method=request.method[:_MAX_METHOD])
         response = evolve(response, body=sent) if sent is not response.body else response
         size = _size(request, response, delivered)
         with self._lock:
@@ -322,11 +324,7 @@ class Journal(Calls):
 
 @define(eq=False, repr=False)
 class _Kept:
-    """One exchange in the journal. Its secrets are masked when it is first read.
-
-    Most exchanges of a server are never read, and to search a page of the feed for secrets takes as long as to answer
-    it.
-    """
+    """One exchange in the journal, masked when it is first read: to search a page takes as long as to answer it."""
 
     _made: Exchange | Callable[[], Exchange]
     size: int
@@ -349,7 +347,7 @@ def _exchange(
         number=number,
         operation=operation_name(request.method, request.path),
         token=token,
-        method=request.method[:_MAX_METHOD],
+        method=request.method,
         path=masked(request.path, secrets)[:MAX_BODY],
         query=masked(request.query, secrets)[:MAX_BODY],
         headers=_headers(masked_headers(request.headers, secrets)),

@@ -151,7 +151,7 @@ def _raw_path(scope: Scope) -> str:
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
+    return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw])
 
 
 async def _write(method: str, response: Response, send: Send, *, close: bool) -> None:

@@ -63,6 +63,8 @@ def origin_form(request: Request) -> Request:
     A server has to take the absolute form (RFC 9112, 3.2.2). A target with another host than the header's is
     returned unchanged, and the guard refuses it.
     """
+    if request.path.startswith("/"):
+        return request
     match = _ABSOLUTE_FORM.fullmatch(request.path)
     hosts = request.all_headers("host")
     if match is None or request.method == "CONNECT" or len(hosts) != 1:
@@ -104,7 +106,7 @@ def framed(method: str, response: Response) -> tuple[tuple[tuple[str, str], ...]
     A world dates its answers by its own clock; what never reached one is dated by the machine's.
     """
     headers = response.headers
-    if all(name != "date" for name, _ in headers):
+    if "date" not in [name for name, _ in headers]:
         headers = (("date", clock.to_http(datetime.now(UTC))), *headers)
     if response.status in _WITHOUT_BODY:
         return headers, b""

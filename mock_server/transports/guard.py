@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hmac import compare_digest
-from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from attrs import field, frozen
@@ -19,30 +20,38 @@ from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.transports.common import Handler, ServerAnswers
 from mock_server.wire.message import Request, Response
 
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
 HEADER = "x-training-mock-secret"
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::[0-9]{1,5})?")
 HEALTH = "/_mock/health"
 """Open without the secret, and answered while the server is busy."""
+_LONGEST = 64
+"""Characters of the longest address, with the zone of an IPv6 address."""
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address means this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    # Longer than any address: clients can send any number of them, so they are not cached.
+    return host.lower() == "localhost" or (len(host) <= _LONGEST and _is_loopback(host))
 
 
-def _is_address(host: str) -> bool:
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    from ipaddress import ip_address
+
     try:
-        ip_address(host)
+        return ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _host_name(request: Request) -> str:
@@ -52,9 +61,9 @@ def _host_name(request: Request) -> str:
     return match.group(1).strip("[]").lower() if match else ""
 
 
-def _form(request: Request) -> RefusedError | None:
+def _form(request: Request, host: str) -> RefusedError | None:
     """Refuse what HTTP itself forbids; ASGI servers differ in what they accept."""
-    if not _host_name(request):
+    if not host:
         return invalid("exactly one Host header of the form name or name:port is needed", "Host")
     if not request.path.startswith("/"):
         return invalid(
@@ -67,10 +76,11 @@ def _form(request: Request) -> RefusedError | None:
 
 def _origin(request: Request) -> RefusedError | None:
     """Refuse pages that were not delivered by this server, at the same host and port."""
+    origins, sites = request.all_headers("origin"), request.all_headers("sec-fetch-site")
     own = f"http://{request.header('host')}".lower()
-    foreign = any(origin.lower() != own for origin in request.all_headers("origin"))
-    sites = request.all_headers("sec-fetch-site")
-    if not foreign and all(site in ("same-origin", "none") for site in sites):
+    if all(each.lower() == own for each in origins) and all(
+        each in ("same-origin", "none") for each in sites
+    ):
         return None
     message = "web pages of another origin may not call this server: call it from a program"
     return RefusedError(Reason.ORIGIN_NOT_ALLOWED, message)
@@ -95,10 +105,10 @@ class Guard:
 
     def check(self, request: Request) -> RefusedError | None:
         """Return the reason to refuse a request, or None."""
-        return _form(request) or self._host(request) or _origin(request) or self._control(request)
-
-    def _host(self, request: Request) -> RefusedError | None:
         host = _host_name(request)
+        return _form(request, host) or self._host(host) or _origin(request) or self._control(request)
+
+    def _host(self, host: str) -> RefusedError | None:
         if self._knows(host):
             return None
         message = f"this server does not answer for the host {host[:100]}"
@@ -109,13 +119,15 @@ class Guard:
         return refusal
 
     def _knows(self, host: str) -> bool:
-        any_address = bool(self.hosts & WILDCARDS) and _is_address(host)
-        return is_loopback(host) or host in self.hosts or any_address
+        if is_loopback(host) or host in self.hosts:
+            return True
+        return bool(self.hosts & WILDCARDS) and _address(host) is not None
 
     def _control(self, request: Request) -> RefusedError | None:
+        if self.secret is None or request.path == HEALTH:
+            return None
         # Decoded and anywhere in the path, so that no spelling of it slips by.
-        segments = unquote(request.path).split("/")
-        if self.secret is None or request.path == HEALTH or "_mock" not in segments:
+        if "_mock" not in unquote(request.path).split("/"):
             return None
         given = request.all_headers(HEADER)
         # Compared as bytes, since compare_digest refuses text beyond ASCII.

@@ -123,8 +123,7 @@ def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> i
 
 
 def _tokens(headers: Sequence[tuple[str, str]], name: str) -> set[str]:
-    values = (value for key, value in headers if key == name)
-    return {token.strip().lower() for value in values for token in value.split(",")}
+    return {token.strip().lower() for key, value in headers if key == name for token in value.split(",")}
 
 
 def _expects_continue(headers: Sequence[tuple[str, str]]) -> bool:
@@ -150,9 +149,10 @@ def render(method: str, response: Response, *, close: bool, front: ServerAnswers
     lines += [f"{name}: {value}" for name, value in (*signature, *headers)]
     if close:
         lines.append("connection: close")
-    if any("\r" in line or "\n" in line for line in lines):
+    head = "\r\n".join((*lines, "", ""))
+    if head.count("\r") != len(lines) + 1 or head.count("\n") != len(lines) + 1:
         raise ValueError("an answer's header holds a line break")
-    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+    return head.encode("latin-1") + body
 
 
 def refusal(error: ProtocolError, front: ServerAnswers) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache
 from json.encoder import encode_basestring
@@ -139,15 +139,34 @@ def _wire_name(each: attrs.Attribute[Any]) -> str:
 @cache
 def _writer(cls: type) -> Callable[[object], str]:
     """Return the function that writes answers of this class; its source is made once, of the fields."""
+    fields = attrs.fields(cls)
+    source, names = _source(cls, fields, [f"a.{each.name}" for each in fields])
+    made: Callable[[object], str] = eval(f"lambda a: f'{{{{{source}}}}}'", names)  # noqa: S307  # made of the names of our own fields
+    return made
+
+
+def part_writer(cls: type, *names: str) -> Callable[..., str]:
+    """Return the function that writes some fields of an answer, from their values in this order, without the braces.
+
+    An answer with many rows is written from such parts, because the part that its rows share is then written once.
+    """
+    fields = [getattr(attrs.fields(cls), name) for name in names]
+    source, helpers = _source(cls, fields, names)
+    made: Callable[..., str] = eval(f"lambda {','.join(names)}: f'{source}'", helpers)  # noqa: S307  # made of the names of our own fields
+    return made
+
+
+def _source(
+    cls: type, fields: Sequence[attrs.Attribute[Any]], values: Sequence[str]
+) -> tuple[str, dict[str, Any]]:
+    """Return the source of an f-string that writes fields, by the expression of each value, and the names in it."""
     names: dict[str, Any] = dict(_HELPERS)
     parts = []
-    for each in attrs.fields(cls):
+    for each, value in zip(fields, values, strict=True):
         kind = _kind(_hints(cls)[each.name])
         names |= kind.writers
-        parts.append(f'"{_wire_name(each)}":{{{kind.write(f"a.{each.name}")}}}')
-    source = "lambda a: f'{{" + ",".join(parts) + "}}'"
-    made: Callable[[object], str] = eval(source, names)  # noqa: S307  # made of the names of our own fields
-    return made
+        parts.append(f'"{_wire_name(each)}":{{{kind.write(value)}}}')
+    return ",".join(parts), names
 
 
 def _number(value: float) -> str:

@@ -131,4 +131,7 @@ class Organisation:
             else progress.lag_history.as_of(progress, moment)
             for course_id, progress in table.courses.items()
         }
+        for course_id, progress in courses.items():
+            if progress is not table.courses[course_id]:
+                table.row_cache.watch(progress)
         return evolve(self, progress=evolve(table, courses=courses))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from sys import getsizeof
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -130,28 +131,41 @@ class StatsCache(_Latest):
         return found
 
 
-MOST = 100_000
-"""Rows cached at once, some 800 bytes each; at the limit all are dropped: a large listing reads none twice."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Memory of the rows that are cached at once; at the limit all are dropped: a larger listing reads none twice."""
+_BESIDE = getsizeof(b"") + 104
+"""Bytes that a row takes beside its JSON: the object, and its place in a dict that may have just grown."""
 
 
 @define(eq=False)
 class RowCache:
     """Bounded cache of rows of the feed as JSON, for all partitions. Used under the world's lock."""
 
-    _count: int = 0
+    size: int = 0
+    """Bytes that the rows take, at most; a row that was dropped because it changed is counted until all are."""
     _holders: WeakSet[CourseProgress] = field(factory=WeakSet)
     """Partitions with cached rows; weak references, because a view of the past is a partition that is soon dropped."""
 
-    def keep(self, progress: CourseProgress, user_id: str, row: bytes) -> None:
-        """Cache a user's row in its partition."""
-        if self._count >= MOST:
-            for each in self._holders:
-                each.fragments.clear()
-            self._holders.clear()
-            self._count = 0
-        self._holders.add(progress)
-        self._count += 1
-        progress.fragments[user_id] = row
+    def keep(self, progress: CourseProgress, user_ids: Sequence[str], rows: Sequence[bytes]) -> None:
+        """Cache rows of users in their partition; of more than the limit, none."""
+        size = sum(map(len, rows)) + len(rows) * _BESIDE
+        if self.size + size > MOST_BYTES:
+            self.clear()
+        if size <= MOST_BYTES:
+            self.size += size
+            self._holders.add(progress)
+            progress.fragments.update(zip(user_ids, rows, strict=True))
+
+    def watch(self, view: CourseProgress) -> None:
+        """Clear this view of the past with the rest: it shares rows with the present."""
+        self._holders.add(view)
+
+    def clear(self) -> None:
+        """Drop all rows."""
+        for each in self._holders:
+            each.fragments.clear()
+        self._holders.clear()
+        self.size = 0
 
 
 @define(eq=False)
@@ -188,13 +202,13 @@ class ProgressTable:
         for progress in self.courses.values():
             progress.lag_history = LagHistory(clock) if clock else None
 
-    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, str]]:
-        """Yield the rows (course id, user id) from a position on, without reading those before it."""
+    def window(self, course_ids: Iterable[str], offset: int, limit: int) -> Iterator[tuple[str, list[str]]]:
+        """Yield the rows from a position on, as course id and user ids, without reading those before it."""
         for course_id in course_ids:
             roster = self.courses[course_id].roster
             if offset < len(roster):
                 part = roster[offset : offset + limit]
-                yield from ((course_id, user_id) for user_id in part)
+                yield course_id, part
                 limit -= len(part)
                 if limit <= 0:
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -219,13 +220,28 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == count + COURSES
 
 
-def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    unbounded = Speaker(new_mock()).rows("limit=20")
-    monkeypatch.setattr(progress_table, "MOST", 33)
+@given(most=st.integers(0, 60_000), limit=st.integers(1, 60), changed=st.lists(st.integers(0, USERS - 1)))
+@settings(max_examples=20)
+def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(
+    most: int, limit: int, changed: list[int]
+) -> None:
     mock = new_mock()
-    for _ in range(2):
-        assert Speaker(mock).rows("limit=20") == unbounded
-        assert sum(len(each.fragments) for each in mock.world.main.progress.courses.values()) <= 33
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress_table, "MOST_BYTES", most)
+        table = mock.world.main.progress
+        for turn in range(2):
+            for number in changed[turn::2]:
+                for progress in table.courses.values():
+                    progress.put(progress.roster[number % len(progress.roster)], None)
+            kept_rows = Speaker(mock).rows(f"limit={limit}")
+            rows = [row for each in table.courses.values() for row in each.fragments.values()]
+            dicts = sum(sys.getsizeof(each.fragments) for each in table.courses.values() if each.fragments)
+            assert (
+                sum(map(sys.getsizeof, rows)) + dicts - 5 * sys.getsizeof({"": b""}) <= table.row_cache.size
+            )
+            assert table.row_cache.size <= most
+            table.row_cache.clear()
+            assert Speaker(mock).rows(f"limit={limit}") == kept_rows
 
 
 def test_people_come_in_pages_that_add_up_and_know_of_newcomers() -> None:
