@@ -392,6 +392,9 @@ class MockTraining:
         return f"<MockTraining {main.name}: {len(main.people)} users, {len(main.courses)} courses>"
 
 
+_USUAL = Policy()
+
+
 def _switches(policy: Policy | None) -> Policy:
     how = 'a Policy, such as Policy(eligibility="completed")'
-    return Policy() if policy is None else check_argument("policy", policy, Policy, how)
+    return _USUAL if policy is None else check_argument("policy", policy, Policy, how)

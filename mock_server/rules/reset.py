@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mock_server.policy import Behaviour
@@ -35,9 +35,8 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]
     enrolments = {user_id: organisation.restarted(course.id, user_id) for user_id in user_ids}
-    for user_id, enrolment in enrolments.items():
-        _clear(world, organisation, course, user_id)
-        progress.enrol(user_id, enrolment)
+    progress.restart(enrolments.items(), _left(world))
+    _note(world, organisation, course, user_ids)
     world.outbox.extend(messages)
 
 
@@ -46,15 +45,17 @@ def reset_absent(world: World, organisation: Organisation, course: Course, user_
 
     There is no due date to restart (R20), and no notification to send (R18).
     """
+    progress, left = organisation.progress[course.id], _left(world)
     for user_id in user_ids:
-        _clear(world, organisation, course, user_id)
+        progress.put(user_id, left(progress.records.get(user_id)))
+    _note(world, organisation, course, user_ids)
 
 
-def _clear(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
-    progress = organisation.progress[course.id]
-    progress.put(user_id, _left(world, progress.records.get(user_id)))
-    progress.reset_at[user_id] = world.clock.now()
-    certificates.withdraw(world, organisation, course, user_id)
+def _note(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
+    """Note the time of the reset (R22), and withdraw certificates (R19)."""
+    organisation.progress[course.id].reset_at.update(dict.fromkeys(user_ids, world.clock.now()))
+    for user_id in user_ids:
+        certificates.withdraw(world, organisation, course, user_id)
 
 
 _KEPT = {
@@ -64,11 +65,15 @@ _KEPT = {
 }
 
 
-def _left(world: World, record: Record | None) -> Record | None:
+def _left(world: World) -> Callable[[Record | None], Record | None]:
     """Return what a reset leaves of a record: None, unless the world emulates a service that keeps some fields."""
-    kept = {
-        name: value
-        for behaviour, name in _KEPT.items()
-        if behaviour in world.policy.emulates and record is not None and (value := getattr(record, name))
-    }
-    return Record(modified_at=world.clock.now(), **kept) if kept else None
+    names = [name for behaviour, name in _KEPT.items() if behaviour in world.policy.emulates]
+    if not names:
+        return lambda _: None
+    now = world.clock.now()
+
+    def left(record: Record | None) -> Record | None:
+        kept = {name: value for name in names if record is not None and (value := getattr(record, name))}
+        return Record(modified_at=now, **kept) if kept else None
+
+    return left

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import blake2b
 from threading import Lock
-from uuid import UUID
 
 
 class Ids:
@@ -58,7 +57,8 @@ class Ids:
 
     def uuid(self, kind: str) -> str:
         """Return a dashed UUID, for sites, permission sets, attempts and notifications."""
-        return str(UUID(self._next(kind, 32)))
+        digits = self._next(kind, 32)
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def certificate(self) -> str:
         """Return a new certificate number."""

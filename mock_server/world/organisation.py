@@ -120,7 +120,7 @@ class Organisation:
         due, now = self.courses[course_id].due, self.clock.now()
         before = self.progress[course_id].enrolments[user_id]
         date = due.date_for(now) if due.kind is DueKind.RELATIVE else before.due_at
-        return evolve(before, due_at=date, modified_at=now)
+        return Enrolment(before.assigned_at, now, date, before.identity)
 
     def as_of(self, moment: datetime) -> Organisation:
         """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""

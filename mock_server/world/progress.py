@@ -8,7 +8,7 @@ until the row changes, and keeps a history of changes while the world emulates a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from weakref import ref
 
@@ -255,6 +255,21 @@ class CourseProgress:
         self.enrolments[user_id] = enrolment
         self.fragments.pop(user_id, None)
 
+    def restart(
+        self, restarted: Iterable[tuple[str, Enrolment]], left: Callable[[Record | None], Record | None]
+    ) -> None:
+        """Replace the enrolments of users on the roster, and each record by what ``left`` returns of it."""
+        for user_id, enrolment in restarted:
+            self._keep(user_id)
+            record = self.records.pop(user_id, None)
+            self.tally.count(record, -1)
+            if (new := left(record)) is not None:
+                self.records[user_id] = new
+                self.tally.count(new, +1)
+            self.enrolments[user_id] = enrolment
+            self.fragments.pop(user_id, None)
+        self.changes += 1
+
     def leave(self, user_id: str) -> None:
         """Take a user off the roster; their record stays and reappears when they return."""
         if self.has(user_id):
@@ -282,11 +297,8 @@ class CourseProgress:
             each.changes += 1
 
     def _shown(self) -> list[CourseProgress]:
-        return (
-            [self]
-            if self.lag_history is None or self.lag_history.view is None
-            else [self, self.lag_history.view[1]]
-        )
+        view = None if self.lag_history is None else self.lag_history.view
+        return [self] if view is None else [self, view[1]]
 
     def fill(self, enrolments: Iterable[tuple[str, Enrolment]], roster: list[str] | None = None) -> None:
         """Enrol many at once in a course with an empty roster; ``roster`` lists who is assigned, by default all."""
@@ -298,12 +310,13 @@ class CourseProgress:
 
     def copy(self) -> CourseProgress:
         """Return the same progress in containers of its own, without cached rows and lag history."""
+        tally = self.tally
         return CourseProgress(
             roster=list(self.roster),
             enrolments=dict(self.enrolments),
             records=dict(self.records),
             reset_at=dict(self.reset_at),
-            tally=evolve(self.tally),
+            tally=Tally(tally.opened, tally.completed, tally.recorded, tally.score_sum),
         )
 
 

@@ -123,16 +123,16 @@ def _count_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _tallies_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = progress.CourseProgress.put
+    honest = progress.CourseProgress.restart
 
-    def put(self: progress.CourseProgress, user_id: str, record: Any) -> None:
+    def restart(self: progress.CourseProgress, *of: Any) -> None:
         kept = progress.Tally(
             self.tally.opened, self.tally.completed, self.tally.recorded, self.tally.score_sum
         )
-        honest(self, user_id, record)
+        honest(self, *of)
         self.tally = kept
 
-    monkeypatch.setattr(progress.CourseProgress, "put", put)
+    monkeypatch.setattr(progress.CourseProgress, "restart", restart)
 
 
 def _too_much(monkeypatch: pytest.MonkeyPatch) -> None:
