@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.api.openapi import PATH as CONTRACT
 from mock_server.control import journal
 from mock_server.mock import TokenName
-from mock_server.wire.message import Request
+from mock_server.wire.message import Request, Response
 from unit.mock_server.core.speaker import AGENT, COURSES, WHO
 
 
@@ -41,6 +43,19 @@ def test_one_long_header_query_or_path_is_cut(mock: MockTraining) -> None:
     ask(mock, "Bearer none", path=f"/{long}", query=long, pad=long)
     (made,) = mock.calls
     assert {len(made.path), len(made.query), len(made.header("x-pad") or "")} == {journal.MAX_BODY}
+
+
+@given(before=st.integers(0, journal.MAX_BODY + 10), times=st.integers(1, 4), behind=st.integers(0, 400))
+def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(before: int, times: int, behind: int) -> None:
+    sent = "0123456789abcdef" * 20
+    kept = journal.Journal()
+    body = b"x" * before + sent.encode() * times + b"y" * behind
+    headers = (("authorization", f"Bearer {sent}"),)
+    kept.record(Request("POST", "/", "", headers, body), Response(200, (), body), {})
+    for shown in (kept.once().body, kept.once().answer):
+        assert b"0123" not in shown.data
+        assert shown.is_cut or shown.data == b"x" * before + b"***" * times + b"y" * behind
+        assert len(shown.data) <= journal.MAX_BODY
 
 
 @pytest.mark.parametrize("form", ["Bearer {} ", "bearer  {}", " Bearer {}"])
