@@ -220,8 +220,8 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == count + COURSES
 
 
-@given(most=st.integers(0, 60_000), limit=st.integers(1, 60), changed=st.lists(st.integers(0, USERS - 1)))
-@settings(max_examples=20)
+@given(most=st.integers(0, 60_000), limit=st.integers(10, 60), changed=st.lists(st.integers(0, USERS - 1)))
+@settings(max_examples=8)
 def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(
     most: int, limit: int, changed: list[int]
 ) -> None:
