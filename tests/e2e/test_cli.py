@@ -142,7 +142,7 @@ def test_help_and_completion_need_neither_token_nor_server(desk: Desk) -> None:
     )
     done = subprocess.run([SDK[0], "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
-    assert "training_sdk.cli.program" in loaded
+    assert "training_sdk.cli.group" in loaded
     assert not {"jinja2", "training_sdk.cli.commands", "training_sdk.cli.effect_card"} & loaded
     for shell in ("bash", "zsh", "fish"):
         assert "training-sdk" in desk.run("completion", shell).out
