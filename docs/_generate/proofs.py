@@ -69,11 +69,6 @@ def section(rule: str, found: Mapping[str, tuple[Proof, ...]], root: Path, mark:
     return f'<details class="proofs"><summary>{many}</summary>\n\n{names}\n\n</details>'
 
 
-def built(page: str) -> list[str]:
-    """Return the rules of the page that are built, in order of their numbers."""
-    return sorted(rule for rule, mark in _ASKED.findall(page) if mark != NOT_BUILT)
-
-
 def complaints(page: str, found: Mapping[str, tuple[Proof, ...]]) -> list[str]:
     """What is wrong with the page of rules: a rule without a test, or one called unbuilt that has some."""
     asked = dict(_ASKED.findall(page))

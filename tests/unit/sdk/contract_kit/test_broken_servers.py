@@ -5,17 +5,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from docs import _generate
-from docs._generate.proofs import built
 from mock_server import MockTraining
+from rules import RULES
 from training_sdk.testing.contract import Report, Wire, run
 from training_sdk.testing.contract.rules import webhooks
 from training_sdk.testing.contract.runner import all_checks
 from unit.sdk.contract_kit.breaks import BREAKS
 from unit.sdk.contract_kit.faulty_server import Break
 from unit.sdk.contract_kit.test_reading import SPOILT
-
-RULES = built((_generate.DOCS / "explanation" / "rules.md").read_text(encoding="utf-8"))
 
 
 def checked(mock: MockTraining, *only: str) -> Report:
