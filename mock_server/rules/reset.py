@@ -30,7 +30,8 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     """Clear the progress of these eligible users. Call it under the world's lock.
 
     A record holds everything that is cleared, so dropping it clears all of it (R12, R13) and nothing else (R16).
-    No copy is kept (R15). Everything that could fail is done before the first change.
+    No copy is kept (R15). ``Organisation.restarted`` restarts a relative due date (R20).
+    Everything that could fail is done before the first change.
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]

@@ -1,4 +1,4 @@
-"""Client-side rate limiting: when the next request may be sent under the vendor's rate limits.
+"""Client-side rate limiting: when the next request may be sent under the vendor's rate limits, and after a 429.
 
 The first part is pure arithmetic on the times of requests, in seconds from now: sent ones are negative, reserved ones
 positive. The second part stores these times in a small file in the state directory, which all processes of this machine

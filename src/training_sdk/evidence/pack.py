@@ -1,4 +1,4 @@
-"""A pack: its manifest, and how the files of a finished one are read."""
+"""An evidence pack: its manifest, and how the files of a finished one are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a pack: the folder, the answers, the tables, and the manifest last of all."""
+"""Writing an evidence pack: the folder, the answers, the tables, and the manifest last of all."""
 
 from __future__ import annotations
 

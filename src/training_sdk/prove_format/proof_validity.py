@@ -1,4 +1,4 @@
-"""The validity of a stored proof: a later reset by this machine may have refuted it."""
+"""The validity of a format proof: a stored proof is valid unless a later reset by this machine has refuted it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The journal of one plan: every step of its application, on the disk before the next step."""
+"""The file of a plan's journal, ``journal.jsonl``: every step of its application, on the disk before the next step.
+
+``events`` has the format of its lines, ``journal_state`` the state that they lead to.
+"""
 
 from __future__ import annotations
 
