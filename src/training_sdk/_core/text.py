@@ -81,7 +81,7 @@ def show_logs(formatter: VisibleFormatter | None = None) -> None:
 
 
 def _line(text: str) -> str:
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and (text.isascii() or not _NOT_DRAWN().search(text)):
         return text
     return "".join(
         letter if is_seen(text, place, letter) else _escaped(letter) for place, letter in enumerate(text)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -18,133 +16,13 @@ from attrs import define, field
 
 from training_sdk._core.model import Extra
 from training_sdk._core.text import inline, visible
+from training_sdk.cli.layout import StreamedTable, cells_of, table_text, wrapped
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import MOST_SHOWN, number
 from training_sdk.records import storage
 from training_sdk.reports.report import ResetReport
-
-GAP = "   "
-LONGEST_RULE = 120
-"""Longest line below the header of a table in a pipe."""
-_COPIED = re.compile(r"\s*(training-sdk|reset|prove|purge) \S.*")
-"""Beginning of a line or cell that people copy as a whole: a command or a phrase."""
-_COMMAND = re.compile(r"training-sdk \S.*?(?=[.,;:)`]*(?:[.,;:)`](?:\s|$)|$))")
-"""A command in a sentence, up to the punctuation mark at the end of a word."""
-_BOND = "\0"
-"""Placeholder for a space at which a line must not be broken."""
-
-
-def wrapped(text: str, width: int | None) -> str:
-    """Break the lines of a text between words; indent the continuation lines of an item. None leaves them unchanged."""
-    return text if width is None else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
-
-
-def _wrapped_line(line: str, width: int) -> str:
-    if len(line) <= width or _COPIED.match(line):
-        return line
-    words = line.lstrip(" ")
-    indent = " " * (len(line) - len(words))
-    hanging = indent + ("  " if indent or words.startswith("- ") else "")
-    return _broken(words, width, indent, hanging)
-
-
-def _broken(words: str, width: int, indent: str, hanging: str) -> str:
-    copied = _COPIED if _COPIED.match(words) else _COMMAND
-    return textwrap.fill(
-        copied.sub(lambda whole: whole[0].replace(" ", _BOND), words),
-        width,
-        initial_indent=indent,
-        subsequent_indent=hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace(_BOND, " ")
-
-
-def table_text(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, unicode: bool = True
-) -> str:
-    """Draw a table; if the terminal is too narrow for the longest words, draw one block of lines for each row."""
-    cells = [columns, *rows]
-    natural = [max(_length(row[column]) for row in cells) for column in range(len(columns))]
-    if width is None:
-        return _table(columns, rows, natural, unicode=unicode, rule=LONGEST_RULE)
-    least = [
-        max(_length(word) for row in cells for word in _unbroken(row[column]))
-        for column in range(len(columns))
-    ]
-    widths = _fitting(natural, least, width - len(GAP) * (len(columns) - 1))
-    return _blocks(columns, rows, width) if widths is None else _table(columns, rows, widths, unicode=unicode)
-
-
-def _unbroken(cell: str) -> Sequence[str]:
-    """Return the parts of a cell that must not be broken: its words, or the whole cell if people copy it."""
-    return [cell] if _COPIED.match(cell) else cell.split() or [""]
-
-
-def _fitting(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
-    """Return column widths that fit: the widest columns are narrowed, but not below their longest word."""
-    for most in range(max(*natural, 1), 0, -1):
-        widths = [max(low, min(high, most)) for high, low in zip(natural, least, strict=True)]
-        if sum(widths) <= room:
-            return widths
-    return None
-
-
-def _table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    widths: Sequence[int],
-    *,
-    unicode: bool,
-    rule: int | None = None,
-) -> str:
-    head, *body = (
-        [_lines(text, width) for text, width in zip(row, widths, strict=True)] for row in (columns, *rows)
-    )
-    total = sum(widths) + len(GAP) * (len(widths) - 1)
-    below = ["\u2500" * min(total, rule or total)] if unicode else []
-    lines = [*_row(head, widths), *below, *(line for row in body for line in _row(row, widths))]
-    return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
-    height = max(map(len, cells))
-    padded = [[*lines, *[""] * (height - len(lines))] for lines in cells]
-    return [
-        GAP.join(
-            text + " " * (width - _length(text)) for text, width in zip(line, widths, strict=True)
-        ).rstrip()
-        for line in zip(*padded, strict=True)
-    ]
-
-
-def _lines(text: str, width: int) -> list[str]:
-    if _length(text) <= width:
-        return [text]
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
-def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Return each row as lines of name and value, without empty values."""
-    margin = max(map(len, columns)) + 2
-    blocks = (
-        "\n".join(
-            _broken(text, width, f"{name:{margin}}", " " * margin)
-            for name, text in zip(columns, row, strict=True)
-            if text
-        )
-        for row in rows
-    )
-    return "\n\n".join(blocks) + "\n"
-
-
-def _length(text: str) -> int:
-    """Return the number of columns that a text needs on a terminal."""
-    from rich.cells import cell_len  # which takes a while to import
-
-    return len(text) if text.isascii() else cell_len(text)
 
 
 def safe(text: object) -> str:
@@ -251,10 +129,17 @@ class Output:
         """Print rows for people; nothing with ``json``, unless a question is about them."""
         if is_asked or not self.json:
             stream = self.stderr if self.json else self.stdout
-            unicode = (
-                (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
+            text = table_text(
+                columns, [*map(cells_of, rows)], width=width_of(stream), unicode=_has_unicode(stream)
             )
-            write(stream, table_text(columns, [*map(_cells, rows)], width=width_of(stream), unicode=unicode))
+            write(stream, text)
+
+    def streamed_table(self, columns: Sequence[str], pages: Iterable[Iterable[Sequence[object]]]) -> None:
+        """Print rows for people page by page; the widths of the columns are those of the first page."""
+        stream = self.stdout
+        table = StreamedTable(columns, width=width_of(stream), unicode=_has_unicode(stream))
+        for page in pages:
+            write(stream, table.text([*map(cells_of, page)]))
 
     def listing(
         self,
@@ -286,6 +171,11 @@ class Output:
         write(stream, wrapped(safe(text), width_of(stream)) + "\n")
 
 
+def _has_unicode(stream: IO[str]) -> bool:
+    encoding: str = getattr(stream, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "").startswith("utf")
+
+
 def page_of(stream: IO[str]) -> int:
     """Return how many people fit on a page of a terminal; elsewhere the number that a plan shows by default."""
     return shutil.get_terminal_size().lines if is_terminal(stream) else MOST_SHOWN
@@ -294,21 +184,6 @@ def page_of(stream: IO[str]) -> int:
 def width_of(stream: IO[str]) -> int | None:
     """Return the number of columns of a terminal; None elsewhere, where a line can have any length."""
     return shutil.get_terminal_size().columns if is_terminal(stream) else None
-
-
-def _cells(row: Sequence[object]) -> list[str]:
-    return [cell(value) for value in row]
-
-
-def cell(value: object) -> str:
-    """Return a value as text for a table; times are in UTC, to the minute."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return inline(str(value))
 
 
 def _plain(value: Any) -> Any:

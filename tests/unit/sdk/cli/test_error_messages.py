@@ -22,7 +22,8 @@ from training_sdk.cli import main
 from training_sdk.cli.error_messages import REMEDIES, message_of, notes_of, option_of, options_of
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.group import COMMANDS, program
-from training_sdk.cli.output import LONGEST_RULE, Output
+from training_sdk.cli.layout import LONGEST_RULE
+from training_sdk.cli.output import Output
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import RESUME as RESUME_REMEDY
 from training_sdk.prove_format.proof_run import GO_ON

@@ -23,8 +23,8 @@ from mock_server.world.seeds.exporter_rows import COLUMNS as READ
 from mock_server.world.seeds.exporter_rows import parse
 from training_sdk import ProgressRow, TrainingClient
 from training_sdk.cli import main
-from training_sdk.cli.commands.listing import COLUMNS, exporter_csv, has_formula
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.exporter import COLUMNS, exporter_csv, has_formula
 
 COURSE = "6908610029087ab67fa50c2e"
 EXPORT = ("progress", "--format", "exporter-csv")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk.cli.output import Output, table_text, wrapped
+from training_sdk.cli.layout import table_text, wrapped
+from training_sdk.cli.output import Output
 
 ID = "user_1ecb9b055b33ac92fffe7673dfca5111"
 ADDRESS = "chiara.laeubli@nordwerk.example"

@@ -1,0 +1,223 @@
+"""Output of a listing in the format that the user chose, page by page: to standard output, or to a new file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import click
+from attrs import define, frozen
+
+from training_sdk._core.operation import Listing
+from training_sdk._core.text import number
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing
+from training_sdk.cli.session import Session, with_session
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.frames import text
+from training_sdk.frames.columns import columns_of
+from training_sdk.records import storage
+
+T = TypeVar("T")
+
+TABLE, CSV, JSONL, PARQUET, EXPORTER = "table", "csv", "jsonl", "parquet", "exporter-csv"
+FORMATS = (TABLE, CSV, JSONL, PARQUET)
+WHAT = "an export"
+
+
+@frozen
+class Destination:
+    """The format and the file that the user chose; without a file, standard output."""
+
+    format: str
+    output: Path | None
+
+    def check(self, *, json: bool) -> None:
+        """Raise InvalidArgumentError for options that exclude each other, before anything is read."""
+        if self.format == TABLE:
+            if self.output is not None:
+                raise InvalidArgumentError(
+                    f"--output is for --format {EXPORTER}, {CSV}, {JSONL} and {PARQUET}; a table goes to standard "
+                    "output"
+                )
+            return
+        if json:
+            raise InvalidArgumentError(
+                f"--format {self.format} and --json exclude each other; leave --json out"
+            )
+        if self.format == PARQUET:
+            if self.output is None:
+                raise InvalidArgumentError(
+                    f"--format {PARQUET} writes a folder; name a new one with --output"
+                )
+        else:
+            refuse_existing(self.output, WHAT)
+
+
+def lists(*more: str) -> Callable[[Callable[..., None]], Callable[..., ExitCode]]:
+    """Make a command that lists: with a session, and --format and --output; ``more`` has formats of this one only."""
+
+    def made(function: Callable[..., None]) -> Callable[..., ExitCode]:
+        @wraps(function)
+        def called(session: Session, format_: str, output: Path | None, **given: Any) -> None:
+            to = Destination(format_, output)
+            to.check(json=session.out.json)
+            function(session, to=to, **given)
+
+        exporter = "; exporter-csv: the 15 columns of the vendor's exporter, which training-mock loads"
+        command = click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="New file, or new folder for parquet; not for table. [default: standard output]",
+        )(with_session(called))
+        return click.option(
+            "--format",
+            "format_",
+            type=click.Choice([*FORMATS, *more]),
+            default=TABLE,
+            show_default=True,
+            help="table; csv for a spreadsheet; jsonl: a line of JSON for each row; parquet: a folder"
+            f"{exporter if more else ''}.",
+        )(command)
+
+    return made
+
+
+@frozen
+class Shown(Generic[T]):
+    """How a command shows its items: the key in the document, and the columns of the table."""
+
+    name: str
+    columns: Sequence[str]
+    row: Callable[[T], Sequence[object]]
+    one: str
+
+
+@define
+class Pages(Generic[T]):
+    """Pages of a listing that are not empty, filtered and limited; counts the items."""
+
+    listing: Listing[T]
+    keep: Callable[[T], bool] | None = None
+    limit: int | None = None
+    seen: Callable[[Sequence[T]], object] = lambda page: None
+    """Called with each page."""
+    if_empty: Exception | None = None
+    """Raised at the end if there is no item."""
+    count: int = 0
+
+    @property
+    def model(self) -> type[Any]:
+        """The model of the items."""
+        return self.listing._model()
+
+    def __iter__(self) -> Iterator[Sequence[T]]:
+        for page in self.listing.pages():
+            kept = page.items if self.keep is None else tuple(filter(self.keep, page.items))
+            found = kept if self.limit is None else kept[: self.limit - self.count]
+            if found:
+                self.count += len(found)
+                self.seen(found)
+                yield found
+            if self.count == self.limit:
+                return
+        if not self.count and self.if_empty is not None:
+            raise self.if_empty
+
+
+@frozen
+class Writer:
+    """The text of a format: what comes first, and the rows of a page."""
+
+    header: str
+    rows: Callable[[Sequence[Any]], str]
+
+
+def writer_of(format_: str, model: type[Any]) -> Writer:
+    """Return the writer of a format of text."""
+    if format_ == EXPORTER:
+        from training_sdk.cli import exporter
+
+        return Writer(exporter.exporter_header(), exporter.exporter_rows)
+    columns = columns_of(model)
+    if format_ == CSV:
+        return Writer(text.csv_header(columns), partial(text.csv_rows, columns))
+    return Writer("", partial(text.json_lines, columns))
+
+
+def write_listing(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> None:
+    """Write the items of a listing. With --json they are the document's one field."""
+    write_items(out, pages, shown, to)
+    out.note(f"{number(pages.count, shown.one)}{f'. They are in {to.output}' if to.output else ''}")
+
+
+def write_items(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> None:
+    """Write the items without their number."""
+    if to.format == TABLE:
+        _show(out, pages, shown)
+    elif to.format == PARQUET:
+        _write_parquet(pages, to)
+    else:
+        _write_text(out, pages, to)
+
+
+def _show(out: Output, pages: Pages[T], shown: Shown[T]) -> None:
+    if out.json:
+        out.document({shown.name: plain([one for page in pages for one in page])})
+        return
+
+    def rows() -> Iterator[Iterable[Sequence[object]]]:
+        for page in pages:
+            yield map(shown.row, page)
+        if not pages.count:
+            yield ()
+
+    try:
+        out.streamed_table(shown.columns, rows())
+    except BaseException:
+        if pages.count:
+            out.warn("The table above is incomplete.")
+        raise
+
+
+def _write_text(out: Output, pages: Pages[T], to: Destination) -> None:
+    """Write text into a new file, which gets its name once it is whole, or to standard output."""
+    writer = writer_of(to.format, pages.model)
+    header = writer.header
+    if to.output is None and is_terminal(out.stdout):
+        header = header.removeprefix(text.BYTE_ORDER_MARK)
+
+    def parts() -> Iterator[str]:
+        before = header
+        for page in pages:
+            yield before + writer.rows(page)
+            before = ""
+        if before:
+            yield before
+
+    if to.output is None:
+        for part in parts():
+            out.plain(part)
+        return
+    with storage.new_file(to.output, WHAT) as file:
+        for part in parts():
+            file.write(part.encode("utf-8", "backslashreplace"))
+
+
+def _write_parquet(pages: Pages[T], to: Destination) -> None:
+    from training_sdk.frames.parquet import ParquetSink
+
+    try:
+        sink = ParquetSink(to.output or "", columns_of(pages.model), None)
+    except ImportError as error:
+        raise InvalidArgumentError(str(error)) from error
+    try:
+        for page in pages:
+            sink.add(page)
+        sink.finish()
+    except BaseException:
+        sink.discard()
+        raise

@@ -1,0 +1,170 @@
+"""Lists in other formats than a table: each loads back, and a file is whole or not there. Tables page by page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_server import MockTraining
+from training_sdk import ProgressRow, TrainingClient
+from training_sdk.cli import layout, main
+from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.frames import text
+from training_sdk.frames.columns import columns_of, dicts
+
+COMMANDS = ("courses", "paths", "groups", "sites", "progress")
+COLUMNS = columns_of(ProgressRow)
+
+
+def listed(command: str, client: TrainingClient) -> Any:
+    return getattr(client, command).list()
+
+
+@pytest.fixture
+def client(at_a_desk: None) -> Any:
+    with TrainingClient() as found:
+        yield found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_list_loads_back_from_every_format(
+    command: str, client: TrainingClient, tmp_path: Path
+) -> None:
+    wanted = listed(command, client).to_polars()
+    for format_ in ("csv", "jsonl", "parquet"):
+        assert main([command, "--format", format_, "--output", f"out.{format_}"]) == 0
+    for file in (tmp_path / "out.csv", tmp_path / "out.jsonl"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert pl.read_parquet("out.parquet/*.parquet").equals(wanted)
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines == [
+        json.loads(text.json_lines(columns_of(type(row)), [row])) for row in listed(command, client)
+    ]
+    frame = pd.read_csv("out.csv", encoding="utf-8-sig", dtype="string", keep_default_na=False)
+    assert [*frame] == wanted.columns
+    assert len(frame) == len(wanted)
+    first = wanted.columns[0]
+    assert frame[first].tolist() == wanted[first].to_list()
+
+
+def test_csv_loads_with_its_types(client: TrainingClient) -> None:
+    assert main(["progress", "--format", "csv", "--output", "out.csv"]) == 0
+    assert Path("out.csv").read_bytes().startswith(b"\xef\xbb\xbfcourse_id,user_id,opened_at")
+    wanted = client.progress.list().to_pandas()
+    found = pd.read_csv("out.csv", parse_dates=["opened_at", "completed_at", "due_at"])
+    for name in ("completed_lessons", "progress_percent", "score", "has_recorded_progress"):
+        assert found[name].astype("float64").equals(wanted[name].astype("float64"))
+    for name in ("opened_at", "completed_at", "due_at"):
+        assert (
+            found[name].astype("datetime64[us, UTC]").fillna(pd.Timestamp(0, tz="UTC"))
+            == (wanted[name].fillna(pd.Timestamp(0, tz="UTC")))
+        ).all()
+    counted = duckdb.execute("SELECT state, count(*) FROM 'out.csv' GROUP BY ALL ORDER BY ALL").fetchall()
+    assert counted == [("completed", 109), ("in progress", 49), ("not started", 89)]
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "exporter-csv"])
+def test_standard_output_has_what_a_file_has(
+    format_: str, at_a_desk: None, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["progress", "--format", format_, "--output", "out"]) == 0
+    capfdbinary.readouterr()
+    assert main(["progress", "--format", format_]) == 0
+    assert capfdbinary.readouterr().out == Path("out").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "parquet"), "name a new one with --output"),
+        (("--format", "csv", "--json"), "leave --json out"),
+        (("--output", "x"), "a table goes to standard output"),
+        (("--format", "csv", "--output", "there"), "exists"),
+        (("--format", "parquet", "--output", "there"), "not an empty folder"),
+        (("--format", "jsonl", "--output", "no/x"), "does not exist"),
+        (
+            (
+                "--format",
+                "exporter-csv",
+            ),
+            "exporter-csv",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_before_anything_is_written(
+    arguments: tuple[str, ...], said: str, at_a_desk: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("there").write_text("x", encoding="utf-8")
+    assert main(["groups", *arguments]) == ExitCode.USAGE
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["there"]
+    assert Path("there").read_text(encoding="utf-8") == "x"
+
+
+def test_a_list_of_nothing_is_a_header_and_a_person_who_is_not_there_an_error_without_a_file(
+    at_a_desk: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["courses", "--search", "no such title", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("\ufeffid,title,")
+    nobody = ["progress", "--user", "nobody@example.test", "--format", "csv"]
+    assert main([*nobody, "--output", "x.csv"]) == main(nobody) == ExitCode.FAILED
+    assert capsys.readouterr().out == ""
+    assert not Path("x.csv").exists()
+
+
+def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete(
+    mock: MockTraining,
+    at_a_desk: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(rows: Any, page: Any) -> Any:
+        raise RuntimeError("here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training_sdk.frames.text.csv_rows", broken)
+        with pytest.raises(RuntimeError):
+            main(["progress", "--format", "csv", "--output", "x.csv"])
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(max_size=10), min_size=1, max_size=4))
+def test_no_cell_of_csv_begins_a_formula(texts: list[str]) -> None:
+    rows = [
+        ProgressRow(one, "u", None, None, 0, 0.0, course_title=one, user_email=f' "{one}') for one in texts
+    ]
+    written = text.csv_header(COLUMNS) + text.csv_rows(COLUMNS, rows)
+    found = [*csv.reader(StringIO(written.removeprefix(text.BYTE_ORDER_MARK), newline=""))]
+    assert found[0] == [column.name for column in COLUMNS]
+    assert len(found) == len(rows) + 1
+    for cells, row in zip(found[1:], dicts(COLUMNS, rows), strict=True):
+        for cell, value in zip(cells, row.values(), strict=True):
+            assert not cell.startswith(("\t", "\r", "\n"))
+            assert not cell.lstrip(' "\t\r\n').startswith(("=", "+", "-", "@"))
+            if isinstance(value, str) and value.isalnum():
+                assert cell == value
+
+
+@given(st.lists(st.lists(st.text("aü語 -", max_size=6), min_size=2, max_size=2), max_size=4))
+def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: list[list[str]]) -> None:
+    first = [["aaaaaa", "語語語語語語"], *rows]
+    for width in (None, 200):
+        whole = layout.table_text(["x", "y"], [*first, *rows], width=width)
+        table = layout.StreamedTable(["x", "y"], width=width, unicode=True)
+        assert table.text(first) + table.text(rows) == whole
+        assert "b" * 500 in table.text([["b" * 500, "y"]])
