@@ -15,6 +15,7 @@ from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import StoredPack
 from training_sdk.evidence.pseudonyms import Pseudonyms
+from training_sdk.frames.rows import Rows
 
 EVIDENCE_KEY = Remedy("evidence_key", "To search it for a user, pass key=, or leave it out.")
 
@@ -48,8 +49,10 @@ def history(
     as_of: datetime | None = None,
     key: bytes | None = None,
     unseal: Unseal | None = None,
-) -> tuple[PastCompletion, ...]:
+) -> Rows[PastCompletion]:
     """Return the completions that packs hold, each once, by course, user and time.
+
+    The result is a tuple that becomes a frame: ``history(packs).to_pandas()``.
 
     Arguments:
 
@@ -77,7 +80,10 @@ def history(
             if until is not None and one.completed_at > until:
                 continue
             _merge(found, one, names)
-    return tuple(sorted(found.values(), key=lambda one: (one.course_id, one.user_id, one.completed_at)))
+    return Rows(
+        PastCompletion,
+        sorted(found.values(), key=lambda one: (one.course_id, one.user_id, one.completed_at)),
+    )
 
 
 def _sources(

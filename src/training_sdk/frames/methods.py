@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from training_sdk._core.text import notebook_html, paragraphs_html, table_html
+
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+MOST_ROWS = 20
+"""Rows of a listing in a notebook."""
 
 
 class _Rows(ABC):
@@ -122,6 +126,16 @@ class Frames(_Rows, Generic[T]):
         reader = library("pyarrow", "arrow", "__arrow_c_stream__").RecordBatchReader
         stream: object = reader.from_batches(batches.schema, made).__arrow_c_stream__(requested_schema)
         return stream
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first rows for a notebook. A listing is read to the end of its first page."""
+        columns = self._columns(False)
+        page = next(self.pages())
+        values = zip(*(column.values(page.items[:MOST_ROWS]) for column in columns), strict=True)
+        table = table_html([column.name for column in columns], values)
+        count = "" if page.total is None else f" of {page.total}"
+        shown = min(len(page), MOST_ROWS)
+        return notebook_html(f"{table}{paragraphs_html([f'The first {shown}{count} rows.'])}")
 
     def _into(self, sink: Sink[R]) -> R:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from os import PathLike
@@ -17,9 +17,11 @@ from training_sdk import digests, ssh_signatures
 from training_sdk._core import codec
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
-from training_sdk.api.progress import ProgressState
+from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.errors import DecodingError, InvalidArgumentError
+from training_sdk.frames.rows import Rows
 from training_sdk.plans import wording
+from training_sdk.plans.before_after import BeforeAfter, before_and_after
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
 from training_sdk.records import storage
 
@@ -208,6 +210,14 @@ class ResetPlan:
     def load(path: str | PathLike[str]) -> ResetPlan:
         """Read a saved plan. Raises InvalidArgumentError if it is not a plan, or was changed since it was saved."""
         return _read_plan(path)
+
+    def before_and_after(self, rows: Iterable[ProgressRow]) -> Rows[BeforeAfter]:
+        """Return each target with its progress by this plan and by ``rows``, such as those of ``progress.list``.
+
+        The result is a tuple that becomes a frame: ``plan.before_and_after(rows).to_pandas()``. Rows of other people
+        and courses are ignored. Rows of a live service are up to 2 h old.
+        """
+        return before_and_after(self, rows)
 
     def __str__(self) -> str:
         return self.listing(wording.MOST_SHOWN)
