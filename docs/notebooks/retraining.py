@@ -1,12 +1,11 @@
 # %% [markdown]
-# # Retraining, in a notebook
+# # Retraining after an incident
 #
-# Nordwerk Logistik wants everyone who drives a forklift truck to have passed "Forklift basics" well, and
-# lately. Who has to do it again? This notebook finds them, shows them, and resets them, against the demo
-# organisation of the reference server. `docs/notebooks/retraining.ipynb` is this page as a notebook, and
-# `retraining.py` beside it the same as a script.
+# A forklift truck has tipped over. Nordwerk Logistik now wants all drivers to have passed "Forklift basics" in the last
+# nine months, with a score of 85 or more. This notebook finds the people who have to do the course again, shows them,
+# and resets them, in the demo organisation of the reference server.
 #
-# `state_dir` keeps the records of this exercise apart from true ones. Leave it out for a live service.
+# `state_dir` stores the records of this example apart from your real records. Leave it out for a live service.
 
 # %%
 from collections import Counter
@@ -27,10 +26,10 @@ course = client.courses.get("6908610029087ab67fa50c2e")
 print(course.title)
 
 # %% [markdown]
-# ## Who stands where
+# ## Read the progress
 #
-# The progress feed has a row for everyone assigned, begun or not. On a live service it is up to two hours
-# old.
+# The progress feed has a row for each person assigned, also for people who have not started. On a live service the rows
+# are up to two hours old.
 
 # %%
 rows = list(client.progress.list(course_id=course.id))
@@ -39,8 +38,8 @@ print(Counter(str(row.state) for row in rows))
 # %% [markdown]
 # ## Who needs retraining
 #
-# Whoever completed the course more than nine months ago, or scored below 85. People in the middle of it are
-# left to finish.
+# These are the people who completed the course more than nine months ago, or with a score below 85. People who are in
+# the middle of the course can finish it.
 
 # %%
 today = datetime(2026, 12, 1, tzinfo=UTC)
@@ -71,8 +70,8 @@ plt.show()
 # %% [markdown]
 # ## Plan
 #
-# Planning changes nothing. What follows is what each of them would lose; save it now if an auditor may ask
-# for it. "Run all" plans again: *last reset on* and a warning show whom this machine has reset before.
+# Planning changes nothing. The table shows what each person would lose. "Run all" makes a new plan: *last reset on* and
+# a warning show the people whom this machine has reset before.
 #
 # **What a cell shows is stored in the notebook's file, names and e-mail addresses included.** Clear all outputs
 # before you commit the file or give it to somebody else.
@@ -84,9 +83,10 @@ display(plan)
 # %% [markdown]
 # ## Confirm and apply
 #
-# Read the plan: is it the right course, the right number, the right people? Then type its phrase into the
-# next cell. **Yours ends in other characters,** because it stands for everything in the plan, the moment of
-# reading included. Any other phrase is refused, and nothing is sent.
+# Read the plan: is it the right course, the right number, the right people? Then type the phrase into the next cell,
+# from the parts that the plan lists. **Your phrase ends in other characters,** because the digest covers everything in
+# the plan, also the time of reading. So "Run all" resets nobody a second time: the new plan has another phrase. A
+# wrong phrase is refused, and nothing is sent.
 
 # %%
 report = client.resets.apply(
@@ -99,7 +99,8 @@ print(report.reset_count, "reset, complete:", report.is_complete)
 # %% [markdown]
 # ## Verify
 #
-# Accepted is not verified, so read it back. (A live service shows it up to two hours later.)
+# A reset that was accepted is not verified yet. Read the progress back. (A live service shows the reset up to two hours
+# later.)
 
 # %%
 wanted = {user.user_id for user in plan.targets}
@@ -109,7 +110,7 @@ assert {(row.state, row.progress_percent) for row in after} == {(ProgressState.N
 print(f"all {len(after)} at 0 %")
 
 # %% [markdown]
-# Nobody else was touched:
+# The progress of all other people is as before:
 
 # %%
 now = list(client.progress.list(course_id=course.id))

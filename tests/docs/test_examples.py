@@ -34,6 +34,7 @@ NOT_RUN = (
     "typescript",
     "powershell",
     "{toctree}",
+    "{literalinclude}",
     "{eval-rst}",
 )
 """Fences that are no example of Python or of a POSIX shell; JavaScript and TypeScript are run by tests of their own."""

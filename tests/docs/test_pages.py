@@ -9,7 +9,10 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -18,18 +21,22 @@ from urllib.parse import unquote
 
 import jupytext
 import matplotlib.image
+import matplotlib.pyplot
 import pytest
 from attrs import fields
 
 import training_sdk
 from docs import _generate
 from docs._generate import arguments, contract, notebook, proofs, redirects, tables
+from mock_server import MockTraining
 from mock_server.api.openapi import schemas
 from mock_server.api.routes import OPERATIONS
 from mock_server.policy import AnswerForm, Behaviour, Policy
 from mock_server.refusal import Reason
 from mock_server.wire.schema import PROVENANCE
-from training_sdk import evidence, recertification
+from training_sdk import ConfirmationError, InvalidArgumentError, ResetPlan, evidence, recertification
+from training_sdk._core import drivers
+from training_sdk._core.flow import Moment
 from training_sdk.recertification import who_is_due
 from training_sdk.records import audit, chain, events, journal, journal_state, state
 from training_sdk.records.chain import Lines, Link
@@ -324,6 +331,42 @@ def test_the_notebook_draws_something(retraining: Any) -> None:
     (plot,) = [matplotlib.image.imread(BytesIO(base64.b64decode(each))) for each in drawn]
     colours = {tuple(pixel) for pixel in (plot.reshape(-1, plot.shape[-1]) * 255).astype(int)[:, :3].tolist()}
     assert {(0x4A, 0x65, 0x72), (0xC2, 0x41, 0x0C)} <= colours
+
+
+@pytest.mark.parametrize("script", notebook.SCRIPTS, ids=lambda script: script.stem)
+def test_run_all_twice_resets_nobody_twice_and_no_output_holds_the_phrase(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R05, R06: on a service that remembers, with the records of the first run at hand, a minute later."""
+    began = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    mock, shown = MockTraining.demo(now=began), list[Any]()
+    monkeypatch.setattr(MockTraining, "demo", lambda **_: mock)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("matplotlib.pyplot.show", matplotlib.pyplot.close)
+    monkeypatch.chdir(tmp_path)
+    refused = 0
+    for moment in (Moment(0.0, began), Moment(60.0, began + timedelta(minutes=1))):
+        monkeypatch.setattr(drivers, "now", lambda moment=moment: moment)
+        shown.clear()
+        cells: dict[str, Any] = {}
+        try:
+            exec(compile(script.read_text(encoding="utf-8"), script, "exec"), cells)
+        except (
+            ConfirmationError,
+            InvalidArgumentError,
+        ) as error:  # another phrase, or nobody is left to reset
+            refused += 1
+            shown.append(error)
+        texts = [
+            each for value in shown for each in (str(value), repr(value)) if not isinstance(value, ResetPlan)
+        ]
+        texts += [value._repr_html_() for value in shown if hasattr(value, "_repr_html_")]
+        outputs = unescape(re.sub("<[^>]*>", "", "".join([capsys.readouterr().out, *texts])))
+        assert outputs
+        assert cells["plan"].phrase not in outputs if "plan" in cells else "#" not in outputs
+    resets = Counter((entry.course_id, user) for entry in mock.audit for user in entry.reset_ids)
+    assert set(resets.values()) <= {1}
+    assert refused == bool(resets) == ("resets.apply(" in script.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

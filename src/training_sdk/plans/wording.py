@@ -257,7 +257,7 @@ def plan_html(planned: ResetPlan) -> str:
     left = len(planned.targets) - MOST_IN_HTML
     said = "<br>".join(map(escape, frame(planned, MOST_IN_HTML)))
     more = paragraphs_html([f"… and {left} more, in the targets of the plan."]) if left > 0 else ""
-    return notebook_html(f"<p>{said}</p>{_phrase_html(planned)}{table_html(head, rows)}{more}")
+    return notebook_html(f"<p>{said}</p>{table_html(head, rows)}{more}{_phrase_html(planned)}")
 
 
 def _phrase_html(planned: ResetPlan) -> str:
