@@ -28,7 +28,7 @@ from attrs import field, frozen
 ROOT = Path(__file__).parents[1]
 PEERS = os.environ.get("BENCH_PYTHON", sys.executable)
 """The interpreter of the environment of the peers."""
-MODULES = ("server", "world", "data", "evidence")
+MODULES = ("client", "server", "world", "data", "evidence")
 """Modules of this package whose rows are measured."""
 
 

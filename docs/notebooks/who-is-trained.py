@@ -23,18 +23,14 @@ client = TrainingClient(
 # %% [markdown]
 # ## One row per person and course
 #
-# The progress feed has no sites, so join it with the members of the sites. A person who belongs to several sites counts
-# for each of them.
+# `table` joins the progress feed with the names of the sites of each person.
 
 # %%
 courses = client.courses.list().to_pandas()
 published = courses.loc[courses["status"] == "Published", "id"]
-progress = client.progress.list().to_pandas()
-progress = progress[progress["course_id"].isin(published)]
-
-sites = client.sites.list().to_pandas().rename(columns={"id": "site_id", "name": "site"})
-members = client.sites.members().to_pandas().merge(sites[["site_id", "site"]], on="site_id")
+progress = client.progress.table(courses=published, sites=True).to_pandas()
 print(len(progress), "rows of", progress["user_id"].nunique(), "people")
+progress[["user_name", "course_title", "state", "sites"]].head(5)
 
 # %% [markdown]
 # ## By course
@@ -71,11 +67,13 @@ shares(by_course, "By course")
 
 # %% [markdown]
 # ## By site, for one course
+#
+# `explode` makes a row for each site: a person who belongs to several sites counts for each of them.
 
 # %%
 title = "Data protection in 20 minutes"
-data_protection = progress[progress["course_title"] == title].merge(members, on="user_id")
-by_site = data_protection.groupby(["site", "state"], observed=False).size().unstack(fill_value=0)
+data_protection = progress[progress["course_title"] == title].explode("sites")
+by_site = data_protection.groupby(["sites", "state"], observed=False).size().unstack(fill_value=0)
 by_site["trained %"] = (100 * by_site["completed"] / by_site.sum(axis=1)).round()
 by_site = by_site.sort_values("trained %")
 by_site
@@ -93,7 +91,7 @@ now = pd.Timestamp("2026-12-01", tz="UTC")  # in your notebook: pd.Timestamp.now
 late = data_protection[data_protection["completed_at"].isna() & (data_protection["due_at"] < now)]
 late = late.drop_duplicates("user_id").sort_values("due_at")
 print(len(late), "people are late")
-late[["user_name", "user_email", "site", "progress_percent", "due_at"]].head(8)
+late[["user_name", "user_email", "sites", "progress_percent", "due_at"]].head(8)
 
 # %%
 client.close()
