@@ -114,16 +114,22 @@ def main(arguments: list[str] | None = None, measures: Mapping[str, Measure] | N
         result = measured(goals[name], measures[name], short=given.short)
         results.append(result)
         print(text(result, goals[name].unit), flush=True)
+        if not given.short and not given.rows and given.goals == goal_table.GOALS:
+            _write(results, time.monotonic() - began)
     seconds = time.monotonic() - began
     print(f"{sum(result.met for result in results)} of {len(results)} goals are met, in {seconds:.0f} s.")
     if given.short:
         return _judge(results, goals)
-    if not given.rows and given.goals == goal_table.GOALS:
-        RESULTS.write_text(
-            json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False) + "\n"
-        )
-        RUN.write_text(json.dumps(machine(seconds), indent=1) + "\n")
     return int(any(result.ours is None for result in results))
+
+
+def _write(results: list[Result], seconds: float) -> None:
+    """Write the rows that have been measured; a run that is stopped leaves these, and the page says what is missing."""
+    RESULTS.write_text(
+        json.dumps([asdict(result) for result in results], indent=1, ensure_ascii=False) + "\n",
+        encoding="utf-8",
+    )
+    RUN.write_text(json.dumps(machine(seconds), indent=1) + "\n", encoding="utf-8")
 
 
 def _judge(results: list[Result], goals: Mapping[str, Goal]) -> int:
