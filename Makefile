@@ -11,6 +11,9 @@ TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk te
 
 # Tests start hundreds of processes; without bytecode each of them compiles the SDK again.
 unexport PYTHONDONTWRITEBYTECODE
+# Tests of frames: their libraries, and the lowest versions of these, are no part of that environment.
+FRAMES := tests/unit/sdk/frames tests/property/sdk/test_frames.py tests/unit/sdk/cli/test_formats.py \
+  tests/unit/sdk/test_progress_table.py
 
 .PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
@@ -63,7 +66,7 @@ $(LOWEST)/.ready: pyproject.toml .ci/lowest
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 -m 'not heavy and not browser' $(TESTS)
+	$(LOWEST)/bin/python -m pytest -n 2 -m 'not heavy and not browser' $(TESTS) $(FRAMES:%=--ignore=%)
 
 check: setup
 	$(BIN)/ruff check .
