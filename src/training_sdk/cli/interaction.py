@@ -32,7 +32,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
     """
     if given is not None:
         if not confirms(given.strip(), phrase):
-            raise ConfirmationError(f"--confirm does not fit. Nothing was sent. {_hint(given, phrase, what)}")
+            raise ConfirmationError(f"--confirm is not the right phrase. Nothing was sent. {_hint(given, phrase, what)}")
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
         raise ConfirmationError(
@@ -86,7 +86,7 @@ def _hint(typed: str, phrase: str, what: str) -> str:
     start, _, tail = phrase.rpartition("#")
     typed_start, _, typed_tail = plain.rpartition("#")
     if same_text(typed_start, start) and typed_tail != tail:
-        said = f"It ends with #{tail}; the phrase of another plan, or of an earlier one, does not fit."
+        said = f"{what} ends with #{tail}, and your input does not: it may be the phrase of another or an older plan."
         return f"{said} {differs}".strip()
     hidden = invisible_characters(phrase)
     note = f"It contains {hidden}: type each as it is shown, or copy the phrase. " if hidden else ""
@@ -138,7 +138,7 @@ def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Call
         yield lambda progress: None
         return
     if not is_terminal(out.stderr):
-        yield lambda progress: out.note(f"{progress.what}: {progress.done} of {progress.total}")
+        yield lambda progress: out.note(f"{_step(progress)}: {progress.done} of {progress.total}")
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -156,5 +156,10 @@ def telling(out: Output, begins_with: str = "writing evidence") -> Iterator[Call
     ) as bars:
         task = bars.add_task(begins_with, total=None)
         yield lambda progress: bars.update(
-            task, description=progress.what, completed=progress.done, total=progress.total
+            task, description=_step(progress), completed=progress.done, total=progress.total
         )
+
+
+def _step(progress: Progress) -> str:
+    """Return the name of a step; the count that follows is of resets, not of evidence packs."""
+    return "evidence is written; resets" if progress.what == "evidence" else progress.what
