@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import tomllib
 from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
@@ -136,6 +137,12 @@ def read(terminal: int) -> str:
         return os.read(terminal, 65536).decode(errors="replace")
     except OSError:
         return ""
+
+
+def test_the_page_about_installing_has_every_extra() -> None:
+    project = tomllib.loads((_generate.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    shown = re.findall(r"'\.\[(\w+)\]'", (START / "install.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(project["optional-dependencies"])
 
 
 def test_the_glossary_has_25_terms_in_order() -> None:
