@@ -32,7 +32,9 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
     """
     if given is not None:
         if not confirms(given.strip(), phrase):
-            raise ConfirmationError(f"--confirm is not the right phrase. Nothing was sent. {_hint(given, phrase, what)}")
+            raise ConfirmationError(
+                f"--confirm is a wrong phrase. Nothing was sent. {_hint(given, phrase, what)}"
+            )
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
         raise ConfirmationError(
