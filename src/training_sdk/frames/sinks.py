@@ -94,6 +94,10 @@ class PandasSink(Sink["pd.DataFrame"]):
             self._pages[column.name].append(self._part(column, column.narrow_values(rows)))
 
     def _part(self, column: Column, values: list[Any]) -> Any:
+        if column.kind is Kind.TIME:  # pandas 2 reads datetimes as nanoseconds, which end in 2262
+            naive = [None if value is None else value.replace(tzinfo=None) for value in values]
+            moments = library("numpy", "pandas", "to_pandas").array(naive, dtype="datetime64[us]")
+            return self._pd.Series(moments).dt.tz_localize("UTC").array
         if column.kind is not Kind.STATE:
             return self._pd.Series(values, dtype=_PANDAS_TYPES[column.kind]).array
         codes = self._states[column.name].codes(values)
@@ -119,7 +123,6 @@ _PANDAS_TYPES = {
     Kind.INTEGER: "Int64",
     Kind.NUMBER: "float64",
     Kind.BOOLEAN: "boolean",
-    Kind.TIME: "datetime64[us, UTC]",
     Kind.TEXTS: "object",
     Kind.JSON: "string",
 }
