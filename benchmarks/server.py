@@ -10,6 +10,7 @@ the machine counts; a start and a listing are times of the clock.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import selectors
@@ -216,6 +217,17 @@ def page_again(python: str, engine: str = "uvicorn", requests: int = 400) -> Fig
         return cost(((ours, first), (peer, second)), 4, requests)
 
 
+def rows_kept(users: int = 3_000, courses: int = 100) -> int:
+    """Most bytes that rows kept as JSON took while a feed of 300,000 rows was read."""
+    mock = MockTraining.generate(users=users, courses=courses)
+    table = mock.world.main.progress
+    most = 0
+    for offset in range(0, users * courses, PAGE):
+        page(mock, offset)
+        most = max(most, table.row_cache.size)
+    return most
+
+
 def page_first() -> Figures:
     """Milliseconds that a page of 1000 rows costs that was never read, and json.dumps of the same rows."""
     mock = MockTraining.generate(users=PAGE, courses=1)
@@ -341,6 +353,7 @@ def _starts(python: str, rounds: int) -> tuple[list[_Start], list[_Start]]:
 # --- large worlds -----------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def reset_of_many(users: int = 10_000, courses: int = 100, rounds: int = 7) -> Figures:
     """Milliseconds that a reset of 8,000 people takes in a world of a million records, and in one of its course alone.
 
@@ -429,6 +442,16 @@ def _start_memory(short: bool) -> Samples:
 @row("reset-8000")
 def _reset_of_many(short: bool) -> Samples:
     return _samples(reset_of_many(), 1e-3)
+
+
+@row("reset-8000-alone")
+def _reset_alone(short: bool) -> Samples:
+    return _samples(reset_of_many(), 1e-3)
+
+
+@row("rows-kept")
+def _rows_kept(short: bool) -> Samples:
+    return Samples(float(rows_kept()))
 
 
 @row("listing-200k-served")
