@@ -32,8 +32,7 @@ Reader: TypeAlias = Callable[[Column, Any, SharedValues], Column]
 
 NOTHING = attrs.NOTHING
 MOST_LAYOUTS, SAMPLE, LEAST_REPEATED, DEEPEST = 100, 64, 8, 50
-EXACT = 2.0**63
-"""JSON readers agree on numbers up to here."""
+EXACT = 2.0**63  # JSON readers agree on numbers up to here
 _NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
 _SURELY_A_DATE = model.EPOCH + timedelta(days=2)
 
@@ -377,7 +376,8 @@ def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
 def _builder(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]]], Column]:
     """Return the function that makes models of rows: the values of the fields in order, and the unknown fields."""
     if cls.__base__ is not Model:
-        return lambda rows: [cls(*values) for *values, _ in rows]
+        has_extra = any(each.name == "extra" for each in attrs.fields(cls))
+        return lambda rows: [cls(*each, **({"extra": extra} if has_extra else {})) for *each, extra in rows]
     # The constructor of a frozen class sets each field through object.__setattr__, which takes most of the time of
     # decoding. So the fields are set on a twin that is not frozen, and has the same memory layout.
     is_open = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}

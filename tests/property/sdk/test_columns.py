@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import training_sdk
-from training_sdk import DecodingError, ProgressRow, WebhookEvent
+from training_sdk import DecodingError, ProgressRow, ProgressTableRow, WebhookEvent
 from training_sdk._core import codec, columns
 from training_sdk._core.model import MOST_SHARED, Extra, Model, SharedValues, spellings
 from training_sdk.api.pagination import _Fed, _Numbered
@@ -119,6 +119,7 @@ def by_converters(value: Any, shape: Any) -> Any:
 @example(
     (ProgressRow, [{"course_id": "c", "user_id": "u", "completed_at": None, "completed_lessons": 1.0}] * 9)
 )
+@example((ProgressTableRow, [{"course_id": "c", "user_id": "u", "progress_percent": 1, "new": [1]}]))
 @settings(max_examples=200)
 def test_both_decoders_agree_in_models_and_errors(case: tuple[type[Any], list[Any]]) -> None:
     model, found = case
