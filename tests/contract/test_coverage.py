@@ -132,7 +132,13 @@ OFFERED: dict[str, tuple[str, Call]] = {
 
 BESIDE = {
     *("courses.get", "request", "resets.plan", "resets.plan_everyone", "resets.plan_due", "resets.approve"),
-    *("resets.resume", "resets.plan_proof", "resets.prove_format", "resets.wait_until_verified"),
+    *(
+        "progress.table",
+        "resets.resume",
+        "resets.plan_proof",
+        "resets.prove_format",
+        "resets.wait_until_verified",
+    ),
 }
 """Methods that are made of others' operations."""
 
