@@ -87,7 +87,7 @@ def _answer(mock: MockTraining, request: Request, request_id: str) -> Response:
 _UNREAD = object()
 
 
-@define
+@define(repr=False)  # it holds the token as it was sent
 class Exchange:
     """One request and what the steps have found out about it so far."""
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, overload
 
 from attrs import define, evolve, field, frozen
 
-from mock_server.control.masking import credentials, masked, masked_bytes, masked_headers
+from mock_server.control.masking import credentials, margin, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
 from mock_server.rules.authentication import bearer
 from mock_server.wire.message import Request, Response
@@ -34,8 +34,6 @@ MAX_BODY = 64 * 1024
 _MAX_METHOD = 100
 _PAIR = 8 + getsizeof(("", ""))
 """Bytes that a header takes beside its name and its value."""
-_LONGEST_SECRET = 128
-"""Bytes of the longest token or secret that a world makes, with room to spare."""
 _EMPTY = getsizeof("")
 
 _SHOWN = 20
@@ -300,9 +298,10 @@ class Journal(Calls):
         """Record an exchange; ``names`` has the names of tokens."""
         token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
+        request = _unchanging(request)
         if len(request.body) > MAX_BODY or len(sent) > MAX_BODY:
             # Longer than what is shown, lest half of a secret is left at the end.
-            longest = MAX_BODY + _margin(credentials(request)) + 1
+            longest = MAX_BODY + margin(credentials(request)) + 1
             request, sent = evolve(request, body=request.body[:longest]), sent[:longest]
         if len(request.method) > _MAX_METHOD:
             request = evolve(request, method=request.method[:_MAX_METHOD])
@@ -373,12 +372,20 @@ def _sent(request: Request, response: Response) -> tuple[Delivered, bytes]:
     return "cut", response.body[:keep]
 
 
+def _unchanging(request: Request) -> Request:
+    """Return a request that nobody can change before it is read. TypeError for a body that is not bytes."""
+    if type(request.body) is bytes and type(request.headers) is tuple:
+        return request
+    return evolve(request, headers=tuple(request.headers), body=bytes(memoryview(request.body)))
+
+
 def _size(request: Request, response: Response, delivered: Delivered) -> int:
     """Bytes of memory that the bodies, the target and the headers of an exchange take."""
     headers = request.headers if delivered == "nothing" else (*request.headers, *response.headers)
-    texts = getsizeof(request.path) + getsizeof(request.query) - 2 * _EMPTY
-    bodies = len(request.body) + len(response.body)
-    return bodies + texts + len(headers) * _PAIR + sum(map(getsizeof, chain.from_iterable(headers)))
+    texts = (request.path, request.query, *chain.from_iterable(headers))
+    # To mask an escaped secret a text is decoded: Python then takes up to four bytes for each of its characters.
+    size = sum(map(getsizeof, texts)) * (4 if "%" in "".join(texts) else 1)
+    return len(request.body) + len(response.body) + size - 2 * _EMPTY + len(headers) * _PAIR
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -386,12 +393,7 @@ def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...
 
 
 def _body(data: bytes, secrets: Sequence[str]) -> Body:
-    shown, margin = masked_bytes(data, secrets), _margin(secrets)
-    if len(data) > MAX_BODY + margin:  # cut when it was recorded
-        return Body(shown[: min(MAX_BODY, len(shown) - margin)], is_cut=True)
+    shown, behind = masked_bytes(data, secrets), margin(secrets)
+    if len(data) > MAX_BODY + behind:  # cut when it was recorded
+        return Body(shown[: max(0, min(MAX_BODY, len(shown) - behind))], is_cut=True)
     return Body(shown[:MAX_BODY], len(shown) > MAX_BODY)
-
-
-def _margin(secrets: Sequence[str]) -> int:
-    """Bytes of a body that are kept behind those that are shown: the longest secret that could begin among them."""
-    return max(_LONGEST_SECRET, *(len(each.encode()) for each in secrets)) if secrets else _LONGEST_SECRET

@@ -13,6 +13,8 @@ from mock_server.wire.message import Request
 MASK = "***"
 _SHORTEST = 8
 _LONGEST_KEPT = 64
+_LONGEST_SECRET = 128
+"""Bytes of the longest token or secret that a world makes, with room to spare."""
 _SECRET_HEADER = re.compile(r"authorization|cookie|secret|token|api-?key")
 _BEGINS = ("mock_", "whsec_")
 _SECRET = re.compile(rf"(?:{'|'.join(_BEGINS)})[0-9a-f]{{8,}}")
@@ -76,5 +78,15 @@ def _scheme(value: str) -> str:
 def masked_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """Return a body without credentials and secrets, as `masked` does for a text."""
     for each in secrets:
-        data = data.replace(each.encode(), MASK.encode())
+        data = data.replace(_as_bytes(each), MASK.encode())
     return _SECRET_BYTES.sub(MASK.encode(), data) if any(each.encode() in data for each in _BEGINS) else data
+
+
+def margin(secrets: Sequence[str]) -> int:
+    """Bytes of a body that are kept behind those that are shown: the longest secret that could begin among them."""
+    return max(_LONGEST_SECRET, *(len(_as_bytes(each)) for each in secrets)) if secrets else _LONGEST_SECRET
+
+
+def _as_bytes(secret: str) -> bytes:
+    """Return a credential as a body would hold it; of a request made by hand it can be any text."""
+    return secret.encode(errors="surrogatepass")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mock_server import MockTraining
+from mock_server import MockTraining, app
 from mock_server.api.openapi import PATH as CONTRACT
 from mock_server.control import journal
 from mock_server.mock import TokenName
@@ -45,9 +48,19 @@ def test_one_long_header_query_or_path_is_cut(mock: MockTraining) -> None:
     assert {len(made.path), len(made.query), len(made.header("x-pad") or "")} == {journal.MAX_BODY}
 
 
-@given(before=st.integers(0, journal.MAX_BODY + 10), times=st.integers(1, 4), behind=st.integers(0, 400))
-def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(before: int, times: int, behind: int) -> None:
-    sent = "0123456789abcdef" * 20
+@given(
+    before=st.integers(0, journal.MAX_BODY + 10),
+    length=st.integers(1, 200),
+    times=st.integers(1, 400),
+    behind=st.integers(0, 400),
+)
+@example(
+    before=0, length=59, times=200, behind=0
+)  # a body that is little more than the token, again and again
+def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(
+    before: int, length: int, times: int, behind: int
+) -> None:
+    sent = "0123456789abcdef" * length
     kept = journal.Journal()
     body = b"x" * before + sent.encode() * times + b"y" * behind
     headers = (("authorization", f"Bearer {sent}"),)
@@ -56,6 +69,37 @@ def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(before: int, times:
         assert b"0123" not in shown.data
         assert shown.is_cut or shown.data == b"x" * before + b"***" * times + b"y" * behind
         assert len(shown.data) <= journal.MAX_BODY
+
+
+def test_memory_is_bounded_where_masking_widens_a_text(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAX_BYTES", 500_000)
+    for _ in range(50):
+        ask(mock, "Bearer none", path=f"/mock_%30{'0' * 8}%F0%9F%98%80" + "x" * 9_000)
+    shown = [each.path for each in mock.calls.seen]
+    assert shown
+    assert all("\N{GRINNING FACE}" in each for each in shown)
+    assert sum(map(getsizeof, shown)) <= 500_000
+
+
+def test_a_request_made_by_hand_neither_hides_the_others_nor_changes_later(mock: MockTraining) -> None:
+    headers: Any
+    body: Any
+    headers, body = [("authorization", "Bearer \udc80" + "x" * 20)], bytearray(b"as it came")
+    mock.handle(Request("GET", WHO, "", headers, body))
+    headers[0], body[:2] = ("authorization", "other"), b"AS"
+    text: Any = "no bytes"
+    with pytest.raises(TypeError):
+        mock.handle(Request("GET", WHO, "", (), text))
+    (made,) = mock.calls
+    assert (made.header("authorization"), made.body.data) == ("Bearer ***", b"as it came")
+
+
+def test_an_exchange_in_a_traceback_shows_no_token(mock: MockTraining) -> None:
+    token = mock.token("admin")
+    request = Request("GET", WHO, "", (AGENT, ("authorization", f"Bearer {token}")))
+    assert token not in repr(app.Exchange(mock.world, request, "r-1"))
 
 
 @pytest.mark.parametrize("form", ["Bearer {} ", "bearer  {}", " Bearer {}"])
