@@ -261,11 +261,13 @@ class CourseProgress:
         """Replace the enrolments of users on the roster, and each record by what ``left`` returns of it."""
         for user_id, enrolment in restarted:
             self._keep(user_id)
-            record = self.records.pop(user_id, None)
+            record = self.records.get(user_id)
             self.tally.count(record, -1)
             if (new := left(record)) is not None:
-                self.records[user_id] = new
+                self.records[user_id] = new  # in its place, so that a state document keeps its order
                 self.tally.count(new, +1)
+            elif record is not None:
+                del self.records[user_id]
             self.enrolments[user_id] = enrolment
             self.fragments.pop(user_id, None)
         self.changes += 1

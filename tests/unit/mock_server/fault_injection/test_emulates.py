@@ -363,3 +363,13 @@ def test_a_state_document_with_another_behaviour_is_refused_with_the_place(given
     document["policy"]["emulates"] = given
     with pytest.raises(StateError, match=r"\$\.policy\.emulates"):
         MockTraining.load(document)
+
+
+def test_records_with_a_kept_field_stay_in_their_place_in_a_state_document() -> None:
+    mock = playing("keeps_score")
+    records = next(iter(mock.world.main.progress.courses.values())).records
+    scored = next(each for each in some(mock, 10)[:-1] if records[each].score)
+    before = list(records)
+    assert reset(mock, [scored]).status == 200
+    assert list(records) == before
+    assert records[scored].score
