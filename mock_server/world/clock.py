@@ -26,13 +26,13 @@ def to_text(at: datetime) -> str:
 
 def to_http(at: datetime) -> str:
     """Return an aware datetime as HTTP's Date header writes it, in whole seconds."""
-    return _http_date(int(at.timestamp()))
+    return _http_date(at.replace(microsecond=0))
 
 
 @lru_cache(maxsize=16)
-def _http_date(seconds: int) -> str:
-    at = datetime.fromtimestamp(seconds, UTC)
-    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S} GMT"
+def _http_date(second: datetime) -> str:
+    at = second.astimezone(UTC)
+    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 
 def parse(text: str) -> datetime:

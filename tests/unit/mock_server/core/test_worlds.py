@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from threading import Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, NotAssignedError, Policy
-from mock_server.world.clock import EARLIEST, LATEST, Clock, add_months, parse, to_text
+from mock_server.world.clock import EARLIEST, LATEST, Clock, add_months, parse, to_http, to_text
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
@@ -29,6 +30,12 @@ from unit.mock_server.core.speaker import (
     recorded,
     user_of,
 )
+
+
+@given(st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None), timezones=st.timezones()))
+@example(datetime(8999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+def test_a_date_in_a_header_is_the_second_in_which_the_moment_lies(at: datetime) -> None:
+    assert to_http(at) == format_datetime(at.astimezone(UTC), usegmt=True)
 
 
 def assert_counters_are_true(mock: MockTraining) -> None:
