@@ -15,6 +15,8 @@ else:  # a loader by its methods: the import of importlib.abc takes a tenth of t
     Loader = object
 
 MOVED: dict[str, str] = {
+    "mock_server.argument_checks": "mock_server.world.argument_checks",
+    "mock_server.control_client": "mock_server.control.client",
     "mock_server.doors": "mock_server.transports",
     "mock_server.doors.asgi": "mock_server.transports.asgi",
     "mock_server.doors.httpx": "mock_server.transports.httpx",
@@ -23,6 +25,7 @@ MOVED: dict[str, str] = {
     "mock_server.doors.serving": "mock_server.transports.serving",
     "mock_server.doors.webhooks": "mock_server.transports.webhooks",
     "mock_server.live": "mock_server.learner_actions",
+    "mock_server.openapi": "mock_server.api.openapi",
     "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""
