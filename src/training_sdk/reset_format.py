@@ -19,7 +19,7 @@ def _name(_: object, attribute: Attribute[str], value: object) -> None:
 def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
     if value not in ("prefixed", "uuid"):
         raise InvalidArgumentError(
-            f"ResetFormat.{attribute.name} {value!r} is neither 'prefixed' nor 'uuid'",
+            f"ResetFormat.{attribute.name} must be 'prefixed' or 'uuid', not {value!r}.",
             argument=f"ResetFormat.{attribute.name}",
         )
 

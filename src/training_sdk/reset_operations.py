@@ -103,7 +103,7 @@ class Resets(FormatProofs[D]):
         """
         by_course = due.by_course
         if not by_course:
-            raise InvalidArgumentError("nobody is due, so there is nothing to plan", argument="due")
+            raise InvalidArgumentError("no person is due, so there is nothing to plan", argument="due")
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )

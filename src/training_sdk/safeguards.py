@@ -56,7 +56,7 @@ def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
 def _four_eyes(_: object, __: object, value: object) -> None:
     if value not in (None, "signed", "procedural"):
         raise InvalidArgumentError(
-            f"four_eyes {value!r} is none of None, 'signed', 'procedural'", argument="four_eyes"
+            f"four_eyes must be one of None, 'signed', 'procedural', not {value!r}.", argument="four_eyes"
         )
 
 
@@ -114,8 +114,8 @@ class Safeguards:
         """Raise InvalidArgumentError if these are more people than one plan may hold."""
         if self.max_users is not None and people > self.max_users:
             raise InvalidArgumentError(
-                f"the plan would reset {people} people, and max_users is {self.max_users}. Nothing was sent; plan "
-                "fewer, or have whoever set the limit raise it",
+                f"the plan would reset {people} people, and max_users is {self.max_users}. Nothing was "
+                "sent; plan fewer, or have the limit raised by the person who set it",
                 reason="TOO_MANY_USERS",
                 argument="max_users",
             )

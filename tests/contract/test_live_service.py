@@ -528,7 +528,7 @@ def test_no_proof_is_planned_where_nobody_else_has_completed_the_course(
     new_stage: NewStage, hours: Hours
 ) -> None:
     stage = playing(new_stage, hours, "live", people=4)
-    with pytest.raises(InvalidArgumentError, match="Nobody else on it has completed it") as caught:
+    with pytest.raises(InvalidArgumentError, match="No other person on it has completed it") as caught:
         plan(stage)
     assert caught.value.reason == "PROOF_TOO_NARROW"
     assert not stage.tap.resets

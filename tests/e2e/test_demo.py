@@ -27,7 +27,7 @@ PHASES = (
     "no confirmation, and one for the wrong course",
     "One learner",
     "Reading back: 0 %",
-    "the people whose completion is due, and nobody else",
+    "only the people whose completion is due",
     "completes the course again",
     "audit log",
 )

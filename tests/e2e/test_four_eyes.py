@@ -138,7 +138,7 @@ def test_a_plan_that_shows_one_person_and_resets_another_is_found_by_either_pair
         office.client("manager").resets.approve(plan, confirm=plan.phrase, key=office.key("manager"))
     blind = office.client("resetter").resets.approve(plan, confirm=plan.phrase, key=office.key("resetter"))
     assert blind.compared is False
-    with pytest.raises(StalePlanError, match="somebody has changed the plan") as caught:
+    with pytest.raises(StalePlanError, match="the plan was: find out by whom") as caught:
         office.apply(plan, blind)
     assert (caught.value.reason, office.resets) == ("IDENTITY_CHANGED", 0)
 

@@ -72,7 +72,7 @@ def test_a_reset_is_recorded_before_its_output_is_lost(
         assert err.count("\n") == (why is not None), err
         assert (
             why is None
-            or f": {why}. What became of everyone is recorded in {saved}: training-sdk report " in err
+            or f": {why}. The result for each person is recorded in {saved}: training-sdk report " in err
         )
     for record in saved.parents[2].rglob("*"):
         assert record.is_dir() or b"could not be written" not in record.read_bytes(), record

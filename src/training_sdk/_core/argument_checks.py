@@ -135,7 +135,7 @@ def one_of(value: object, kind: type[E], name: str, *, argument: str | None = No
         if value == member.value:
             return member
     allowed = ", ".join(repr(member.value) for member in kind)
-    raise refusal(name, f"{value!r} is none of {allowed}.", argument=argument)
+    raise refusal(name, f"must be one of {allowed}, not {value!r}.", argument=argument)
 
 
 def members(values: object, kind: type[E], name: str) -> tuple[str, ...]:
@@ -272,7 +272,7 @@ def raw_request(
     """Return the request of a caller. Raises InvalidArgumentError, also for the path of a reset in any spelling."""
     verb = text(method, "method", longest=10).upper()
     if verb not in METHODS:
-        raise refusal("method", f"{method!r} is none of {', '.join(METHODS)}.")
+        raise refusal("method", f"must be one of {', '.join(METHODS)}, not {method!r}.")
     plain = urls.checked_request_path(path)
     urls.refuse_reset_path(prefix + plain)
     return Request(

@@ -211,9 +211,9 @@ class FilterCheck:
             return
         found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
         raise DecodingError(
-            f"{path} was asked with {named}, but all rows are of another one ({found}), also when read a second time "
-            "on a new connection. This is not the answer to this request, so it was not used. Check whether a proxy "
-            "mixes up answers, or a forked process shares connections."
+            f"{path} was requested with {named}, but all rows belong to a different one ({found}), also "
+            "when read a second time on a new connection. This is not the answer to this request, so it "
+            "was not used. Check whether a proxy mixes up answers, or a forked process shares connections."
         )
 
 

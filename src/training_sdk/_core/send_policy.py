@@ -255,7 +255,7 @@ def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError
 def _nobody_there(error: TrainingError) -> TrainingError:
     """Return the same error, with the reason for giving up early."""
     message = (
-        f"{sentence(error.message)} Nobody has answered there yet, so it was given up after "
+        f"{sentence(error.message)} No server has answered there yet. Gave up after "
         f"{FIRST_ANSWER_SECONDS:g} s"
     )
     told = type(error)(evolve(error.info, message=message, remedy=WAIT_FOR_SERVER))

@@ -242,8 +242,8 @@ def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> Web
     """
     if not secret.has_signed(body, signature):
         raise InvalidArgumentError(
-            "The event is not signed with the secret of this organisation, so anybody can have sent it. Ignore it. If "
-            "the secret was renewed recently, try the previous one.",
+            "The event is not signed with the secret of this organisation, so any sender is possible. "
+            "Ignore it. If the secret was renewed recently, try the previous one.",
             argument="signature",
             reason=EVENT_NOT_SIGNED,
         )

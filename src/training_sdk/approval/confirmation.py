@@ -24,7 +24,7 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
     check_whole(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
-            "the call for everyone resets whoever the server takes for everyone, and this plan is for people who were "
+            "in a call for everyone the server decides who is reset, and this plan is for people who were "
             "chosen",
             argument="server_side",
             remedy=Remedy(

@@ -31,7 +31,7 @@ from training_sdk.safeguards import Safeguards
 NAMESPACE = "training-sdk-reset"
 """With it, a signature made for another purpose, such as a git commit, is not valid for an approval."""
 APPROVE = Remedy(
-    "approve", "Have somebody else run client.resets.approve(…) on the plan, and pass approval=…."
+    "approve", "Have another person run client.resets.approve(…) on the plan, and pass approval=…."
 )
 APPROVE_SIGNED = Remedy("approve_signed", "To sign, approve with key=….")
 SIGN_THE_PLAN = Remedy("sign_plan", "Have the planner sign it: plan.sign(key).")
@@ -62,8 +62,8 @@ def approve(
     if key is None and not compared:
         raise ApprovalError(
             "this token may not read the progress of everyone in the plan, so its names were not compared with the "
-            'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams), '
-            "or sign with a key",
+            'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (the owner\'s '
+            "teams), or sign with a key",
             reason="ROWS_UNREADABLE",
         )
     at = now.utc.astimezone(UTC).replace(microsecond=0)

@@ -54,7 +54,7 @@ def a_moment(value: str) -> date:
     except ValueError as error:
         why = "" if "isoformat" in str(error) else f" ({error})"
         raise click.BadParameter(
-            f"{value!r} is no date{why}; write 2026-12-31, or 2026-12-31T09:00:00+01:00"
+            f"{value!r} is not a date{why}; write 2026-12-31, or 2026-12-31T09:00:00+01:00"
         ) from None
 
 
@@ -264,7 +264,7 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Un
     if wanted and "@" not in wanted and history(folders, user=wanted, key=key, unseal=unseal):
         return wanted
     raise NotFoundError(
-        f"none of the packs holds a completion of {named!r}. Name somebody by id or e-mail, and somebody in packs "
+        f"none of the packs holds a completion of {named!r}. Name the person by id or e-mail; in packs "
         "without names by id, with --key-file",
         reason="USER_NOT_FOUND",
     )
@@ -293,7 +293,7 @@ def a_duration(value: str) -> timedelta:
     """Return the span of time that was typed, such as 90s, 15m, 2h or 1d."""
     found = duration(value)
     if found is None:
-        raise click.BadParameter(f"{value!r} is no span of time; write 90s, 15m, 2h or 1d")
+        raise click.BadParameter(f"{value!r} is not a span of time; write 90s, 15m, 2h or 1d")
     return found
 
 
@@ -303,4 +303,4 @@ def hours(value: str) -> tuple[time, time]:
     try:
         return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
     except ValueError:
-        raise click.BadParameter(f"{value!r} are no hours; write 08:00-17:00") from None
+        raise click.BadParameter(f"{value!r} are not hours; write 08:00-17:00") from None

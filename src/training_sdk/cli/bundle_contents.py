@@ -218,7 +218,7 @@ class Contents:
         if _is_regular(path):
             self._add(name, _read(path))
         elif os.path.lexists(path):
-            self._found(f"{path} is no regular file, and is not in the bundle")
+            self._found(f"{path} is not a regular file, and is not in the bundle")
 
     def _found(self, message: str, *, is_note: bool = False) -> None:
         found = BundleFinding(message, is_note)
@@ -291,7 +291,7 @@ class Contents:
                 self._copy(path, f"plan/{path.name}")
             else:
                 self._found(
-                    f"{path.name!r} beside the journal is no file of an approval, and is not in the bundle"
+                    f"{path.name!r} beside the journal is not a file of an approval, and is not in the bundle"
                 )
         for path in approvals.in_clear(self.folder):
             if not _APPROVAL_NAME.fullmatch(path.name):
@@ -336,7 +336,9 @@ class Contents:
         safe = [name for name in dict.fromkeys(named) if _PACK_NAME.fullmatch(name)]
         for name in dict.fromkeys(named):
             if name not in safe:
-                self._found(f"{name!r} is no name of an evidence pack, and journal or log has it")
+                self._found(
+                    f"{name!r} is not the name of an evidence pack, but the journal or the log has it"
+                )
         return safe
 
     def _pack(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ OPTIONS = {"key": "--key-file", "max_retry_seconds": "--max-retry", "refused_wit
 """The options of parameters that have another name on the command line, where a command has none of that name."""
 
 REMEDIES = {
-    "approve": "Have somebody else run training-sdk sign {plan}, and pass the file with --approval.",
+    "approve": "Have another person run training-sdk sign {plan}, and pass the file with --approval.",
     "deleted_lessons": "Plan again without them, or go on without their lessons with --accept-missing-lessons.",
     "https": "Use https, or write allow_insecure_http = true in the profile.",
     "leave_out_server_side": "Leave out --server-side.",
@@ -47,7 +47,9 @@ REMEDIES = {
     "read_only": "The profile says read_only = true, or SAFETYCULTURE_READ_ONLY is set. Use a profile that can write, "
     "if that is what you mean.",
     "resume_as_one_user": "Go on as one user: {resume}.",
-    "resume": "Go on with {resume}, which first reads back what may have arrived; nobody is reset twice.",
+    "resume": (
+        "Continue with {resume}, which first reads back what may have arrived and resets no person twice."
+    ),
     "retry_longer": "Raise --max-retry to wait longer.",
     "sealed_approval": "Pass the file with --approval, or name the command that opens it in the profile: "
     "unseal_command.",
@@ -138,7 +140,7 @@ def notes_of(error: BaseException, commands: ShellCommands, shown: str) -> list[
     return [*others, f"{counts}. {_SHOWN}. {go_on}"]
 
 
-_SHOWN = "What became of everyone is shown above"
+_SHOWN = "The result for each person is shown above"
 _PROOF = f"This was a proof. {REMEDIES['prove_same_again']}"
 _CARRIED = ("profile", "profiles", "base_url", "state_dir")
 

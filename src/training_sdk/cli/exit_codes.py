@@ -62,15 +62,18 @@ MEANINGS = {
     ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
-    ExitCode.NOBODY_DUE: "due --save: nobody is due, so there is no plan and no file",
-    ExitCode.OTHERS_REACHED: "somebody outside the plan may have been reset: the service says that it reset more "
-    "people than were sent, or people came into the course during a reset of everyone. It goes before 0 and 5, and "
-    "every later report, verify and resume of the plan ends with it",
-    ExitCode.OUTPUT_LOST: "what happened is recorded, and the output could not be written, for example to a full disk "
-    "or a closed stream. A line on stderr names the record. It replaces 0 only; other codes stay, with the same line. "
-    "Where nothing was recorded, a reader that has gone, as in | head, is no error",
-    ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was saved; with "
-    "--save it means that nobody is due. Beside a plan that was saved they are named on stderr, and it is 0",
+    ExitCode.NOBODY_DUE: "due --save: no person is due, so there is no plan and no file",
+    ExitCode.OTHERS_REACHED: "people outside the plan may have been reset: the service says that it reset "
+    "more people than were sent, or people came into the course during a reset "
+    "of everyone. It goes before 0 and 5, and every later report, verify and "
+    "resume of the plan ends with it",
+    ExitCode.OUTPUT_LOST: "what happened is recorded, and the output could not be written, for example to "
+    "a full disk or a closed stream. A line on stderr names the record. It replaces "
+    "0 only; other codes stay, with the same line. Where nothing was recorded, a "
+    "reader that has gone, as in | head, is not an error",
+    ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was "
+    "saved; with --save it means that no person is due. Beside a plan that was saved "
+    "they are named on stderr, and it is 0",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 

@@ -35,7 +35,7 @@ TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variabl
 PATIENCE = 60.0
 """Seconds that a token command may take; it may ask for a passphrase."""
 LARGEST = 1024 * 1024
-HOLDS_TOKEN = "It may hold a token: if somebody else may have read it, renew the token"  # noqa: S105 - a message
+HOLDS_TOKEN = "It may hold a token: if another person may have read it, renew the token"  # noqa: S105 - a message
 
 NO_PROFILE = "none"
 """Name for no profile at all: only the environment is used."""

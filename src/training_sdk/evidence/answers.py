@@ -125,7 +125,7 @@ def _table_at(path: str) -> tuple[Table, re.Match[str]]:
     for table in TABLES:
         if match := table.path.fullmatch(path):
             return table, match
-    raise EvidenceError(f"{path} is no part of the evidence.")
+    raise EvidenceError(f"{path} is not a part of the evidence.")
 
 
 def without_others(

@@ -31,8 +31,8 @@ RAW = "raw"
 INDEX = "raw/index.jsonl"
 BLIND = timedelta(hours=2)
 WHY_BLIND = (
-    "A live service answers from a warehouse that is refreshed every 30 minutes to 2 hours. What happened in the "
-    "2 hours before the first reading, or while the pack was read, may be missing from it."
+    "A live service answers from a warehouse that is refreshed every 30 minutes to 2 hours. Changes in "
+    "the 2 hours before the first reading, or while the pack was read, may be missing from it."
 )
 
 _SEGMENT = re.compile(r"raw/\d{6,}\.answers")
@@ -208,7 +208,7 @@ def manifest_bytes(folder: Path) -> bytes:
     try:
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
-        what = "was never finished" if (folder / BEGUN_FILE).exists() else "is no evidence pack"
+        what = "was never finished" if (folder / BEGUN_FILE).exists() else "is not an evidence pack"
         raise EvidenceError(f"{folder} {what}: it has no {MANIFEST}", reason="EVIDENCE_INCOMPLETE") from None
     except OSError as error:
         raise EvidenceError(f"cannot read {folder / MANIFEST}: {error.strerror or error}") from error
@@ -229,7 +229,9 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
         )
     strange = [name for name in manifest.files if not is_file_of_a_pack(name, manifest.sealed)]
     if strange or not whole:
-        raise _not_as_written(folder, f"{strange[0]!r} is no file of a pack" if strange else "it was edited")
+        raise _not_as_written(
+            folder, f"{strange[0]!r} is not a file of a pack" if strange else "it was edited"
+        )
     return manifest
 
 

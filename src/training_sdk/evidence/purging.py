@@ -228,7 +228,7 @@ def _decide(
     if found.is_whole and found.at >= before:
         return say(False, "its time has not come")
     if found.plan_digest and not is_digest(found.plan_digest):
-        return say(False, "what it names as its plan is no digest")
+        return say(False, "what it names as its plan is not a digest")
     if found.plan_digest and is_closed(found.plan_digest) is not True:
         return say(False, "its plan is not closed")
     if only is not None and say(True, "").identity not in only:

@@ -176,7 +176,7 @@ class Tables:
         name, items, total = read_answer(path, body)
         table = self._tables.get(name)
         if table is None:
-            raise EvidenceError(f"{path} is no part of evidence with tables of form {self.form}.")
+            raise EvidenceError(f"{path} is not a part of evidence with tables of form {self.form}.")
         if name != "statistics":  # read until the courses are there, however many others there are
             self.listings.add(target, len(items) + cut, total)
         self._note_listing(table, path, query)

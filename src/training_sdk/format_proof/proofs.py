@@ -99,7 +99,7 @@ def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
     path = state.path / "proofs" / f"{ground.name}.json"
     proof = storage.read_document(path, Proof)
     if proof is not None and proof.ground != ground:
-        raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format anew")
+        raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format again")
     return proof
 
 

@@ -45,7 +45,7 @@ def json_lines(columns: Sequence[Column], rows: Sequence[Any]) -> str:
 def _date(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    raise TypeError(f"{type(value).__name__} is no value of a column")
+    raise TypeError(f"{type(value).__name__} is not a value of a column")
 
 
 def _unless_null(form: Callable[[Any], object]) -> Callable[[Any], object]:

@@ -143,6 +143,7 @@ def refuse_changed(
 def identity_changed(names: Sequence[str], effect: str) -> str:
     """Return the message about user ids that have other names, e-mails or external ids than in the plan."""
     return (
-        f"the service has another name, e-mail or external id than the plan for the user ids of {some(names)}. "
-        f"{effect}. If nobody has changed their data, somebody has changed the plan: find out who. Plan again"
+        "the service has another name, e-mail or external id than the plan for the user ids of "
+        f"{some(names)}. {effect}. If their data was not changed, the plan was: find out by whom. Plan "
+        "again"
     )

@@ -132,7 +132,7 @@ def missing_have_nothing(
 
 NO_READ_RIGHT = (
     "this token can neither plan a reset nor list due people: both read other people's progress, which needs "
-    '"Training: Administration" (everyone) or "Training: Manage teams" (one\'s teams). '
+    '"Training: Administration" (everyone) or "Training: Manage teams" (the owner\'s teams). '
     'The right to reset, "Platform management: Users", does not include it'
 )
 
@@ -193,9 +193,10 @@ def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> F
         counted_here = f"{course.title!r} has {number(people, 'person', 'people')}"
         if here and people == 0:
             raise DecodingError(
-                f"the statistics count nobody in {course.title!r} ($.items[*].totalUsers is 0 or missing), and the "
-                f"progress feed shows {number(seen, 'person', 'people')}: whether this token sees everyone cannot be "
-                "known. Nothing was sent. Plan again later, or name the people"
+                f"the statistics count no people in {course.title!r} ($.items[*].totalUsers is 0 or "
+                f"missing), and the progress feed shows {number(seen, 'person', 'people')}: so it is "
+                "unknown whether this token sees everyone. Nothing was sent. Plan again later, or name "
+                "the people"
             )
         if people > seen:
             if not others_have_nothing(one, here):

@@ -70,7 +70,7 @@ def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bo
     for label in _labels(people):
         search.add_members(label, members[label])
     if empty := [course_id for course_id, found in search.found.items() if not found]:
-        raise InvalidArgumentError(f"nobody is named for {_listed(f'course {one!r}' for one in empty)}")
+        raise InvalidArgumentError(f"no people are named for {_listed(f'course {one!r}' for one in empty)}")
     by_course = {course_id: tuple(found) for course_id, found in search.found.items()}
     taken = {(course_id, user_id) for course_id, users in by_course.items() for user_id in users}
     unassigned = tuple(key for key in dict.fromkeys(search.unassigned) if key not in taken)

@@ -145,7 +145,7 @@ class LastResets(dict[Key, datetime]):
     def warnings(self) -> tuple[str, ...]:
         """One line for every file that was passed over."""
         own = (
-            f"{self.kind} on this machine cannot be read, so resets may be missing from what is said here: {why}"
+            f"{self.kind} on this machine cannot be read, so resets may be missing here: {why}"
             for why in self.unreadable
         )
         return (*own, *self._added)

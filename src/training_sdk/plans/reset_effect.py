@@ -81,8 +81,8 @@ Traces = KeptFields
 """The earlier name of ``KeptFields``."""
 NO_KEPT_FIELDS = KeptFields()
 VANISHED = (
-    "this service has no row of somebody with nothing recorded, as the proof saw: who was sent and has no row "
-    "counts as reset, if the statistics fit"
+    "this service has no row of a person with nothing recorded, as the proof showed: a person who was "
+    "sent and has no row counts as reset, if the statistics fit"
 )
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 RESUME = Remedy(
     "resume",
-    "Go on with client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset "
-    "twice.",
+    "Continue with client.resets.resume(plan, confirm=…), which first reads back what may have arrived "
+    "and resets no person twice.",
 )
 LOOK_AGAIN = Remedy(
     "prove_same_again",
@@ -46,7 +46,7 @@ EVERYONE = (
 """A note in a plan for everyone: the product resets "all users assigned to that course", and no other users."""
 COMPLETED_ONLY = (
     "The service seems to reset only people who have completed the course: plan with "
-    'only="completed" (--only completed), and prove the format with somebody who has completed'
+    'only="completed" (--only completed), and prove the format with a person who has completed'
 )
 LOOK_INTO_IT = (
     "Find out from the service whom it reset, by the ids of the requests, before anything else is sent there"
@@ -115,7 +115,7 @@ def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
 def _to_go_on(planned: ResetPlan) -> list[str]:
     """Return the phrase on a line of its own, so that it can be copied; none if there is nothing to confirm."""
     if not planned.targets:
-        return ["Nobody would be reset, so there is nothing to confirm."]
+        return ["No person would be reset, so there is nothing to confirm."]
     return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
 
 
@@ -182,7 +182,7 @@ def headline(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
     """Return the first line: how many people would be reset in which courses, and their progress states."""
     people, resets = planned.people, len(planned.targets)
     if not resets:
-        return f"Plan to reset nobody in {_titles(planned, page)}."
+        return f"Plan to reset no people in {_titles(planned, page)}."
     of_resets = f", {number(resets, 'reset')}," if resets != people else ""
     where = _titles(planned, page)
     counts = {state: count for state, count in planned.target_counts.items() if count}
@@ -206,7 +206,7 @@ def _titles(planned: ResetPlan, page: int) -> str:
 def _losses(planned: ResetPlan) -> str:
     losses = planned.losses
     if not losses.resets:
-        return "Nothing would be lost: nobody in scope has recorded progress."
+        return "Nothing would be lost: no person in scope has recorded progress."
     counted = (
         (losses.completions, "completion"),
         (losses.lessons, "completed lesson"),

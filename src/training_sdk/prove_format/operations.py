@@ -267,4 +267,4 @@ def checked_number(number: object, name: str) -> int:
 def _checked_only(only: object) -> Only | None:
     if only is None or only == "completed":
         return "completed" if only else None
-    raise InvalidArgumentError(f"only {only!r} is not understood; it is None or 'completed'", argument="only")
+    raise InvalidArgumentError(f"only must be None or 'completed', not {only!r}.", argument="only")

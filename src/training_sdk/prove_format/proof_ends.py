@@ -35,9 +35,10 @@ from training_sdk.resets.resume import Resumption, order_as_started
 KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
 """Reasons why a proof ended that refute nothing."""
 TOO_NARROW = (
-    "the reset took effect and was seen to reach nobody else, but too little could be seen to stay: the person who was "
-    "reset needs progress in another course, and if they had completed this one, a completion there and somebody else "
-    "who has completed this one. Plan another proof"
+    "the reset took effect and reached no other person, but the proof does not show enough that other "
+    "progress stays: the person who was reset needs progress in another course. If they had completed "
+    "this one, they need a completion there, and another person who has completed this one. Plan another "
+    "proof"
 )
 Rows = Mapping[Key, ProgressRow]
 

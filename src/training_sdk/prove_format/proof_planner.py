@@ -30,12 +30,12 @@ MOST_PEOPLE = 5
 """On the sacrificial course: whom a service may reset that does not know the format."""
 
 _ELSEWHERE = (
-    "No completion of theirs is visible in another course, so nobody could see whether a reset clears that too. Let "
-    "them complete another course."
+    "No completion of theirs is visible in another course, so the proof could not show whether a reset "
+    "clears that too. Let them complete another course."
 )
 _BESIDE = (
-    "Nobody else on it has completed it, so nobody could see whether a reset of one person reaches the others. Let "
-    "another person complete it."
+    "No other person on it has completed it, so the proof could not show whether a reset of one person "
+    "reaches the others. Let another person complete it."
 )
 
 
@@ -122,8 +122,9 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
     (user,) = found
     if not user.is_target:
         raise InvalidArgumentError(
-            f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so nobody could "
-            "see whether a reset took effect. Let them open a lesson, and wait until the feed shows it"
+            f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so "
+            "the proof could not show whether a reset took effect. Let them open a lesson, and wait until "
+            "the feed shows it"
         )
     fields = attrs.asdict(everyone, recurse=False)
     return ResetPlan(**{**fields, "users": (user,)})
@@ -133,8 +134,9 @@ def _check_progress(person: PlannedReset) -> None:
     """Raise InvalidArgumentError for a person whose row may look the same after a reset."""
     if not (person.completed_at or person.completed_lessons or person.percent):
         raise InvalidArgumentError(
-            f"{shown(person.name) or person.user_id} has no completed lesson in the course, so nobody could see "
-            "whether the refused request reset them. Let them complete one, and wait until the feed shows it, up to 2 h"
+            f"{shown(person.name) or person.user_id} has no completed lesson in the course, so the proof "
+            "could not show whether the refused request reset them. Let them complete one, and wait until "
+            "the feed shows it, up to 2 h"
         )
 
 
@@ -150,9 +152,9 @@ def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[
         )
     if not rows:
         raise InvalidArgumentError(
-            f"the feed shows no course of user {user_id}, so the service may not know this user. It may refuse unknown "
-            "users before it resets anybody, and others only after. In refused_with, name the id of a user who is "
-            "assigned to another course",
+            f"the feed shows no course of user {user_id}, so the service may not know this user. It may "
+            "refuse unknown users before it resets people, and others only after. In refused_with, name "
+            "the id of a user who is assigned to another course",
             argument="refused_with",
         )
     return rows
@@ -163,8 +165,8 @@ def _check_course(everyone: ResetPlan) -> None:
     title = everyone.course.title
     if people > MOST_PEOPLE:
         raise InvalidArgumentError(
-            f"{title!r} has {people} people, and all of them could be reset: a sacrificial course has at most "
-            f"{MOST_PEOPLE}. Make one for this, and assign accounts to it that nobody needs"
+            f"{title!r} has {people} people, and all of them could be reset: a test course has at most "
+            f"{MOST_PEOPLE}. Create a separate course, and assign test accounts to it"
         )
     if visible < 2:
         seen = number(visible, "person", "people")
@@ -183,9 +185,10 @@ def check_witnesses(plan: ProofPlan) -> None:
     who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
     if not plan.other_courses:
         raise InvalidArgumentError(
-            f"{who}: no completed lesson is visible in another course, so nobody could see whether a reset of this "
-            "course clears the other courses of the same person too. Assign such a person to a second course, let them "
-            "complete a lesson there, and wait until the feed shows it (up to 2 h)",
+            f"{who}: no completed lesson is visible in another course, so the proof could not show whether "
+            "a reset of this course clears the other courses of the same person too. Assign such a person "
+            "to a second course, let them complete a lesson there, and wait until the feed shows it (up "
+            "to 2 h)",
             reason="PROOF_TOO_NARROW",
         )
     if plan.is_wide_enough:

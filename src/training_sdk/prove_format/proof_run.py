@@ -170,8 +170,8 @@ class ProofRun(ProofEnds):
         if seen.cleared or seen.moved or seen.lost or strange:
             who = [*strange, *(user_id for _, user_id in (*seen.cleared, *seen.moved, *seen.lost))]
             raise StalePlanError(
-                f"{', '.join(dict.fromkeys(who))} came, left or moved since the proof was planned. Nothing was sent. "
-                "Plan it again"
+                f"{', '.join(dict.fromkeys(who))} came, left or changed since the proof was planned. "
+                "Nothing was sent. Plan it again"
             )
 
     def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
@@ -186,7 +186,7 @@ class ProofRun(ProofEnds):
                 seen.kept_fields, row_vanishes=False
             )  # until it was missing in a second reading
             if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
-                yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+                yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for again")
                 rows = yield from read_people(self.calls, self.plan.watched)
                 now = yield Now()
                 seen = Observation.of(self.plan, rows)
@@ -216,7 +216,7 @@ class ProofRun(ProofEnds):
         if not seen.kept_fields.row_vanishes:
             return True
         now: Moment = yield Now()
-        yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for once more")
+        yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for again")
         rows = yield from read_people(self.calls, self.plan.watched)
         again = Observation.of(self.plan, rows)
         yield from self._judge(again)
@@ -272,7 +272,7 @@ class ProofRun(ProofEnds):
             yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
         now: Moment = yield Now()
         if now.utc >= settled + LONGEST_DOUBT:
-            why = "a row is missing, and by feed and statistics that is no reset"
+            why = "a row is missing, and by feed and statistics it was not reset"
             yield from self._end_without(why, reason="STATISTICS_DIFFER")
         when = (
             "yet: listings and statistics differ about"
@@ -280,7 +280,7 @@ class ProofRun(ProofEnds):
             else f"before {settled:%Y-%m-%d %H:%M} UTC"
         )
         raise ProofFailedError(
-            f"it cannot be told {when} what the reset did. {self._remains('NOT_SEEN_YET')}",
+            f"the effect of the reset is not known {when}. {self._remains('NOT_SEEN_YET')}",
             reason="NOT_SEEN_YET",
             remedy=LOOK_AGAIN,
         )

@@ -41,8 +41,9 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
         )
     if proof is not None and not proof.other_courses:
         raise UnconfirmedFormatError(
-            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had no progress "
-            f"in another course, so nobody could see whether a reset clears their other courses too. Nothing was sent",
+            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had "
+            "no progress in another course, so it is not proved that a reset leaves their other courses "
+            "alone. Nothing was sent",
             reason="PROOF_TOO_NARROW",
             remedy=PROVE_AGAIN,
         )

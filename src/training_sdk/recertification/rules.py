@@ -192,8 +192,8 @@ class BeforeExpiry:
             raise UnclearError(f"expires on {expires}, which is not after the completion")
         if (expires - completed).days <= self.lead:
             raise UnclearError(
-                f"expires on {expires}: the lead of {number(self.lead, 'day')} is no shorter than the completion is "
-                "valid, so it would be due again at once"
+                f"expires on {expires}: the lead of {number(self.lead, 'day')} is not shorter than the "
+                "time for which the completion is valid, so it would be due again at once"
             )
         return expires - timedelta(days=self.lead)
 

@@ -81,8 +81,8 @@ class _Comparison:
         found += self._packs()
         found += [
             note(
-                f"plans/{name} is no folder of a plan, so nothing reads it and no purge reaches names in it. Move it "
-                "away if it is a backup copy"
+                f"plans/{name} is not a folder of a plan, so nothing reads it and no purge reaches names "
+                "in it. Move it away if it is a backup copy"
             )
             for name in self.reading.foreign
         ]

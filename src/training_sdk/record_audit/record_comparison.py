@@ -184,8 +184,8 @@ def approvals_quoted(plan: PlanReading) -> Iterator[RecordFinding]:
             yield from _file_quoted(plan, path.name, known, plan.unseal)
     for path in approvals.sealed_alone(plan.folder):
         yield plan.note(
-            f"{path.name} of {plan.name} has no outline that can be read, so nobody is named by it: its writing was "
-            "interrupted, or it comes from elsewhere"
+            f"{path.name} of {plan.name} has no outline that can be read, so it names no people: its "
+            "writing was interrupted, or it comes from elsewhere"
         )
 
 
@@ -324,7 +324,7 @@ def _of_the_end(plan: PlanReading, saved: report_file.SavedReport, closed: Close
     if reset != {
         key for key, person_state in plan.state.users.items() if person_state is PersonState.RESET
     } or any(skipped.get(key) != code for key, code in plan.state.codes.items()):
-        yield plan.fault(f"the report of {plan.name} has another outcome for somebody than its journal")
+        yield plan.fault(f"the report of {plan.name} has another outcome for a person than its journal")
     events = plan.journal.events
     sent = [event.request_id for event in events if isinstance(event, Sent) and event.request_id]
     answered = {

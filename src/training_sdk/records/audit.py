@@ -302,7 +302,7 @@ def _compared_with_log(quoted: Quoted, hashes: Mapping[int, str], last: int) -> 
         )
     if number not in hashes:
         return LogFinding(f"entry {number} is missing, which {quoted.name} quotes")
-    return LogFinding(f"entry {number} is not the one that {quoted.name} quotes: the log was written anew")
+    return LogFinding(f"entry {number} is not the one that {quoted.name} quotes: the log was written again")
 
 
 def _names_a_time(entry: Mapping[str, Any]) -> bool:

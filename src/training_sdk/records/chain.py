@@ -275,7 +275,7 @@ def _misplaced(entry: Mapping[str, Any], before: Head | None) -> str | None:
     if entry["n"] > before.n + 1:
         return f"lines are missing before it: {before.n + 1} to {entry['n'] - 1}"
     if entry["n"] <= before.n:
-        return f"out of order: it is number {entry['n']}, and {before.n} stands before it"
+        return f"out of order: it is number {entry['n']}, and {before.n} comes before it"
     return "it does not follow the line before it: one of the two is not the original"
 
 

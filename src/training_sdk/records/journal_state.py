@@ -223,7 +223,7 @@ class JournalState:
             case Opened():
                 self._open(event)
             case Resumed():
-                _refuse_unless(self.has_sent, "nothing has been sent: it begins anew")
+                _refuse_unless(self.has_sent, "nothing has been sent: it starts again")
                 self._extend_processing_time(event.processing_seconds)
             case EvidenceKept():
                 self.packs = (*self.packs, event)
@@ -244,7 +244,7 @@ class JournalState:
                 self._apply_to_request(event)
 
     def _open(self, event: Opened) -> None:
-        _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, and not begun anew")
+        _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, but not started again")
         self.opened = event
         self.processing_seconds = event.processing_seconds
         self.requests, self.users, self.last, self.codes = {}, {}, {}, {}
@@ -274,7 +274,7 @@ class JournalState:
             f"the result of request {event.chunk} is not known yet",
         )
         _refuse_unless(
-            len(set(request.people)) == len(request.people) > 0, "it names nobody, or somebody twice"
+            len(set(request.people)) == len(request.people) > 0, "it names no people, or a person twice"
         )
         self._refuse_people_in_state(
             request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
@@ -292,7 +292,7 @@ class JournalState:
                     request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
                 )
                 latest = all(self.last[key] == request.number for key in request.people)
-                _refuse_unless(latest, f"somebody in request {event.chunk} is in a later one")
+                _refuse_unless(latest, f"a person in request {event.chunk} is in a later one")
                 self.has_sent = True
                 self._set_state(evolve(request, state=RequestState.SENT), PersonState.UNKNOWN)
             case Answered():
@@ -348,7 +348,7 @@ class JournalState:
         found = {(request.course_id, user_id): verdict for user_id, verdict in event.verdicts.items()}
         _refuse_unless(found.keys() <= set(request.people), f"request {event.chunk} did not hold all of them")
         for key, verdict in found.items():
-            _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is no verdict")
+            _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is not a verdict")
             allowed = verdict == APPLIED or self.users[key] is not PersonState.RESET
             _refuse_unless(allowed, f"{key[1]} has been reset already")
             _refuse_unless(self.last[key] == request.number, f"{key[1]} has been sent again since")

@@ -89,7 +89,9 @@ def _first_part(pipe: int) -> bytes:
         except BlockingIOError:
             return b""
         time.sleep(0.02)  # no process has opened it for writing
-    raise OSError(errno.EPIPE, f"it is a pipe into which nobody has written for {PATIENCE_FOR_WRITER:g} s")
+    raise OSError(
+        errno.EPIPE, f"it is a pipe into which no program has written for {PATIENCE_FOR_WRITER:g} s"
+    )
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> tuple[bytes, os.stat_result]:

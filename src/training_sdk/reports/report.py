@@ -44,15 +44,16 @@ NO_SECOND_CALL = "NO_SECOND_CALL"
 """The ``reason`` of the error where another call for everyone would reach people again."""
 
 STOPPED = (
-    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. Go on with "
-    "client.resets.resume(plan, confirm=…), which first reads back what may have arrived; nobody is reset twice"
+    "A reset was stopped by this: {counts}. The attribute report shows the result for each person. "
+    "Continue with client.resets.resume(plan, confirm=…), which first reads back what may have arrived "
+    "and resets no person twice"
 )
 STOPPED_AND_OTHERS = (
-    "A reset was stopped by this: {counts}. The attribute report says what became of everyone. {others}"
+    "A reset was stopped by this: {counts}. The attribute report shows the result for each person. {others}"
 )
 
 LEFT_ALONE = {
-    Code.MOVED: "moved since the plan was made",
+    Code.MOVED: "changed since the plan was made",
     Code.IDENTITY_CHANGED: "the service has another name, e-mail or external id for this user id than the plan",
 }
 """The detail of people who are skipped because they differ from the plan."""

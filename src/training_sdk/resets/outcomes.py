@@ -47,8 +47,9 @@ from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 
 MISMATCH = (
-    "Someone moved after the last reading, or the server counts others than the plan does: one that resets completed "
-    "people only needs a plan for completed people only. Plan again"
+    "The progress of a person changed after the last reading, or the server counts other people than the "
+    "plan does: a server that resets completed people only needs a plan for completed people only. Plan "
+    "again"
 )
 
 

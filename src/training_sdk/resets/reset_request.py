@@ -25,8 +25,8 @@ MOST_PER_REQUEST = 1000
 """The largest number of people in one request."""
 
 NOBODY_COMPLETED = (
-    "None of them had completed the course: the service may reset only people who have completed the course. Prove the "
-    "format with somebody who has"
+    "None of them had completed the course: the service may reset only people who have completed the "
+    "course. Prove the format with a person who has"
 )
 UNDIVIDED = ErrorInfo(
     "one call for everyone of a course cannot be divided into requests. Nothing was sent",

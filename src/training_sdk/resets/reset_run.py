@@ -212,7 +212,7 @@ class Run:
 
     def _check_stop(self) -> None:
         if self.order.stop():
-            raise ResetInterruptedError("the reset was stopped before this was sent, as it was asked to")
+            raise ResetInterruptedError("the reset was stopped on request before this was sent")
 
     def _send(
         self, reset_request: ResetRequest, people: tuple[PlannedReset, ...], there: Preflight

@@ -61,8 +61,8 @@ from training_sdk.resets.reset_run import Run
 from training_sdk.resets.waves import restored
 
 ONE_CALL_REACHES_ALL = (
-    "Others in the course were reset, moved, or may have been reset, and one call for everyone would reach them once "
-    "more, so it is not made. Plan again, naming the people who are left"
+    "Others in the course were reset or may have been reset, or their progress changed. One call for "
+    "everyone would reach them again, so it is not made. Plan again, naming the people who are left"
 )
 
 
@@ -173,8 +173,8 @@ class Resumption:
         """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
         if count := self.recorder.journal.state().reached_others:
             raise IncompleteResetError(
-                f"{others(count)} by this plan, so nothing more is sent for it. What had been sent was read back; "
-                f"{left} of its resets were not sent. {LOOK_INTO_IT}",
+                f"{others(count)} by this plan, so nothing more is sent for it. Earlier requests were read "
+                f"back; {left} of its resets were not sent. {LOOK_INTO_IT}",
                 reason=REACHED_OTHERS,
             )
 
@@ -185,8 +185,8 @@ class Resumption:
             if not self._has_expired(now):
                 raise
             message = (
-                f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. What had been sent was read "
-                "back; nothing more was sent. Plan again for those who are left"
+                f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. Earlier requests were read back; "
+                "nothing more was sent. Plan again for those who are left"
             )
             in_flight = self._flights()
             unknown = [
@@ -196,8 +196,8 @@ class Resumption:
             ]
             if unknown and (settled_at := in_flight.settled_at(*unknown)):
                 message += (
-                    f". {len(unknown)} of them may have been reset all the same: do not plan these again before "
-                    f"{minute_text(settled_at)}, and resume this plan once more then"
+                    f". {len(unknown)} of them may have been reset all the same: do not plan these again "
+                    f"before {minute_text(settled_at)}, and resume this plan again then"
                 )
             raise StalePlanError(evolve(error.info, message=message)) from None
 

@@ -96,13 +96,15 @@ class Unfinished:
         if not self.sent:
             again = "Plan again, and " if self.has_expired else f"Apply it: {self.commands.apply()}. Or "
             return f"Nothing was sent. {again}{close}"
-        steps = [f"Resume it: {self.commands.resume(digest)}. It reads back first and resets nobody twice."]
+        steps = [
+            f"Resume it: {self.commands.resume(digest)}. It reads back first and resets no person twice."
+        ]
         if self.unknown and self.settled_at is not None:
-            steps.append(f"What became of the unknown is certain from {minute_text(self.settled_at)} on.")
+            steps.append(f"The unknown results are certain from {minute_text(self.settled_at)} on.")
         if not self.unknown and not self.has_expired:
             steps.append(f"If the progress of the people left has changed since, {close}, and plan again.")
         if self.has_expired:
-            steps.append(f"The plan has expired, so nothing more is sent. When nobody is unknown, {close}")
+            steps.append(f"The plan has expired, so nothing more is sent. When no result is unknown, {close}")
         return " ".join(steps)
 
     @property

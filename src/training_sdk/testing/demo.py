@@ -154,7 +154,7 @@ def _list_courses(story: Story, admin: TrainingClient, outsider: TrainingClient)
 
 
 def _show_course(stage: Stage) -> None:
-    stage.story.heading(f"How {COURSE!r} stands")
+    stage.story.heading(f"Progress in {COURSE!r}")
     figures = stage.show_figures()
     completed = [row for row in stage.rows() if row.completed_at]
     stage.story.check(
@@ -241,22 +241,22 @@ def _read_back_one(stage: Stage, past: ProgressRow) -> None:
     story.check("the old certificate is shown no more", not _certificates(stage, past), rule="R19")
     others = [row for row in admin.progress.list(user_id=past.user_id) if row.course_id != stage.course.id]
     story.check(
-        "their other courses stand as before", any(row.has_recorded_progress for row in others), rule="R16"
+        "their other courses are as before", any(row.has_recorded_progress for row in others), rule="R16"
     )
 
 
 def _renew_what_is_due(stage: Stage) -> None:
     story, admin = stage.story, stage.admin
-    story.heading("Yearly recertification: the people whose completion is due, and nobody else")
+    story.heading("Yearly recertification: only the people whose completion is due")
     before = stage.rows()
     due = _find_due(stage)
     story.say(str(due).partition("\n")[0])
-    story.check("somebody is due, and people in mid-course are not", 0 < len(due.due) < len(before))
+    story.check("people are due, and people in mid-course are not", 0 < len(due.due) < len(before))
     if not due.due:
         return
     plan = admin.resets.plan_due(due)
     _show_plan(story, plan)
-    story.check("nobody in mid-course is in the plan", not plan.mid_course)
+    story.check("no person in mid-course is in the plan", not plan.mid_course)
     report = admin.resets.apply(plan, confirm=_typed(plan), reason="recertification 2027", ticket="HSE-118")
     _show_report(story, report)
     story.check("everyone in the plan is accounted for", _accounts(report, len(due.due)))
@@ -266,7 +266,7 @@ def _renew_what_is_due(stage: Stage) -> None:
     story.check("everyone is still assigned", figures.total_users == len(before), rule="R16")
     reset = {case.user_id for case in due.due}
     others = [[row for row in rows if row.user_id not in reset] for rows in (before, after)]
-    story.check("nobody else has lost anything", others[0] == others[1], rule="R16")
+    story.check("no other person has lost anything", others[0] == others[1], rule="R16")
     lapsed = _find_due(stage, already=[(*case.key, report.finished_at) for case in due.due]).lapsed
     found = {case.user_id for case in lapsed}
     story.check(f"the {len(found)} are listed as lapsed until they complete again", found == reset)
@@ -303,11 +303,13 @@ def _complete_again(stage: Stage, past: ProgressRow, old: list[Certificate]) -> 
         ],
     )
     story.say(f"{len(mock.outbox)} notifications in all, to {len(told)} people who have them switched on")
-    story.check("the learner was told once per reset of their progress", told[past.user_id] == 1, rule="R18")
+    story.check(
+        "the learner was notified once per reset of their progress", told[past.user_id] == 1, rule="R18"
+    )
 
 
 def _audit(stage: Stage) -> None:
-    stage.story.heading("What the server's audit log holds: resets done and refused, and no past completions")
+    stage.story.heading("The server's audit log: resets done and refused, and no past completions")
     entries = stage.mock.audit
     stage.story.table(
         ("when", "who", "outcome", "users", "request"),

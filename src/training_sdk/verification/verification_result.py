@@ -208,7 +208,9 @@ class Verification:
         resume = shell.resume(named) if self.commands else "client.resets.resume(plan, confirm=…)"
         remedy = f"the plan is closed, so {again}" if self.is_finished else resume
         if not self.is_finished and not self.left_unknown:
-            remedy += f". If they have moved since, close the plan ({shell.close(named)}) and {again}"
+            remedy += (
+                f". If their progress has changed since, close the plan ({shell.close(named)}) and {again}"
+            )
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
             remedy = again = "nothing more is sent for this plan"

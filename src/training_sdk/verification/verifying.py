@@ -139,7 +139,7 @@ def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
     people = tuple(user for user in report.plan.targets if ended[user.key] in MAY_BE_RESET)
     if not people:
         raise InvalidArgumentError(
-            "nobody in this report was reset, so there is nothing to verify",
+            "no person in this report was reset, so there is nothing to verify",
             reason=REACHED_OTHERS if report.reached_others else None,
         )
     return people

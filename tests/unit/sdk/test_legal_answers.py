@@ -385,7 +385,7 @@ def test_the_course_to_be_reset_needs_a_title_and_others_do_not() -> None:
 
 
 def test_statistics_that_count_nobody_are_no_proof_that_everyone_is_seen() -> None:
-    with pytest.raises(DecodingError, match="count nobody"):
+    with pytest.raises(DecodingError, match="count no people"):
         planned(Organisation([row(1)], counted=0))
 
 

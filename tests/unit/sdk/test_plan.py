@@ -132,7 +132,7 @@ def test_the_headline_says_what_will_happen_and_the_scope_comes_later() -> None:
     for plan, first in (
         (some_plan(), f"Plan to reset 2 people {course}: 1 completed, 1 in progress."),
         (some_plan(users=(people[0], *left[1:])), f"Plan to reset 1 person {course}: 1 completed."),
-        (some_plan(users=left), f"Plan to reset nobody {course}."),
+        (some_plan(users=left), f"Plan to reset no people {course}."),
         (
             some_plan(users=(people[0], elsewhere), courses=two),
             f"Plan to reset 1 person, 2 resets, {course}, 'Data' (Published, d): 2 completed.",

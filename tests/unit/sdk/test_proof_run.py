@@ -166,7 +166,7 @@ def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict
     ("person", "others", "elsewhere", "missing"),
     [
         (True, True, False, "No completion of theirs is visible in another course"),
-        (True, False, True, "Nobody else on it has completed it"),
+        (True, False, True, "No other person on it has completed it"),
         (True, True, True, None),
         (False, False, False, None),
     ],

@@ -55,7 +55,7 @@ def report() -> ResetReport:
     outcomes = tuple(
         UserOutcome("c1", user.user_id, Outcome.SKIPPED, f"left out: {plan.selection} only", Code.LEFT_OUT)
         if user.left_out
-        else UserOutcome("c1", user.user_id, Outcome.SKIPPED, "moved since the plan was made", Code.MOVED)
+        else UserOutcome("c1", user.user_id, Outcome.SKIPPED, "changed since the plan was made", Code.MOVED)
         if user.user_id == f"user_{MOVED}"
         else UserOutcome("c1", user.user_id, Outcome.RESET)
         for user in users
@@ -66,7 +66,7 @@ def report() -> ResetReport:
 def test_the_target_that_was_not_reset_comes_first_and_the_left_out_are_folded(report: ResetReport) -> None:
     lines = str(report).splitlines()
     assert lines[0] == '"Forklift basics": 157 reset, 1 skipped (requests none)'
-    assert lines[1] == f"  - Anna Meier <user_{MOVED}>: skipped, moved since the plan was made"
+    assert lines[1] == f"  - Anna Meier <user_{MOVED}>: skipped, changed since the plan was made"
     assert lines[2] == "  - Anna Meier <user_0>: reset"
     assert lines[3] == "  - Anna Meier <anna1@example.test>: reset"
     assert lines[-2:] == [
@@ -80,7 +80,7 @@ def test_who_moved_comes_before_those_who_were_not_reached(report: ResetReport) 
         evolve(user, outcome=Outcome.SKIPPED, code=Code.NOT_SENT) if user.outcome is Outcome.RESET else user
         for user in report.users
     )
-    assert f"<user_{MOVED}>: skipped, moved" in str(evolve(report, users=outcomes)).splitlines()[1]
+    assert f"<user_{MOVED}>: skipped, changed" in str(evolve(report, users=outcomes)).splitlines()[1]
 
 
 def test_the_html_of_a_report_is_bounded_and_in_the_same_order(report: ResetReport) -> None:

@@ -490,7 +490,7 @@ def test_it_stops_between_two_requests_when_asked_to(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST])
-    with pytest.raises(ResetInterruptedError, match="as it was asked to") as stopped:
+    with pytest.raises(ResetInterruptedError, match="stopped on request") as stopped:
         apply(place, plan, stop=lambda: len(place.resets) == 2)
     report = stopped.value.report
     assert report is not None
@@ -554,7 +554,7 @@ def test_a_stop_is_heard_while_waiting_for_a_wave() -> None:
     place = campus()
     plan = plan_of(place, [FIRST])
     puppet = FakeDriver(place)
-    with pytest.raises(ResetInterruptedError, match="as it was asked to"):
+    with pytest.raises(ResetInterruptedError, match="stopped on request"):
         apply(
             place,
             plan,

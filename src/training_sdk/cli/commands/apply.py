@@ -127,11 +127,10 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
 @options(CONFIRM, HOW, ALL)
 @with_session
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
-    """Go on with a plan whose application stopped half-way, on the machine where it began.
+    """Continue a plan that was interrupted, on the machine where it began.
 
-    Whatever may have arrived is read back first; nobody is ever reset twice. DIGEST is the tail of the phrase, such as
-    a1b2-c3d4-e5f6-0718, or the whole digest.
-    """
+    It first reads back requests that may have arrived. It resets no person twice. DIGEST is the tail of the phrase,
+    such as a1b2-c3d4-e5f6-0718, or the whole digest."""
 
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:
         resets = session.client(may_write=True).resets
@@ -239,7 +238,7 @@ def name_report(session: Session, digest: str) -> None:
     if folder is not None and folder.is_dir():
         saved = folder / report_file.REPORT
         where, see = saved if saved.is_file() else folder, session.commands().report(short_digest(digest))
-        session.invocation.recorded = f"What became of everyone is recorded in {where}: {see}"
+        session.invocation.recorded = f"The result for each person is recorded in {where}: {see}"
 
 
 def _is_pending_proof(session: Session, plan: ResetPlan) -> bool:
@@ -266,15 +265,17 @@ def _attach_report(error: BaseException, session: Session, journal: JournalState
 def _how_to_go_on(error: BaseException, journal: JournalState, commands: ShellCommands) -> str:
     """Return advice for an error that occurred after the journal was started."""
     if journal.reached_others:
-        return f"Nothing more is sent for this plan. What became of everyone:\n  {commands.report()}"
+        return (
+            f"Nothing more is sent for this plan. To see the result for each person:\n  {commands.report()}"
+        )
     if not is_open(journal):
-        return f"The plan came to its end all the same. What became of everyone:\n  {commands.report()}"
+        return f"The plan is complete all the same. To see the result for each person:\n  {commands.report()}"
     if not journal.has_sent:
         return _after_nothing_sent(error, commands)
     if _has_had_its_day(error):
         return (
-            f"It is known what became of everyone who was sent, and the rest cannot be sent with this plan. Close it, "
-            f"and plan again if anybody is left to be reset:\n  {commands.close()}"
+            "The result of each person who was sent is known, and the rest cannot be sent with this plan. "
+            f"Close it, and make a new plan if people are left to reset:\n  {commands.close()}"
         )
     if isinstance(error, IncompleteResetError) and error.reason == NO_SECOND_CALL:
         return (
@@ -282,11 +283,11 @@ def _how_to_go_on(error: BaseException, journal: JournalState, commands: ShellCo
             f"Or close it, and plan again for those who are left:\n  {commands.close()}"
         )
     if isinstance(error, PermissionDeniedError):
-        return f"It stopped half-way. With another token:\n  {commands.resume()}"
-    where = "stands above" if report_of(error) is not None else f"is in {commands.report()}"
+        return f"The reset stopped before its end. With another token:\n  {commands.resume()}"
+    where = "is shown above" if report_of(error) is not None else f"is in {commands.report()}"
     return (
-        f"It stopped half-way. What became of everyone {where}. This reads back for you what is unknown, and then "
-        f"goes on; nobody is reset twice:\n  {commands.resume()}"
+        f"The reset stopped before its end. The result for each person {where}. The next command first "
+        f"reads back unknown results, and then continues. It resets no person twice:\n  {commands.resume()}"
     )
 
 

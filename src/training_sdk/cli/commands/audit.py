@@ -36,7 +36,8 @@ def a_head(value: str) -> Head:
     found = _HEAD.fullmatch(value.strip())
     if found is None:
         raise click.BadParameter(
-            f"{value!r} is no head of a log; write it as audit head prints it: number, colon, 64 hexadecimal digits"
+            f"{value!r} is not the head of a log; write it as audit head prints it: number, colon, 64 "
+            "hexadecimal digits"
         )
     return Head(int(found[1]), found[2])
 
@@ -59,10 +60,10 @@ def audit() -> None:
 def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
     """Check that the log is as it was written.
 
-    Altered, missing, moved or added lines are found, and an end that was cut off. The log is compared with the heads
-    that the evidence packs of this machine quote, and with the journals, reports, packs and purges on this machine.
-    Work that was interrupted is a note and no fault. A log that somebody wrote again together with everything else is
-    found only with --head.
+    Altered, missing, reordered or added lines are found, and an end that was cut off. The log is compared with the
+    heads that the evidence packs of this machine quote, and with the journals, reports, packs and purges on this
+    machine. Work that was interrupted is a note, not a fault. A log that was written again together with everything
+    else is found only with --head.
     """
     state = session.state()
     quoted = [*_quoted(session), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
@@ -161,7 +162,7 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
 def head(session: Session) -> None:
     """Print where the log ends: number and hash of its last line.
 
-    Keep it where nobody who can write the log can change it, such as in a ticket or a mail, after every reset:
+    Keep it where people who can write the log cannot change it, such as in a ticket or a mail, after every reset:
     audit verify --head then finds a log that was cut off or written again.
     """
     log = AuditLog(session.state().audit)

@@ -158,7 +158,7 @@ def _plans(state: StateDirectory) -> Iterator[CheckResult]:
     if half:
         yield warning(MACHINE, "plans", f"begun and not at their end, to be resumed: {', '.join(half)}")
     else:
-        yield ok(MACHINE, "plans", "none stopped half-way")
+        yield ok(MACHINE, "plans", "no reset is interrupted")
 
 
 def _locks(state: StateDirectory) -> Iterator[CheckResult]:
@@ -241,10 +241,10 @@ def check_identity(me: Me, response: Response) -> Iterator[CheckResult]:
     if response.is_only_marked:
         yield warning(SERVICE, "server", f"counts as a live service. {flow.ONLY_MARKED}")
     elif response.is_reference:
-        yield note(SERVICE, "server", "this is the reference server: nothing here is anybody's real progress")
+        yield note(SERVICE, "server", "this is the reference server: no real progress is here")
     else:
         yield note(
-            SERVICE, "server", "a live service: a reset here is for good, and needs a proof of the format"
+            SERVICE, "server", "a live service: a reset here is permanent, and needs a proof of the format"
         )
 
 
@@ -276,9 +276,7 @@ def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterato
     Only a reset would show whether the token may reset.
     """
     if sees_figures is None or sees_people is None:
-        yield warning(
-            SERVICE, "rights", "they cannot be told: the server did not answer what was asked for it"
-        )
+        yield warning(SERVICE, "rights", "they are unknown: the server did not answer the requests for them")
     elif not sees_figures:
         yield warning(
             SERVICE,
@@ -290,12 +288,12 @@ def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterato
         yield note(
             SERVICE,
             "rights",
-            "it reads statistics and may not list users: likely 'Training: Manage teams', so it plans for its own "
-            "teams. Whether it may reset, only a reset would show",
+            "it reads statistics and may not list users: likely 'Training: Manage teams', so it plans for "
+            "its own teams. Only a reset would show whether it may reset",
         )
     else:
         yield ok(
             SERVICE,
             "rights",
-            "it reads statistics and users, so it can plan. Whether it may reset, only a reset would show",
+            "it reads statistics and users, so it can plan. Only a reset would show whether it may reset",
         )

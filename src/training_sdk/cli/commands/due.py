@@ -110,7 +110,7 @@ DATES = frozenset({"user_id", "date"})
 @click.option(
     "--allow-unknown-holds",
     is_flag=True,
-    help="Plan although an entry of the hold list matches nobody in these courses.",
+    help="Plan although an entry of the hold list matches no person in these courses.",
 )
 @options(KEEP, ALL)
 @with_session
@@ -128,9 +128,9 @@ def due(
     key: Path | None,
     **given: Any,
 ) -> ExitCode:
-    """Say who has to renew a completion, and plan their reset with --save. Nobody is reset or written to.
+    """List people who have to renew a completion, and plan their reset with --save. No person is reset or notified.
 
-    With --save it ends with 9 if nobody is due: then there is no file. It ends with 12 if people have lapsed and no
+    With --save it ends with 9 if no person is due: then there is no file. It ends with 12 if people have lapsed and no
     plan was saved; beside a plan that was saved they are named on stderr, and it ends with 0. A list for a day after
     today is for looking only: --save is refused.
     """
@@ -210,7 +210,7 @@ def _tell(
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
     elif save is not None:
-        session.out.note("Nobody is due, so there is nothing to plan, and nothing was saved.")
+        session.out.note("No person is due, so there is nothing to plan, and nothing was saved.")
 
 
 def _note(session: Session, found: Due, warnings: Sequence[str], today: date) -> None:
@@ -232,8 +232,8 @@ def _refuse_unknown_holds(hold: Path | None, unknown: Sequence[Held]) -> None:
         )
         raise InvalidArgumentError(
             f"{number(len(unknown), 'entry', 'entries')} of the hold list {hold} "
-            f"{'names' if len(unknown) == 1 else 'name'} nobody in the progress of these courses, so nothing was "
-            f"saved. Mend the list, or say --allow-unknown-holds:{entries}"
+            f"{'names' if len(unknown) == 1 else 'name'} no person in the progress of these courses, so "
+            f"nothing was saved. Correct the list, or pass --allow-unknown-holds:{entries}"
         )
 
 
@@ -245,7 +245,9 @@ def read_hold(path: Path) -> tuple[str, ...]:
     lines = read_lines(path, "the hold list")
     entries = tuple(entry for line in lines if (entry := _COMMENT.sub("", line).strip()))
     if not entries:
-        raise InvalidArgumentError(f"the hold list {path} holds nobody; leave --hold out if that is meant")
+        raise InvalidArgumentError(
+            f"the hold list {path} contains no people; leave --hold out if that is meant"
+        )
     return entries
 
 
@@ -313,11 +315,13 @@ def _rule(
 def _fixed(text: str) -> FixedDate:
     month, hyphen, day = text.partition("-")
     if not (hyphen and month.isascii() and month.isdigit() and day.isascii() and day.isdigit()):
-        raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year; write 03-01 for 1 March")
+        raise InvalidArgumentError(f"--fixed-date {text!r} is not a day of the year; write 03-01 for 1 March")
     try:
         return FixedDate(int(month), int(day))
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"--fixed-date {text!r} is no day of the year: {error.message}") from None
+        raise InvalidArgumentError(
+            f"--fixed-date {text!r} is not a day of the year: {error.message}"
+        ) from None
 
 
 def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
@@ -328,7 +332,7 @@ def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
     try:
         return user_id, date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is no date; write it as in 2019-06-10") from None
+        raise ValueError(f"{text[:40]!r} is not a date; write it as in 2019-06-10") from None
 
 
 def _dates(path: Path) -> dict[str, date]:
@@ -348,7 +352,7 @@ def _dates(path: Path) -> dict[str, date]:
             if any(map(str.strip, row)):
                 user_id, when = _date_of(people_file.named_cells(header, row))
                 if dates.setdefault(user_id, when) != when:
-                    raise ValueError("this person stands there with another date")
+                    raise ValueError("this person is listed there with another date")
     except csv.Error as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
     except ValueError as error:

@@ -33,8 +33,8 @@ from training_sdk.records.state import StateDirectory
 FOLDER = click.Path(path_type=Path, file_okay=False)
 KEY = click.Path(path_type=Path, dir_okay=False)
 TELLS_NAMES = (
-    "It leads from pseudonyms back to people: if somebody else may have read it, make the packs without names again "
-    "with a new key"
+    "It leads from pseudonyms back to people: if another person may have read it, make the packs without "
+    "names again with a new key"
 )
 
 
@@ -171,7 +171,7 @@ def history(
 )
 @with_session
 def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
-    """Write a second pack in which pseudonyms stand for people. The first stays as it is."""
+    """Write a second pack with pseudonyms in place of people. The first stays as it is."""
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
     (original,) = chosen([pack], session.packs(), most=1)
     made = without_names(original, new, _key(key_file), log=log, unseal=session.profile.unseal)
@@ -220,7 +220,7 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
         found = run(only=identities)
         going = sum(one.purged and not one.is_copy for one in found)
         copies = sum(one.purged and one.is_copy for one in found)
-        session.invocation.recorded = f"What was purged is in the audit log, {state.audit}."
+        session.invocation.recorded = f"The audit log shows what was purged: {state.audit}."
     session.out.document(
         {
             "dry_run": dry_run,

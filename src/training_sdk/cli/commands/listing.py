@@ -98,7 +98,7 @@ def sites(session: Session, to: Destination) -> None:
 def progress(
     session: Session, course: str | None, user: str | None, status: str, limit: int | None, to: Destination
 ) -> None:
-    """List who stands where. On a live service this is up to 2 h old.
+    """List progress. On a live service this is up to 2 h old.
 
     --format exporter-csv writes people in every state, also those who have not completed, whom the vendor's exporter
     leaves out. The file holds personal data, and texts as they are: it is for programs, not for a spreadsheet.
@@ -119,7 +119,7 @@ def progress(
         if_empty=None
         if user is None
         else NotFoundError(
-            f"the progress feed shows nobody called {user!r} here, or this token may not see them"
+            f"the progress feed shows no person called {user!r} here, or this token may not see them"
         ),
     )
     if to.format != EXPORTER:

@@ -181,9 +181,9 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 )
 @with_session
 def plan(session: Session, **given: Any) -> ExitCode | None:
-    """Plan a reset: who would lose what. Nothing is changed; a saved plan can be applied once.
+    """Plan a reset and show the loss of each person. Nothing is changed; a saved plan can be applied once.
 
-    Somebody has to be named, or --everyone said: naming nobody never means everyone.
+    Name people, or pass --everyone: an empty selection never means everyone.
     """
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
@@ -223,7 +223,7 @@ def _refuse_options_of_plan(context: click.Context, command: str, given: Collect
 def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
     """Close a plan whose reset never happened or cannot go on. Its evidence can be purged then. Needs no server.
 
-    It cannot be applied or resumed any more. A plan that may have reset somebody is refused: resume it first. DIGEST
+    It cannot be applied or resumed any more. A plan that may have reset people is refused: resume it first. DIGEST
     is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     state = session.state()
@@ -232,7 +232,8 @@ def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
     wait = session.profile.processing_time
     closed = close_plan(state, digest, reason=reason, ticket=ticket, processing_time=wait)
     session.invocation.recorded = (
-        f"The plan is closed. What became of everyone: {session.commands().report(short_digest(digest))}"
+        "The plan is closed. To see the result for each person: "
+        f"{session.commands().report(short_digest(digest))}"
     )
     session.out.document({"closed": plain(closed)})
     how = ", ".join(f"{count} {standing}" for standing, count in closed.standings.items())
@@ -296,7 +297,7 @@ def _make(
         )
     if not everyone and people is None:
         raise InvalidArgumentError(
-            "nobody is named: use --user, --external-id, --group, --site or --people, or say --everyone"
+            "no people are named: pass --user, --external-id, --group, --site or --people, or --everyone"
         )
     if everyone and skip_unassigned:
         raise InvalidArgumentError(

@@ -35,9 +35,9 @@ from training_sdk.plans.plan import ResetPlan
 @options(ALL)
 @with_session
 def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, save: Path | None) -> None:
-    """Approve a plan that somebody else made, as the owner of your token. Nothing is reset.
+    """Approve a plan that another person made, as the owner of your token. Nothing is reset.
 
-    Hand the file to whoever applies it: training-sdk apply PLAN.json --approval FILE.
+    Give the file to the person who applies the plan: training-sdk apply PLAN.json --approval FILE.
     """
     import sys
 
@@ -51,7 +51,8 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     client = session.client()
     if client.users.me().user_id == loaded.origin.user_id:
         session.out.warn(
-            "Warning: this token is that of whoever made the plan. The approval counts only if somebody else applies it"
+            "Warning: this token belongs to the person who made the plan. The approval counts only if "
+            "another person applies it"
         )
     approval = client.resets.approve(
         loaded, confirm=phrase, key=key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr)

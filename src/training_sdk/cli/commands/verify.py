@@ -63,10 +63,10 @@ VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
 @options(ALL)
 @with_session
 def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
-    """Wait until progress and analytics show what a reset did. Resets nobody, not even again.
+    """Wait until progress and analytics show what a reset did. No person is reset.
 
     A live service shows it up to 2 h later. Ends with 0 once everyone in the plan was reset and seen
-    at 0 %, or has begun or completed the course again since; with 5 where somebody was never sent, and with 10
+    at 0 %, or has begun or completed the course again since; with 5 where a person was never sent, and with 10
     where people outside the plan may have been reset. DIGEST is the tail
     of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
@@ -101,7 +101,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
     "--course",
     required=True,
     metavar="ID|TITLE",
-    help="The test course, which nobody needs: at most 5 people.",
+    help="The test course, whose progress is not needed: at most 5 people.",
 )
 @click.option("--person", metavar="ID|E-MAIL", help="The person who is reset.")
 @click.option(
@@ -145,9 +145,9 @@ def prove(
 ) -> None:
     """Prove on a live service that a reset does what it says, and unlock resets there.
 
-    One person of a course that nobody needs is reset, for good, and everyone else there is watched, and the other
-    courses of the person, in one of which they must have completed a lesson. The phrase changes each time until
-    the proof has begun, so the first time somebody types it.
+    One person of a test course is reset permanently, and everyone else there is watched, and the other courses of the
+    person, in one of which they must have completed a lesson. The phrase changes each time until the proof has begun,
+    so the first time a person types it.
 
     With --refused-with, after the proof of the format: one request names the person and then a user who cannot be
     reset. If it is refused and the person keeps their progress, later refusals of several people with this status

@@ -112,8 +112,8 @@ def as_json(report: Report) -> str:
 PROGRAM = "python -m training_sdk.testing.contract"
 
 WARNING = """\
-The checks reset people's progress in {title!r}, for good, and everyone's in the end.
-Play on an organisation that is there for it. Type the title of the course to go on: """
+The checks reset people's progress in {title!r}, permanently, and everyone's in the end.
+Use a test organisation. Type the title of the course to continue: """
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:

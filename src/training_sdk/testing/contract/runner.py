@@ -33,8 +33,8 @@ from training_sdk.testing.contract.wire import Wire
 __all__ = ["CheckRun", "Making", "all_checks", "readable", "run"]
 
 VENDORS = (
-    "this is the vendor's own service: the checks reset people there by bodies that nobody has proved, one of which "
-    "may mean everyone. Only --read-only is for live services"
+    "this is the vendor's own service: the checks reset people there by requests that are not proved, one "
+    "of which may mean everyone. Only --read-only is for live services"
 )
 
 

@@ -426,9 +426,9 @@ def test_nothing_that_a_colleague_plants_becomes_a_command_or_leads_elsewhere(
         path.read_bytes() for path in folder.rglob("*") if path.is_file()
     )
     for said in (
-        "no file of an approval",
+        "not a file of an approval",
         "no file of allowed signers can hold",
-        "no name of an evidence pack",
+        "not the name of an evidence pack",
     ):
         assert said in page
     verified(folder)
@@ -512,7 +512,7 @@ def test_a_head_that_was_noted_finds_a_log_that_was_cut_off_or_made_again(
     assert f"--head {later} quotes entry" in capsys.readouterr().out
     AuditLog(log).append("another note", reason="later")
     assert main(["audit", "verify", "--head", later, "--json"]) == ExitCode.RECORDS
-    assert "the log was written anew" in capsys.readouterr().out
+    assert "the log was written again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

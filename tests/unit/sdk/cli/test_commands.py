@@ -288,8 +288,14 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("user_id,date\nuser_x,2020-13-01\n", "line 2: '2020-13-01' is no date; write it as in 2019-06-10"),
-        ("user_id;date;\nuser_x;10.06.2019;\n", "line 2: '10.06.2019' is no date; write it as in 2019-06-10"),
+        (
+            "user_id,date\nuser_x,2020-13-01\n",
+            "line 2: '2020-13-01' is not a date; write it as in 2019-06-10",
+        ),
+        (
+            "user_id;date;\nuser_x;10.06.2019;\n",
+            ("line 2: '10.06.2019' is not a date; write it as in 2019-06-10"),
+        ),
         ("user_id,date\nuser_x,2020-12-01\nuser_y,\n", "line 3: a user id or a date is missing"),
         ("user_id,date\nuser_y\n", "line 2: it has 1 cell, and the header has 2 cells"),
         ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: cell 3 is filled, and its column has no name"),
@@ -298,7 +304,7 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
         ("\ufeff\ufeffuser_id;date\n", "line 1: it begins with two byte order marks"),
         (
             "user_id,date\nuser_x,2020-12-01\nuser_x,2020-12-02\n",
-            "line 3: this person stands there with another date",
+            "line 3: this person is listed there with another date",
         ),
         ("", "line 1: the columns are user_id and date"),
         ("user_id,date\n", "holds no dates"),

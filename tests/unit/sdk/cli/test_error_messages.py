@@ -192,7 +192,7 @@ COMMAND = ShellCommands("--profile a", "'my plan.json'")
 PROOF = (
     "This was a proof. Go on with training-sdk prove and the same course and person. Nothing is sent again."
 )
-RESUME = "It stopped half-way:\n  training-sdk resume 'my plan.json'"
+RESUME = "It was interrupted:\n  training-sdk resume 'my plan.json'"
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ RESUME = "It stopped half-way:\n  training-sdk resume 'my plan.json'"
         (
             [STOPPED.format(counts="2 unknown"), STOPPED.format(counts="1 unknown")],
             [
-                "A reset was stopped by this: 1 unknown. What became of everyone is shown above. Go on with "
-                "training-sdk resume --profile a 'my plan.json', which first reads back what may have arrived; nobody "
-                "is reset twice."
+                "A reset was stopped by this: 1 unknown. The result for each person is shown above. Continue "
+                "with training-sdk resume --profile a 'my plan.json', which first reads back what may "
+                "have arrived and resets no person twice."
             ],
         ),
         ([], []),
@@ -391,5 +391,5 @@ def test_after_a_stop_that_reached_others_nothing_advises_to_resume() -> None:
     )
     (note,) = notes_of(stop, ShellCommands(), "")
     assert "3 people outside the plan" in note
-    assert "What became of everyone is shown above." in note
+    assert "The result for each person is shown above." in note
     assert "resume" not in note

@@ -27,7 +27,7 @@ def test_every_command_says_that_its_output_was_lost_and_what_is_recorded(
     phrase, digest = planned["phrase"], planned["digest"]
     confirmed = ("--reason", "test", "--confirm", phrase)
     saved = tmp_path / "state" / "plans" / digest / "report.json"
-    report = f"What became of everyone is recorded in {saved}: training-sdk report {short_digest(digest)}"
+    report = f"The result for each person is recorded in {saved}: training-sdk report {short_digest(digest)}"
     everyone = ("--course", COURSE, "--everyone")
     due = ("due", "--course", COURSE, "--zone", "UTC", "--months", "1")
     for words, recorded in (

@@ -305,7 +305,7 @@ def test_a_hold_list_is_read_and_one_that_holds_nobody_is_refused(tmp_path: Path
     assert read_hold(file) == ("ann@example.org", "course_1, user_2")
     for text in ("", "# nobody\n", "\n\n"):
         file.write_text(text)
-        with pytest.raises(InvalidArgumentError, match="holds nobody"):
+        with pytest.raises(InvalidArgumentError, match="contains no people"):
             read_hold(file)
     with pytest.raises(InvalidArgumentError, match="cannot be read"):
         read_hold(tmp_path / "missing")

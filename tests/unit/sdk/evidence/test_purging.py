@@ -274,7 +274,7 @@ def test_a_pack_that_names_no_digest_as_its_plan_stays_and_nothing_else_is_touch
         return True
 
     done = run(root, Log(root), is_closed=is_closed)
-    assert (done["odd"].purged, done["odd"].why) == (False, "what it names as its plan is no digest")
+    assert (done["odd"].purged, done["odd"].why) == (False, "what it names as its plan is not a digest")
     assert (everything(tmp_path), asked) == (before, [])
 
 

@@ -265,7 +265,7 @@ def test_an_answer_that_was_forged_is_not_read_as_evidence(plain: Pack) -> None:
 
 def test_a_folder_that_is_no_pack_is_said_to_be_none(tmp_path: Path) -> None:
     (finding,) = verify_pack(tmp_path)
-    assert "is no evidence pack" in finding.message
+    assert "is not an evidence pack" in finding.message
     (finding,) = verify_pack(tmp_path / "nowhere")
     assert finding.kind is FindingKind.INCOMPLETE
 

@@ -194,7 +194,7 @@ def test_a_group_none_of_whose_members_is_in_a_course_is_refused(members: set[st
 
 def test_a_course_of_nobody_is_refused() -> None:
     people = People((Named("user_id", user_id(2), "c"),))
-    with pytest.raises(InvalidArgumentError, match="nobody is named for course 'd'"):
+    with pytest.raises(InvalidArgumentError, match="no people are named for course 'd'"):
         found(people, TWO)
 
 

@@ -226,7 +226,7 @@ def test_a_log_that_was_written_anew_is_found_by_the_packs(tmp_path: Path) -> No
         anew.append("reset ended", at=AT, **facts(n))
     assert anew.verify() == ()
     (finding,) = anew.verify([Quoted("pack-3", heads[2])])
-    assert str(finding) == "entry 3 is not the one that pack-3 quotes: the log was written anew"
+    assert str(finding) == "entry 3 is not the one that pack-3 quotes: the log was written again"
 
 
 def test_findings_name_the_line_and_what_is_wrong(filled: tuple[Path, bytes, list[Head]]) -> None:

@@ -392,7 +392,7 @@ BAD: list[tuple[list[Event], str]] = [
     ),
     ([opened(), intent(0, "u1"), sent(0), answered(0, 1), read_back(0, u1="not applied")], "reset already"),
     ([opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u2="applied")], "did not hold all of them"),
-    ([opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="perhaps")], "'perhaps' is no verdict"),
+    ([opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="perhaps")], "'perhaps' is not a verdict"),
     (
         [opened(), SkippedUsers(COURSE, {"u1": "MOVED"}), intent(0, "u1")],
         "user u1 in course course-1 is skipped",
@@ -400,7 +400,7 @@ BAD: list[tuple[list[Event], str]] = [
     ([opened(), intent(0, "u1"), sent(0), SkippedUsers(COURSE, {"u1": "MOVED"})], "is unknown"),
     ([opened(), intent(0)], "names nobody"),
     ([opened(), intent(0, "u1", "u1")], "somebody twice"),
-    ([opened(), intent(0, "u1"), sent(0), opened()], "resumed, and not begun anew"),
+    ([opened(), intent(0, "u1"), sent(0), opened()], "resumed, but not started again"),
     ([opened(), intent(0, "u1"), sent(0), Closed(AT, {})], "people are unknown"),
     ([opened(), Closed(AT, {}), opened()], "closed"),
 ]

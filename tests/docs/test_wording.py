@@ -1,0 +1,165 @@
+"""Pages, help and messages use the wording of the style sheet: literal words, and a person or thing as the subject."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from markdown_it import MarkdownIt
+
+from docs import _generate
+from docs._generate.commands import all_commands
+from mock_server.cli import _parser
+
+BANNED = {
+    "name the person": re.compile(r"\b(?:(?:some|any|no|every)body|(?:who|what|whom)ever)\b", re.IGNORECASE),
+    "a clause is no subject": re.compile(
+        r"(?:^|[.:|] )(?:What|Who|Whom|Whose|How|Whether) [a-z][^.?|]*(?:[.|]|$)", re.MULTILINE
+    ),
+    "things are stored or listed": re.compile(r"\b(?:stands?|stood|lies|lie|lay)\b", re.IGNORECASE),
+    "name who reports or calls": re.compile(
+        r"\b(?:is|are|was|were|be|been) (?:told|heard|asked|said)\b", re.IGNORECASE
+    ),
+    "negate the verb": re.compile(r"(?<!there )\b(?:is|are) (?:none\b|no (?!longer\b)[a-z])", re.IGNORECASE),
+    "progress changes": re.compile(r"\bmove[sd]\b"),
+    "again": re.compile(r"\b(?:anew|once more)\b", re.IGNORECASE),
+    "in plain words": re.compile(
+        r"\b(?:half-way|at one stroke|for ever|for good|save for|but for|mend(?:s|ed|ing)?|one's)\b",
+        re.IGNORECASE,
+    ),
+}
+"""What the style sheet bans, by what to do instead."""
+
+BAD = {
+    "name the person": "Whoever has moved is left alone.",
+    "a clause is no subject": "Read it. What became of everyone is recorded.",
+    "things are stored or listed": "All of it lies in the state directory.",
+    "name who reports or calls": "`stop` is asked before each request.",
+    "negate the verb": "An approval is one of this plan, or it is none.",
+    "progress changes": "One person changed since the plan was made.",
+    "again": "Once more, the plan is read.",
+    "in plain words": "It stopped half-way.",
+}
+GOOD = (
+    "There is no course with this id.",
+    "Who may approve a plan?",
+    "People who are no longer assigned are skipped.",
+    "The plan is no longer valid, and everyone can read why.",
+)
+PAGES = [
+    _generate.ROOT / "README.md",
+    _generate.DOCS / "tutorial.md",
+    *sorted((_generate.DOCS / "start").glob("*.md")),
+    *sorted((_generate.DOCS / "how-to").glob("*.md")),
+]
+SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_server")
+SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
+"""Parts of the reference server whose texts are answers, which the record keeps as they are."""
+CHECKED_SERVICE = ("testing/contract/rules", "testing/contract/environment.py", "testing/contract/world.py")
+"""Parts of the contract tests whose texts are the rules' own, in the words of the checks."""
+
+
+def banned(text: str) -> list[str]:
+    """Each phrase of a text that the style sheet bans, with what to do instead."""
+    return [f"{rule}: …{found[0][:90]}…" for rule, each in BANNED.items() for found in each.finditer(text)]
+
+
+def prose(page: Path) -> Iterator[str]:
+    """The paragraphs, headings and cells of a page, without its code."""
+    for token in MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8")):
+        if token.type == "inline":
+            words = (each.content or " " for each in token.children or () if each.type != "code_inline")
+            yield "".join(words)
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of a module: strings of several words that are no docstrings, with their lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    apart = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr | ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node and (isinstance(node, ast.JoinedStr) or part is node.value)
+        if isinstance(part, ast.Constant | ast.JoinedStr)
+    }
+    for node in ast.walk(tree):
+        if id(node) not in apart and isinstance(node, ast.Constant | ast.JoinedStr):
+            text = _text(node)
+            if " " in text:
+                yield node.lineno, text
+
+
+def _text(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
+    return node.value if isinstance(node.value, str) else ""
+
+
+def modules() -> list[Path]:
+    left = [*(SOURCES[1] / name for name in SERVED), *(SOURCES[0] / name for name in CHECKED_SERVICE)]
+    return [
+        path
+        for source in SOURCES
+        for path in sorted(source.rglob("*.py"))
+        if not any(path.is_relative_to(each) for each in left)
+    ]
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    for name, command in all_commands():
+        context = click.Context(command, info_name=name)
+        yield name, " ".join(command.get_help(context).split())
+    yield from _helps(_parser())
+
+
+def _helps(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    yield parser.prog, " ".join(parser.format_help().split())
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _helps(each)
+
+
+@pytest.mark.parametrize("rule", BANNED)
+def test_each_rule_finds_its_bad_sentence(rule: str) -> None:
+    assert [found for found in banned(BAD[rule]) if found.startswith(rule)]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_plain_sentences_pass(text: str) -> None:
+    assert not banned(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_uses_plain_words(page: Path) -> None:
+    assert [found for text in prose(page) for found in banned(text)] == []
+
+
+def test_help_uses_plain_words() -> None:
+    shown = dict(helps())
+    assert len(shown) > 30
+    assert {name: found for name, text in shown.items() if (found := banned(text))} == {}
+
+
+def test_messages_use_plain_words() -> None:
+    found = [
+        f"{path.relative_to(_generate.ROOT)}:{line}: {each}"
+        for path in modules()
+        for line, text in messages(path)
+        for each in banned(text)
+    ]
+    assert found == []
+
+
+def test_messages_are_collected_without_docstrings(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        '"""Nobody reads it."""\nNAME = f"Nobody {1} has"\nraise ValueError("so " "nobody did")\n'
+    )
+    assert list(messages(path)) == [(2, "Nobody … has"), (3, "so nobody did")]
