@@ -165,7 +165,7 @@ FOR_PROGRAMS = (
     [
         (
             InvalidArgumentError("x", remedy=RESUME_REMEDY),
-            "Go on with training-sdk resume --profile a 'my plan.json', which",
+            "Continue with training-sdk resume --profile a 'my plan.json', which",
         ),
         (
             InvalidArgumentError("score_below must be more", argument="score_below"),
