@@ -231,8 +231,13 @@ class _Collection:
         del held[:]
         for course_id in self._targets:
             yield from self._keep(self._rows(course_id))
-        tables = self.writer.tables
-        changed = [key for key, row in covered.items() if tables.rows.get(key, row) != row]
+        rows, by_person = self.writer.tables.rows, self.writer.tables.by_person
+        changed = [
+            (course_id, user_id)
+            for (course_id, user_id), row in covered.items()
+            # Not those whose lessons in all courses were just read: what is listed twice would count twice.
+            if rows.get((course_id, user_id), row) != row and ("", user_id) not in by_person
+        ]
         self._total += len({user_id for _, user_id in changed})
         yield from self._read_people(changed)
 

@@ -225,6 +225,35 @@ def test_a_person_whose_row_changes_while_it_is_read_is_read_alone(folder: Path)
     assert verify_pack(folder) == ()
 
 
+def test_lessons_of_a_person_whose_row_changes_are_counted_once(folder: Path) -> None:
+    """All courses of one person are read together, and one of them, which the pages cover, changes meanwhile."""
+    third = "c" * 24
+    organisation = Paged(
+        [row(n, course_id=course) for course in (COURSE, FIRE, third) for n in range(6)], size=1000
+    )
+    for one in organisation.rows:
+        if one["user_id"] == user_id(0) and one["course_id"] != COURSE:
+            one["completed_lessons"] = 2
+    feeds = iter(range(1000))
+
+    def show(response: Response) -> Response:
+        document = json.loads(response.body)
+        late = next(feeds) >= 6
+        for one in document["data"]:
+            if late and one["course_id"] == COURSE:
+                one["completed_lessons"] = 4 if one["user_id"] == user_id(0) else 3
+                one["time_spent_seconds"] = 77
+        return answer(document)
+
+    organisation.spoilt[FEED] = show
+    whom = {**EVERYBODY, third: EVERYBODY[COURSE]}
+    pack = keep(organisation, whom, folder, accept_missing_lessons=True)
+    assert pack.missing_lessons == ((COURSE, user_id(0)),)
+    listed = [(one["courseId"], one["userId"], one["lessonId"]) for one in lines(pack, "lessons.jsonl")]
+    assert len(listed) == len(set(listed)) == 3 * 6 * 3
+    assert verify_pack(folder) == ()
+
+
 def short(response: Response) -> Response:
     document = json.loads(response.body)
     return answer({**document, "items": document["items"][:-1]})
