@@ -286,12 +286,29 @@ _MODULES = {
     )
     for name in names.split()
 }
+_PACKAGES = {
+    *(
+        "api",
+        "approval",
+        "client",
+        "client_options",
+        "errors",
+        "evidence",
+        "format_proof",
+        "local_plans",
+        "plans",
+    ),
+    *("recertification", "records", "resets", "verification"),
+}
+"""Packages and modules that are attributes too: ``training_sdk.errors`` after ``import training_sdk`` alone."""
 
 
 if not _typing.TYPE_CHECKING:  # else every name would be one of the package
 
     def __getattr__(name: str) -> _typing.Any:
-        """Import a public name from its module."""
+        """Import a public name from its module, or a package."""
+        if name in _PACKAGES:
+            return _importlib.import_module(f"{__name__}.{name}")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = found = getattr(_importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
@@ -300,4 +317,4 @@ if not _typing.TYPE_CHECKING:  # else every name would be one of the package
 
 def __dir__() -> list[str]:
     """Return the names of this module, and the public ones that are not imported yet."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_PACKAGES})

@@ -190,6 +190,11 @@ def test_the_package_imports_what_is_used() -> None:
     assert not client & {*late, "training_sdk.reset_operations", "training_sdk.plans.plan"}
 
 
+def test_modules_are_attributes_of_the_package_without_an_import_of_their_own() -> None:
+    code = "import training_sdk as sdk\nassert 'errors' in dir(sdk)\nsdk.errors.TrainingError, sdk.evidence.history"
+    assert not imported_by(code) & {"training_sdk.client", "training_sdk.recertification"}
+
+
 @pytest.mark.parametrize("argument", ["--help", "-h", "--version"])
 def test_the_list_of_commands_needs_no_client(argument: str) -> None:
     code = f"from training_sdk.cli import main\nassert main([{argument!r}]) == 0"
