@@ -27,6 +27,8 @@ log = logging.getLogger("training_sdk")
 MOST_PAGES = 100_000
 MOST_EMPTY_PAGES = 1000
 """A service that divides into pages before it filters has empty ones before, between and after the rows."""
+MOST_UNCOUNTED = 10_000
+"""Items whose ids are held although no page has a count yet: a later one may have it."""
 LISTING_INCOMPLETE = "LISTING_INCOMPLETE"
 """The reason of a DecodingError for a listing that ends before everything that the service counts was listed."""
 
@@ -236,7 +238,7 @@ class Count:
         announced = self.announced if self.items or left is None else items + left
         total = result.total or self.total  # an empty page may leave the count out
         again = 0
-        if identify is not None and (total or announced):  # otherwise the ids are compared with nothing
+        if identify is not None and (total or announced or items <= MOST_UNCOUNTED):
             found = [one for one in map(identify, result.items) if one is not None]
             again = 0 if self.ids.isdisjoint(found) else sum(one in self.ids for one in found)
             self.ids.update(found)

@@ -182,6 +182,18 @@ def test_items_listed_twice_do_not_stand_for_those_that_are_not_listed(name: str
     assert caught.value.reason == LISTING_INCOMPLETE
 
 
+@pytest.mark.parametrize("name", ["courses", "attempts"])
+def test_items_listed_twice_are_noticed_by_a_count_that_the_first_page_leaves_out(name: str) -> None:
+    def late(one: Service) -> None:
+        unstable(one)
+        one.counts = len(one.sent) > 1
+
+    with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes"):
+        FakeDriver(Service([item(number) for number in range(60)], cap=25, before=late)).run(
+            WALKS[name].gather()
+        )
+
+
 @pytest.mark.parametrize("name", WALKS)
 def test_items_that_one_page_lists_twice_are_no_sign_of_an_order_that_changes(name: str) -> None:
     service = Service([item(number // 2) for number in range(50)], cap=6)
