@@ -48,12 +48,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def reasons() -> str:
     """Every reason the reference server gives, with its status and what the SDK raises for it."""
     return table(
-        ("reason", "status", "raised as", "what it means"),
+        ("Reason", "Status and error", "Meaning"),
         (
             (
                 f"`{reason.name}`",
-                str(reason.status),
-                f"`{status_error_class(reason.status).__name__}`",
+                f"{reason.status} `{status_error_class(reason.status).__name__}`",
                 reason.description,
             )
             for reason in Reason
