@@ -32,20 +32,12 @@ _MODULES = {
     "Policy": "policy",
 }
 """The module of each name, which is imported when the name is first used."""
-_SUBMODULES = frozenset({"app", "argument_checks", "learner_actions", "mock", "openapi", "policy", "refusal"})
-_SUBPACKAGES = frozenset({"api", "control", "rules", "transports", "wire", "world"})
-"""Both may be used after ``import mock_server`` alone, a package with the modules in it."""
+_submodule = _moved.submodules(__name__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return import_module(f"{__name__}.{name}")
-    if name in _SUBPACKAGES:
-        for each in (*_MODULES.values(), "world.seeds.evidence_pack"):
-            import_module(f"{__name__}.{each}")
-        return globals()[name]
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _submodule(name)
     value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     return value
 

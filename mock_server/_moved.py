@@ -1,10 +1,10 @@
-"""Modules that have moved: the old names are still imported, as the same module."""
+"""Names of modules: those that have moved are imported by the old ones too, all are attributes when they are used."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -54,3 +54,19 @@ class MovedModules(Loader):
 
 # Before the finder of folders, which would load a module of a moved package a second time under its old name.
 sys.meta_path.insert(0, MovedModules())
+
+
+def submodules(package: str) -> Callable[[str], ModuleType]:
+    """Return the ``__getattr__`` of a package that imports a module in it when the module is first used."""
+
+    def imported(name: str) -> ModuleType:
+        wanted = f"{package}.{name}"
+        try:
+            if not name.startswith("_"):
+                return importlib.import_module(wanted)
+        except ModuleNotFoundError as error:
+            if error.name != wanted:
+                raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return imported

@@ -1,1 +1,8 @@
 """The rules, one file per family: plain functions ``(world, actor, input) -> outcome``."""
+
+from typing import TYPE_CHECKING
+
+from mock_server._moved import submodules
+
+if not TYPE_CHECKING:  # else every name would be one of the package
+    __getattr__ = submodules(__name__)

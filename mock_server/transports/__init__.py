@@ -1,1 +1,8 @@
 """Ways for HTTP to reach ``handle()``: they carry requests and answers, and know no rule."""
+
+from typing import TYPE_CHECKING
+
+from mock_server._moved import submodules
+
+if not TYPE_CHECKING:  # else every name would be one of the package
+    __getattr__ = submodules(__name__)

@@ -50,10 +50,22 @@ def run(code: str) -> str:
 )
 def test_one_import_is_enough_to_use_what_is_in_the_package(used: str) -> None:
     run(f"import mock_server; mock_server.{used}")
+    run(f"import mock_server; mock_server.LateWriteError; mock_server.MockTraining; mock_server.{used}")
+
+
+def test_threads_may_use_the_package_at_once() -> None:
+    run(
+        "import mock_server\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "uses = [lambda: mock_server.MockTraining, lambda: mock_server.world.clock.Clock,\n"
+        "        lambda: mock_server.rules.reset.reset, lambda: mock_server.Policy] * 2\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    print([each.result() for each in [pool.submit(use) for use in uses]])"
+    )
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(mock_server, "nothing")
+    assert not hasattr(mock_server.world, "nothing")
 
 
 @pytest.mark.parametrize("old", ["argument_checks", "control_client", "openapi"])
