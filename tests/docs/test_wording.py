@@ -24,7 +24,7 @@ BANNED = {
         r"\b(?:is|are|was|were|be|been) (?:told|heard|asked|said)\b", re.IGNORECASE
     ),
     "negate the verb": re.compile(r"(?<!there )\b(?:is|are) (?:none\b|no (?!longer\b)[a-z])", re.IGNORECASE),
-    "progress changes": re.compile(r"\bmove[sd]\b"),
+    "progress changes": re.compile(r"\b(?:moved (?:since|after|between)|(?:has|have|had) moved)\b"),
     "again": re.compile(r"\b(?:anew|once more)\b", re.IGNORECASE),
     "in plain words": re.compile(
         r"\b(?:half-way|at one stroke|for ever|for good|save for|but for|mend(?:s|ed|ing)?|one's)\b",
@@ -52,9 +52,11 @@ GOOD = (
 PAGES = [
     _generate.ROOT / "README.md",
     _generate.DOCS / "tutorial.md",
+    *sorted((_generate.DOCS / "start").glob("*.md")),
+    *sorted((_generate.DOCS / "how-to").glob("*.md")),
 ]
 SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_server")
-ADDRESS = re.compile(r"^\([\w-]+\)=", re.MULTILINE)
+ADDRESS = re.compile(r"\([\w-]+\)=")
 SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
 """Parts of the reference server whose texts are answers, which the record keeps as they are."""
 CHECKED_SERVICE = ("testing/contract/rules", "testing/contract/environment.py", "testing/contract/world.py")
@@ -95,7 +97,8 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
 def _text(node: ast.Constant | ast.JoinedStr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
-    return node.value if isinstance(node.value, str) else ""
+    text = node.value.decode(errors="replace") if isinstance(node.value, bytes) else node.value
+    return text if isinstance(text, str) else ""
 
 
 def modules() -> list[Path]:

@@ -75,9 +75,13 @@ def _hint(typed: str, phrase: str, what: str) -> str:
         return f"Nothing was typed. {what} is:\n  {phrase}"
     differs = difference(plain, phrase)
     if unreadable := next((letter for letter in plain if "\udc80" <= letter <= "\udcff"), None):
-        return f"It holds {code_point(unreadable)}."
+        return f"Your input contains {code_point(unreadable)}."
     typographic = set(plain) & set(_TYPOGRAPHIC) - set(phrase)
-    marks = "Its quotation marks are" if typographic else "The phrase itself has quotation marks that are"
+    marks = (
+        "The quotation marks of your input are"
+        if typographic
+        else "The phrase itself has quotation marks that are"
+    )
     for reason, same in (
         ("The white space within it differs.", lambda text: " ".join(text.split())),
         (f"{marks} typographic.", lambda text: text.translate(_STRAIGHT)),
@@ -96,8 +100,8 @@ def _hint(typed: str, phrase: str, what: str) -> str:
 
 
 STOPPING = (
-    b"\nStopping before the next request; one that is under way is finished first. Once more to stop at once, which "
-    b"may leave the result of its people unknown.\n"
+    b"\nStopping before the next request; one that is under way is finished first. Press Ctrl-C again to stop at once, "
+    b"which may leave the result of its people unknown.\n"
 )
 
 

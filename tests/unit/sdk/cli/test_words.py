@@ -81,7 +81,7 @@ def test_white_space_around_the_phrase_does_not_count(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        (PHRASE.replace('"', "\u201c"), "Its quotation marks are typographic"),
+        (PHRASE.replace('"', "\u201c"), "The quotation marks of your input are typographic"),
         (PHRASE.replace('"', "\u201e"), "U+201E (DOUBLE LOW-9 QUOTATION MARK) instead of U+0022"),
         (
             PHRASE.replace("lift", "l\u200bift"),
