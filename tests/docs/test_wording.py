@@ -163,3 +163,25 @@ def test_messages_are_collected_without_docstrings(tmp_path: Path) -> None:
         '"""Nobody reads it."""\nNAME = f"Nobody {1} has"\nraise ValueError("so " "nobody did")\n'
     )
     assert list(messages(path)) == [(2, "Nobody … has"), (3, "so nobody did")]
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """The docstrings of a module's public classes and functions, by name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not node.name.startswith("_") and (text := ast.get_docstring(node)):
+                yield node.name, text
+
+
+def test_public_docstrings_begin_with_a_verb_or_a_noun(tmp_path: Path) -> None:
+    clause = re.compile(r"(?:What|Who|Whom|Whose|Where|How|Which|When|Whether)(?:ever)?\b")
+    path = tmp_path / "module.py"
+    path.write_text('def read():\n    """What is read."""\n')
+    assert [bool(clause.match(text)) for _, text in docstrings(path)] == [True]
+    found = [
+        f"{path.name}: {name}: {text[:60]}"
+        for path in SOURCES[0].rglob("*.py")
+        for name, text in docstrings(path)
+        if clause.match(text)
+    ]
+    assert found == []

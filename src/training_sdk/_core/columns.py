@@ -250,7 +250,7 @@ class _Field:
     """NOTHING where neither is allowed."""
     has_default: bool
     is_optional: bool
-    """Whether it may be left out whatever the other fields are."""
+    """True if it may be left out whatever the other fields are."""
     tidy: Callable[[Any], Any] | None
 
     @classmethod

@@ -68,7 +68,7 @@ class Connection:
     timeout: float
     read_only: bool = False
     waits_for_server: bool = False
-    """Whether the caller has said how long to try, so that a server may still be starting."""
+    """True if the caller has said how long to try, so that a server may still be starting."""
     reached: Reached = field(factory=Reached, eq=False, repr=False)
 
 

@@ -136,7 +136,7 @@ class Approved:
     at: datetime
     key_fingerprint: str | None
     compared: bool | None = None
-    """Whether the approver's client compared the plan's names with the service."""
+    """True if the approver's client compared the plan's names with the service."""
 
     @property
     def kept(self) -> ApprovalKept:

@@ -70,7 +70,7 @@ class Found(Protocol):
 
     @property
     def is_note(self) -> bool:
-        """Whether it is a note and not a fault."""
+        """True if it is a note and not a fault."""
         ...
 
 
@@ -82,7 +82,7 @@ class Output:
     stdout: IO[str] = field(factory=lambda: sys.stdout)
     stderr: IO[str] = field(factory=lambda: sys.stderr)
     everyone: bool = False
-    """Whether to list all people, however many they are."""
+    """True if to list all people, however many they are."""
 
     @property
     def failure(self) -> OSError | None:

@@ -100,7 +100,7 @@ class Profile:
 
     @property
     def has_token_source(self) -> bool:
-        """Whether the profile names the source of the token; otherwise the environment is the source."""
+        """True if the profile names the source of the token; otherwise the environment is the source."""
         return any(getattr(self, name) for name in SOURCES)
 
     def check_service(self, address: str | None, what: str) -> None:

@@ -35,7 +35,7 @@ class Invocation:
     """The commands that messages advise: with the plan that was named and the options that they repeat."""
     token_source: str = ""
     everyone: bool = False
-    """Whether to list all people, however many they are."""
+    """True if to list all people, however many they are."""
     recorded: str = ""
     """Sentence that names the record of what the command did; empty until it is recorded."""
 

@@ -31,7 +31,7 @@ _DOUBT: Mapping[str, Any] = {}
 
 @define
 class PageEvidence:
-    """What the pages of events and attempts hold of each target; packed, so that memory stays small in any order."""
+    """Events and attempts of each target from their pages; packed, so that memory stays small in any order."""
 
     titles: dict[str, dict[str, Any]] = field(factory=dict)
     """By course the titles of its lessons, by id."""

@@ -107,7 +107,7 @@ class Purged:
     manifest_sha256: str | None = None
     """None of one that was never finished."""
     is_copy: bool = False
-    """Whether this is no pack but the copy of a plan, which names people and has no pack any more."""
+    """True if this is no pack but the copy of a plan, which names people and has no pack any more."""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -127,7 +127,7 @@ class _Found:
     manifest_sha256: str | None
     targets: int | None
     is_whole: bool = True
-    """Whether no purge has deleted anything of it yet, as far as that can be told."""
+    """True if no purge has deleted anything of it yet, as far as that can be told."""
     problem: str | None = None
     """The reason to keep it at any age: its plan cannot be read."""
 

@@ -69,12 +69,12 @@ class ProofPlan:
 
     @property
     def has_completed(self) -> bool:
-        """Whether a person to be reset has completed the course; the proof then affects a completion."""
+        """True if a person to be reset has completed the course; the proof then affects a completion."""
         return any(one.completed_at for one in self.reset.targets)
 
     @property
     def completions_elsewhere(self) -> bool:
-        """Whether a person to be reset has completed another course."""
+        """True if a person to be reset has completed another course."""
         reset = {user.user_id for user in self.reset.targets}
         course = self.reset.course.id
         return any(
@@ -83,7 +83,7 @@ class ProofPlan:
 
     @property
     def completions_beside(self) -> bool:
-        """Whether a control person has completed the course; always true if the call resets everyone."""
+        """True if a control person has completed the course; always true if the call resets everyone."""
         course = self.reset.course.id
         return self.way == "everyone" or any(
             one.completed_at and one.course_id == course for one in self.witnesses
@@ -91,7 +91,7 @@ class ProofPlan:
 
     @property
     def is_wide_enough(self) -> bool:
-        """Whether the proof can detect a service that resets too much, also one that resets completed people only."""
+        """True if the proof can detect a service that resets too much, also one that resets completed people only."""
         is_covered = self.completions_elsewhere and self.completions_beside
         return bool(self.other_courses) and (is_covered or not self.has_completed)
 

@@ -156,7 +156,7 @@ class LostPlan:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the plan was started on the reference server, which shows a reset at once."""
+        """True if the plan was started on the reference server, which shows a reset at once."""
         begun = [entry for entry in self.entries if entry["event"] == BEGUN]
         return bool(begun) and all(entry.get("reference_server") is True for entry in begun)
 
@@ -176,7 +176,7 @@ class LostPlan:
 
     @property
     def is_open(self) -> bool:
-        """Whether the plan may have reset people, or may still do so, whom the log does not name."""
+        """True if the plan may have reset people, or may still do so, whom the log does not name."""
         steps = [entry for entry in self.entries if entry["event"] in (BEGUN, RESUMED, *ENDS)]
         if not steps:
             return True
@@ -187,7 +187,7 @@ class LostPlan:
 
     @property
     def may_have_reset(self) -> bool:
-        """Whether the plan has reset a person, or is open."""
+        """True if the plan has reset a person, or is open."""
         return self.is_open or any(counted(entry, PersonState.RESET) for entry in self.entries)
 
     def among(self, people: Collection[Key]) -> list[Key]:

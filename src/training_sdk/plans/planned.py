@@ -99,7 +99,7 @@ class PlannedReset:
 
     @property
     def is_target(self) -> bool:
-        """Whether progress would be cleared: the person has some, and is not left out."""
+        """True if progress would be cleared: the person has some, and is not left out."""
         return self.left_out is None and self.state is not ProgressState.NOT_STARTED
 
     @property

@@ -54,7 +54,7 @@ class WantedProof:
 
     @property
     def server_side(self) -> bool:
-        """Whether the proof sends the call that resets everyone."""
+        """True if the proof sends the call that resets everyone."""
         return self.person is None
 
 

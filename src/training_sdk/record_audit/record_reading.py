@@ -34,7 +34,7 @@ class PackFolder:
 
     name: str
     is_being_purged: bool
-    """Whether its folder is named as a purge names it."""
+    """True if its folder is named as a purge names it."""
     sha256: str | None
     manifest: Manifest | None
     problem: str | None

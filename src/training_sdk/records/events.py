@@ -32,7 +32,7 @@ class ApprovalKept:
     at: datetime
     key_fingerprint: str | None
     compared: bool | None = None
-    """Whether the approver's client compared the plan's names with the service; None of an older approval."""
+    """True if the approver's client compared the plan's names with the service; None of an older approval."""
 
 
 @frozen

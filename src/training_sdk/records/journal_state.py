@@ -115,7 +115,7 @@ class RecordedRequest:
 
     @property
     def counts_everyone(self) -> bool | None:
-        """Whether the answer also counts people on the course with nothing to reset; None if unknown."""
+        """True if the answer also counts people on the course with nothing to reset; None if unknown."""
         if self.count is None or self.in_course in (None, self.named):
             return None
         return self.count == self.in_course

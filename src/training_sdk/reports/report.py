@@ -160,7 +160,7 @@ class ResetReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every target was reset, and no other person."""
+        """True if every target was reset, and no other person."""
         return not self.not_reset and not self.reached_others
 
     @property

@@ -75,7 +75,7 @@ class FailureOutcome:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is certain that the request had no effect."""
+        """True if it is certain that the request had no effect."""
         return self.outcome is not Outcome.UNKNOWN
 
 

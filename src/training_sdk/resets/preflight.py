@@ -45,12 +45,12 @@ class Preflight:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the service is known to return no number of reset people."""
+        """True if the service is known to return no number of reset people."""
         return self.proof is not None and not self.proof.counted
 
     @property
     def may_count_everyone(self) -> bool:
-        """Whether the answer to a call for everyone may also count people with nothing to reset."""
+        """True if the answer to a call for everyone may also count people with nothing to reset."""
         is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
         return not (self.here.reference_server or is_seen_not_to)
 

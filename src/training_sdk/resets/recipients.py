@@ -26,9 +26,9 @@ class ListedPeople:
     """Requests that list the people whom they reset, and reach only these."""
 
     skips_changed = True
-    """Whether people whose progress has changed can be skipped."""
+    """True if people whose progress has changed can be skipped."""
     is_read_back = False
-    """Whether the feed must show, before the end of the run, whom a request has reset."""
+    """True if the feed must show, before the end of the run, whom a request has reset."""
 
     def split(self, people: Sequence[T], wave: int, most: int) -> Iterator[tuple[Sequence[T], bool]]:
         """Divide the people of one course into requests, each with whether it begins a wave."""

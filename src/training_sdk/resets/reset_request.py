@@ -57,9 +57,9 @@ class Order:
     per_request: int | None = None
     """The largest number of people in one request; None for the largest allowed number."""
     accept_missing_lessons: bool = False
-    """Whether evidence may lack lessons that the progress rows say are completed."""
+    """True if evidence may lack lessons that the progress rows say are completed."""
     require_surveys: bool = False
-    """Whether evidence may not lack survey answers."""
+    """True if evidence may not lack survey answers."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
     stop: Callable[[], bool] = _never
@@ -72,7 +72,7 @@ class Order:
 
     @property
     def is_stoppable(self) -> bool:
-        """Whether the caller can stop the reset."""
+        """True if the caller can stop the reset."""
         return self.stop is not _never
 
 

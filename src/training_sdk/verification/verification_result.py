@@ -91,7 +91,7 @@ class PersonSeen:
 
     @property
     def took_effect(self) -> bool:
-        """Whether the reset was seen to have taken effect, even if the person has new progress since."""
+        """True if the reset was seen to have taken effect, even if the person has new progress since."""
         return self.state is VerificationState.VERIFIED
 
 
@@ -128,7 +128,7 @@ class Verification:
 
     @property
     def is_verified(self) -> bool:
-        """Whether the plan ended, reset exactly its targets, and everyone was seen at 0 % or with newer progress."""
+        """True if the plan ended, reset exactly its targets, and everyone was seen at 0 % or with newer progress."""
         seen = all(one.state is VerificationState.VERIFIED for one in self.people)
         return seen and self.is_finished and self.report.is_complete
 

@@ -40,9 +40,9 @@ class Check:
     """The vendor's help article, its API reference, or decided by this project because both are silent."""
     body: Body
     reads_only: bool = False
-    """Whether it changes nothing, so that it may be sent to a live service."""
+    """True if it changes nothing, so that it may be sent to a live service."""
     uses_up_learners: bool = False
-    """Whether no learner has progress afterwards if the implementation breaks the rule."""
+    """True if no learner has progress afterwards if the implementation breaks the rule."""
     policy: Mapping[str, str] = field(factory=dict)
     """Policies that the organisation of this check needs; only organisations made by the contract tests have them."""
 

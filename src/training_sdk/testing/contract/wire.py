@@ -175,7 +175,7 @@ class Wire:
 
     @property
     def is_vendors(self) -> bool:
-        """Whether it leads to the vendor's live service."""
+        """True if it leads to the vendor's live service."""
         return urls.is_vendors(urlsplit(self.base_url.origin).hostname or "")
 
     def send(

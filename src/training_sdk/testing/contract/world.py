@@ -66,7 +66,7 @@ class World:
     wire: Wire
     tokens: Mapping[str, str] = field(repr=False)
     is_own: bool = False
-    """Whether the contract tests have made it for one check, with a control plane: any change is allowed."""
+    """True if the contract tests have made it for one check, with a control plane: any change is allowed."""
     course_id: str = ""
     """Course for the checks; "" to let each check choose one."""
     last: str = ""
