@@ -168,9 +168,12 @@ def test_messages_are_collected_without_docstrings(tmp_path: Path) -> None:
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
     """The docstrings of a module's public classes and functions, by name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if not node.name.startswith("_") and (text := ast.get_docstring(node)):
-                yield node.name, text
+        if not isinstance(
+            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) or node.name.startswith("_"):
+            continue
+        if text := ast.get_docstring(node):
+            yield node.name, text
 
 
 def test_public_docstrings_begin_with_a_verb_or_a_noun(tmp_path: Path) -> None:

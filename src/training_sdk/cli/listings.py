@@ -88,7 +88,7 @@ def lists(*more: str) -> Callable[[Callable[..., None]], Callable[..., ExitCode]
 
 @frozen
 class Shown(Generic[T]):
-    """How a command shows its items: the key in the document, and the columns of the table."""
+    """The items of a command: the key in the document, and the columns of the table."""
 
     name: str
     columns: Sequence[str]

@@ -144,7 +144,7 @@ PROGRESS = Shown[ProgressRow](
 
 @define
 class Tally:
-    """What is said about an export: the number of rows by state, and of whom there are rows."""
+    """The note about an export: the number of rows by state, and the people who have rows."""
 
     states: Counter[ProgressState] = field(factory=Counter)
     risky: int = 0
