@@ -65,7 +65,7 @@ REMEDIES = {
     "undivided_resume": "Leave out --per-request.",
     "undivided": "Leave out --server-side or --per-request.",
     "unseal": "Name the command that opens it in the profile: unseal_command.",
-    "use_dicts": "Use --format jsonl, which keeps numbers of any size.",
+    "use_dicts": "Use --json, which keeps numbers of any size.",
     "wait_for_server": "To wait for a server that is starting, set --max-retry.",
     "waves_zone": "Pass your time zone, such as --waves-zone Europe/Zurich.",
     "whom_to_prove": "Name the person with --person, or pass --server-side without --person.",
