@@ -245,7 +245,8 @@ class Resets(FormatProofs[D]):
           where an approval is demanded.
         - ``waves``: How the requests are spread over time, by default as it was begun.
         - ``per_request``: The most people in one request, by default as it was begun.
-        - ``accept_missing_lessons``, ``require_surveys``: As for ``apply``.
+        - ``accept_missing_lessons``: As for ``apply``.
+        - ``require_surveys``: As for ``apply``.
         - ``stop``: Called before each request; true ends it there.
         - ``on_progress``: Called with how far it is.
         - ``unseal``: Opens the approval beside the journal, if it is sealed.

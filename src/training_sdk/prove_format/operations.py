@@ -128,7 +128,8 @@ class FormatProofs(Bound[D]):
         - ``reason``: Why, for the audit log.
         - ``ticket``: Where it was decided, for the audit log.
         - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
-        - ``accept_missing_lessons``, ``require_surveys``: As for ``apply``.
+        - ``accept_missing_lessons``: As for ``apply``.
+        - ``require_surveys``: As for ``apply``.
         - ``deadline``: Give up after this time.
         - ``on_progress``: Called with how far it is.
 
