@@ -21,7 +21,7 @@ _UNSURE = ("third-party", "assumed")
 def unsure_operations() -> str:
     """Every operation whose path or shape nobody has published or seen."""
     return table(
-        ("operation", "how sure", "reference server"),
+        ("Operation", "Mark", "Reference server"),
         (
             (
                 f"{each.name}<br>`{each.method} {each.template}`",

@@ -109,7 +109,7 @@ def policies() -> str:
     said = _documented(Policy)
     hints = get_type_hints(Policy)
     return table(
-        ("policy", "values", "decides"),
+        ("Policy", "Values", "Decision"),
         (
             (f"`{each.name}`", _values(hints[each.name], each.default), said[each.name])
             for each in attrs.fields(Policy)
@@ -129,14 +129,14 @@ def _values(kind: Any, default: object) -> str:
 def behaviours() -> str:
     """Every behaviour of a live service that a world emulates."""
     return table(
-        ("behaviour", "what the service does"), ((f"`{each}`", each.description) for each in Behaviour)
+        ("Behaviour", "Effect"), ((f"`{each}`", each.description) for each in Behaviour)
     )
 
 
 def answer_forms() -> str:
     """Every legal form in which a world writes its answers."""
     return table(
-        ("form", "how an answer is written"), ((f"`{each}`", each.description) for each in AnswerForm)
+        ("Form", "Answer"), ((f"`{each}`", each.description) for each in AnswerForm)
     )
 
 
@@ -160,7 +160,7 @@ def _documented(cls: type) -> dict[str, str]:
 def operations() -> str:
     """Every operation of the wire, and whether the reference server serves it."""
     return table(
-        ("operation", "how sure", "reference server"),
+        ("Operation", "Mark", "Reference server"),
         (
             (
                 f"{each.name}<br>`{each.method} {each.template}`",
@@ -175,7 +175,7 @@ def operations() -> str:
 def short_names() -> str:
     """The short names of operations that faults and journal take."""
     return table(
-        ("short name", "operation"), ((f"`{short}`", f"`{name}`") for short, name in sorted(SHORT.items()))
+        ("Short name", "Operation"), ((f"`{short}`", f"`{name}`") for short, name in sorted(SHORT.items()))
     )
 
 
