@@ -128,16 +128,12 @@ def _values(kind: Any, default: object) -> str:
 
 def behaviours() -> str:
     """Every behaviour of a live service that a world emulates."""
-    return table(
-        ("Behaviour", "Effect"), ((f"`{each}`", each.description) for each in Behaviour)
-    )
+    return table(("Behaviour", "Effect"), ((f"`{each}`", each.description) for each in Behaviour))
 
 
 def answer_forms() -> str:
     """Every legal form in which a world writes its answers."""
-    return table(
-        ("Form", "Answer"), ((f"`{each}`", each.description) for each in AnswerForm)
-    )
+    return table(("Form", "Answer"), ((f"`{each}`", each.description) for each in AnswerForm))
 
 
 def _documented(cls: type) -> dict[str, str]:
