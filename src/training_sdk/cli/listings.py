@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import click
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from training_sdk._core.operation import Listing
 from training_sdk._core.text import number
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing
 from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of
@@ -150,18 +151,33 @@ def writer_of(format_: str, model: type[Any]) -> Writer:
 
 def write_listing(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> None:
     """Write the items of a listing. With --json they are the document's one field."""
-    write_items(out, pages, shown, to)
-    out.note(f"{number(pages.count, shown.one)}{f'. They are in {to.output}' if to.output else ''}")
+    if write_items(out, pages, shown, to):
+        out.note(f"{number(pages.count, shown.one)}{f'. They are in {to.output}' if to.output else ''}")
 
 
-def write_items(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> None:
-    """Write the items without their number."""
-    if to.format == TABLE:
-        _show(out, pages, shown)
-    elif to.format == PARQUET:
+def write_items(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> bool:
+    """Write the items without their number; return whether all of them could be written."""
+    if to.format == PARQUET:
         _write_parquet(pages, to)
+    elif to.output is not None:
+        _write_file(pages, to.format, to.output)
     else:
-        _write_text(out, pages, to)
+        try:
+            _show(out, pages, shown) if to.format == TABLE else _print_text(out, pages, to.format)
+        except BaseException:
+            if pages.count and not out.json:
+                out.warn("The output is incomplete.")
+            raise
+        return failure_of(out.stdout) is None
+    return True
+
+
+def _while_read(out: Output, pages: Pages[T]) -> Iterator[Sequence[T]]:
+    """Yield the pages until standard output fails, such as a pipe into ``head``: no page is requested for nobody."""
+    for page in pages:
+        yield page
+        if failure_of(out.stdout) is not None:
+            return
 
 
 def _show(out: Output, pages: Pages[T], shown: Shown[T]) -> None:
@@ -170,40 +186,35 @@ def _show(out: Output, pages: Pages[T], shown: Shown[T]) -> None:
         return
 
     def rows() -> Iterator[Iterable[Sequence[object]]]:
-        for page in pages:
+        for page in _while_read(out, pages):
             yield map(shown.row, page)
         if not pages.count:
             yield ()
 
-    try:
-        out.streamed_table(shown.columns, rows())
-    except BaseException:
-        if pages.count:
-            out.warn("The table above is incomplete.")
-        raise
+    out.streamed_table(shown.columns, rows())
 
 
-def _write_text(out: Output, pages: Pages[T], to: Destination) -> None:
-    """Write text into a new file, which gets its name once it is whole, or to standard output."""
-    writer = writer_of(to.format, pages.model)
-    header = writer.header
-    if to.output is None and is_terminal(out.stdout):
-        header = header.removeprefix(text.BYTE_ORDER_MARK)
+def _text(pages: Iterable[Sequence[T]], writer: Writer) -> Iterator[str]:
+    before = writer.header
+    for page in pages:
+        yield before + writer.rows(page)
+        before = ""
+    if before:
+        yield before
 
-    def parts() -> Iterator[str]:
-        before = header
-        for page in pages:
-            yield before + writer.rows(page)
-            before = ""
-        if before:
-            yield before
 
-    if to.output is None:
-        for part in parts():
-            out.plain(part)
-        return
-    with storage.new_file(to.output, WHAT) as file:
-        for part in parts():
+def _print_text(out: Output, pages: Pages[T], format_: str) -> None:
+    writer = writer_of(format_, pages.model)
+    if is_terminal(out.stdout):
+        writer = evolve(writer, header=writer.header.removeprefix(text.BYTE_ORDER_MARK))
+    for part in _text(_while_read(out, pages), writer):
+        out.plain(part)
+
+
+def _write_file(pages: Pages[T], format_: str, output: Path) -> None:
+    """Write text into a new file, which gets its name once it is whole."""
+    with storage.new_file(output, WHAT) as file:
+        for part in _text(pages, writer_of(format_, pages.model)):
             file.write(part.encode("utf-8", "backslashreplace"))
 
 

@@ -125,7 +125,8 @@ def progress(
     if to.format != EXPORTER:
         write_listing(session.out, pages, PROGRESS, to)
         return
-    write_items(session.out, pages, PROGRESS, to)
+    if not write_items(session.out, pages, PROGRESS, to):
+        return
     tally.report(session.out, to.output)
     if user is None and limit is None and status == "all":
         tally.warn_of_missing_people(session.out, client)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,14 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from training_sdk import ProgressRow, TrainingClient
+from training_sdk._core.listing import Page
+from training_sdk._core.operation import Listing
 from training_sdk.cli import layout, main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.frames import text
@@ -138,6 +144,58 @@ def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete
         with pytest.raises(RuntimeError):
             main(["progress", "--format", "csv", "--output", "x.csv"])
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "jsonl", "exporter-csv"])
+def test_no_page_is_requested_for_a_reader_who_is_gone(
+    format_: str,
+    mock: MockTraining,
+    at_a_desk: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    requested = in_pages_of_25(monkeypatch)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", encoding="utf-8") as gone, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", gone)
+        assert main(["progress", "--format", format_]) == 0
+        with suppress(BrokenPipeError):
+            gone.flush()
+    assert (len(requested), capsys.readouterr().err) == (1, "")
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "jsonl", "exporter-csv"])
+def test_output_that_ends_early_is_called_incomplete(
+    format_: str, at_a_desk: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(number: int) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    in_pages_of_25(monkeypatch, interrupt)
+    assert main(["progress", "--format", format_]) == ExitCode.INTERRUPTED
+    told = capsys.readouterr()
+    assert "The output is incomplete." in told.err
+    assert 25 <= len(told.out.splitlines()) <= 27
+
+
+def in_pages_of_25(
+    monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] = lambda number: None
+) -> list[int]:
+    """Read the progress feed in pages of 25; return the numbers of the pages as they are asked for."""
+    requested: list[int] = []
+    whole = Listing.pages
+
+    def pages(listing: Listing[Any]) -> Iterator[Page[Any]]:
+        (page,) = whole(listing)
+        for number, start in enumerate(range(0, len(page.items), 25), 1):
+            requested.append(number)
+            before(number)
+            yield evolve(page, items=page.items[start : start + 25])
+
+    monkeypatch.setattr(Listing, "pages", pages)
+    return requested
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
