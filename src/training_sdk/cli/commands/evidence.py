@@ -139,11 +139,19 @@ def history(
     course: str | None,
     as_of: date | None,
     key_file: Path | None,
-) -> None:
-    """List the completions that packs prove, each once. The service itself no longer knows them."""
+) -> ExitCode:
+    """List the completions that packs prove, each once. The service itself no longer knows them.
+
+    Without PACK all packs of this machine are searched. Exit code 6 if one that was stored before a reset is missing
+    or damaged: completions may be missing from the list.
+    """
     until = moment(as_of, time.max)
     key = None if key_file is None else _key(key_file)
     folders, unseal = chosen(packs, session.packs()), session.profile.unseal
+    records = _records(StateDirectory.existing(session.state_dir), packs, folders, unseal)
+    lost = [one for one in records if one.pack is not None and not one.is_note]
+    for one in lost:
+        session.out.warn(f"Warning: {one}. Completions may be missing from what is found")
     user_id = None if user is None else person_in(folders, user, key, unseal)
     course_id = None if course is None else course_in(folders, course, key, unseal)
     found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
@@ -157,6 +165,7 @@ def history(
         ),
         "completion",
     )
+    return ExitCode.RECORDS if lost else ExitCode.DONE
 
 
 @evidence.command()

@@ -54,6 +54,23 @@ def test_the_past_is_found_by_id_e_mail_and_title_and_a_slip_is_no_empty_past(ru
     assert len(run("evidence", "history")[1]["completions"]) == 1
 
 
+def test_a_pack_that_was_lost_is_named_where_its_completions_are_looked_for(run: Run, pack: Path) -> None:
+    for name, said in (
+        ("manifest.json", "its manifest.json is missing"),
+        ("", f"pack {pack.name} is missing"),
+    ):
+        away = pack.parent.parent / "away"
+        (pack / name).rename(away)
+        code, found, told = run("evidence", "history")
+        assert (code, found["completions"]) == (ExitCode.RECORDS, [])
+        assert said in told
+        code, _, told = run("evidence", "history", "--user", SIOBHAN)
+        assert code == ExitCode.FAILED
+        assert said in told
+        away.rename(pack / name)
+    assert run("evidence", "history")[0] == 0
+
+
 def test_without_names_somebody_is_found_by_id_and_key(run: Run, pack: Path, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"a key that only tests ever use..")
     (tmp_path / "key").chmod(0o600)
