@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,9 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from training_sdk import PermissionDeniedError, Safeguards, TrainingClient
-from training_sdk.api.progress import Progress
+from training_sdk._core.listing import Page
+from training_sdk._core.operation import Listing
+from training_sdk.api.progress import ProgressRow
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.reports import report_file
@@ -73,12 +76,14 @@ def test_a_list_and_an_export_of_fewer_people_than_the_course_has_say_so(
 ) -> None:
     export = ("progress", "--course", COURSE, "--format", "exporter-csv", "--output")
     assert run(*DUE)[1]["warnings"] == []
-    whole = Progress.list
+    whole = Listing.pages
 
-    def narrow(self: Progress[Any], **filters: Any) -> Any:
-        return list(whole(self, **filters))[:12]
+    def narrow(self: Listing[Any]) -> Iterator[Page[Any]]:
+        for page in whole(self):
+            rows = isinstance(page.items[0], ProgressRow)
+            yield evolve(page, items=page.items[:12]) if rows else page
 
-    monkeypatch.setattr(Progress, "list", narrow)
+    monkeypatch.setattr(Listing, "pages", narrow)
     (warning,) = run(*DUE)[1]["warnings"]
     assert warning == (
         f"course {COURSE!r} has 41 people, and this token sees the progress of 12: the others are not in this list"
