@@ -13,7 +13,7 @@ from attrs import define, evolve, frozen
 from training_sdk._core.operation import Listing
 from training_sdk._core.text import number
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing
+from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing, refuse_place
 from training_sdk.cli.session import Session, with_session
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
@@ -40,8 +40,8 @@ class Destination:
         if self.format == TABLE:
             if self.output is not None:
                 raise InvalidArgumentError(
-                    f"--output is for --format {EXPORTER}, {CSV}, {JSONL} and {PARQUET}; a table goes to standard "
-                    "output"
+                    f"--output is for --format {EXPORTER}, {CSV}, {JSONL} and {PARQUET}; "
+                    f"{'--json' if json else 'a table'} goes to standard output"
                 )
             return
         if json:
@@ -53,6 +53,7 @@ class Destination:
                 raise InvalidArgumentError(
                     f"--format {PARQUET} writes a folder; name a new one with --output"
                 )
+            refuse_place(self.output, WHAT)
         else:
             refuse_existing(self.output, WHAT)
 

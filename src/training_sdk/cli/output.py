@@ -268,6 +268,16 @@ def refuse_existing(path: Path | None, what: str) -> None:
         return
     if os.path.lexists(path):
         raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file")
+    refuse_place(path, what)
+
+
+def refuse_place(path: Path, what: str) -> None:
+    """Raise InvalidArgumentError for ``-``, which many programs take for standard output, and for a missing parent."""
+    if str(path) == "-":
+        raise InvalidArgumentError(
+            f"{what} cannot be written to '-': name a file, or leave the option out. Where an export is text, "
+            "it then goes to standard output"
+        )
     if not path.parent.is_dir():
         raise InvalidArgumentError(
             f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"

@@ -98,7 +98,11 @@ def test_standard_output_has_what_a_file_has(
         (("--output", "x"), "a table goes to standard output"),
         (("--format", "csv", "--output", "there"), "exists"),
         (("--format", "parquet", "--output", "there"), "not an empty folder"),
-        (("--format", "jsonl", "--output", "no/x"), "does not exist"),
+        (("--format", "jsonl", "--output", "no/x"), "no does not exist. Make it first"),
+        (("--format", "parquet", "--output", "no/x"), "no does not exist. Make it first"),
+        (("--format", "csv", "--output", "-"), "leave the option out"),
+        (("--format", "parquet", "--output", "-"), "name a file"),
+        (("--json", "--output", "x"), "--json goes to standard output"),
         (
             (
                 "--format",
