@@ -379,7 +379,7 @@ def test_a_proof_goes_on_from_what_names_nobody(in_one_process: bool) -> None:
 
     organisation.on_reset = late
     first.deadline = timedelta(seconds=1)
-    with pytest.raises(ProofFailedError, match="cannot be told before"):
+    with pytest.raises(ProofFailedError, match="is not known before"):
         FakeDriver(organisation).run(first.run())
     state = StateDirectory.existing()
     assert state is not None
