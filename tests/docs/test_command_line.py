@@ -81,5 +81,5 @@ def test_the_reference_has_every_command_option_and_code() -> None:
 
 
 def test_the_table_of_profile_keys_is_whole() -> None:
-    table = REFERENCE.partition("| key | what |")[2].partition("\n\n")[0]
+    table = REFERENCE.partition("| Key | Value |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(KEYS)
