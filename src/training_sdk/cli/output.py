@@ -267,7 +267,9 @@ def refuse_existing(path: Path | None, what: str) -> None:
     if path is None:
         return
     if os.path.lexists(path):
-        raise InvalidArgumentError(f"{path} exists, and {what} is never written over another file")
+        raise InvalidArgumentError(
+            f"{path} exists, and {what} is never written over another file. Choose a new name."
+        )
     refuse_place(path, what)
 
 

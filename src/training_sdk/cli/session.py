@@ -110,7 +110,8 @@ class Session:
         found = StateDirectory.existing(self.state_dir)
         if found is None:
             raise InvalidArgumentError(
-                "nothing has been kept on this machine yet: there is no state directory"
+                "nothing has been kept on this machine yet: there is no state directory. Apply a plan first, or "
+                "name the directory with --state-dir or TRAINING_SDK_STATE_DIR."
             )
         return found
 
