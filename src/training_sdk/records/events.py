@@ -1,4 +1,4 @@
-"""The events of a journal: the steps of one application of a plan, in the order in which they happened."""
+"""The format of a journal, its events: the steps of one application of a plan, in the order in which they happened."""
 
 from __future__ import annotations
 

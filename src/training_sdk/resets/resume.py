@@ -1,4 +1,4 @@
-"""Resuming an interrupted reset: uncertain requests are read back first, and no person is reset twice."""
+"""Resuming an interrupted reset: a lost answer is settled by reading back first, and no person is reset twice."""
 
 from __future__ import annotations
 
