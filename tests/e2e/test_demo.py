@@ -22,7 +22,7 @@ PATIENCE = 120
 
 PHASES = (
     "courses of the organisation",
-    "How 'Forklift basics' stands",
+    "Progress in 'Forklift basics'",
     "without 'Platform management: Users'",
     "no confirmation, and one for the wrong course",
     "One learner",

@@ -824,7 +824,8 @@ def test_two_approvals_that_differ_have_two_messages(one: tuple[str, ...], two: 
 def test_every_reason_is_explained() -> None:
     root = Path(__file__).parents[3]
     given: set[str] = set()
-    for path in (root / "src" / "training_sdk" / "approval").glob("*.py"):
+    for name in ("approval/approvals.py", "approval/four_eyes.py", "ssh_signatures.py"):
+        path = root / "src" / "training_sdk" / name
         given |= set(re.findall(r'reason="([A-Z_]+)"', path.read_text(encoding="utf-8")))
     page = (root / "docs" / "reference" / "reasons.md").read_text(encoding="utf-8")
     of_approval = page.partition("### Approval\n")[2].partition("\n### ")[0]

@@ -27,6 +27,7 @@ def fields_come_before_rights(world: Any, actor: Any, body: Any) -> Reach:
 
 @replaces(app, "_take_steps", "R29-order-of-checks")
 def faults_come_before_rights(honest: Any, exchange: Any) -> Any:
+    exchange.read_content()
     if isinstance(exchange.body, RefusedError):
         raise exchange.body
     return honest(exchange)
