@@ -196,7 +196,7 @@ def test_of_one_other_course_twice_is_an_error_that_names_the_parameter(ask: Ask
     with pytest.raises(DecodingError, match=r"course_id.*'0ther000ther000ther00000'"):
         ask(over_the_wire(reply), lambda client: client.progress.list(course_id=COURSE))
     assert len(sent) == 2
-    with pytest.raises(DecodingError, match="asked with user_id"):
+    with pytest.raises(DecodingError, match="requested with user_id"):
         ask(over_the_wire(lambda _: feed(row(1))), lambda client: client.progress.list(user_id=user_id(7)))
 
 
@@ -225,7 +225,7 @@ def test_so_it_is_for_whatever_is_asked_for_by_its_id(use: Callable[[Any], Any])
     body = {"totalCount": 1, "items": [item]}
     with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body))) as http:
         client = TrainingClient("t", http_client=http, **SETTINGS)
-        with pytest.raises(DecodingError, match="asked with courseId"):
+        with pytest.raises(DecodingError, match="requested with courseId"):
             use(client)
 
 

@@ -103,7 +103,13 @@ def test_the_operations_are_those_that_are_promised() -> None:
     assert {str(op) for op in OPERATIONS} == {
         *("users.me", "users.list", "permissions.list", "request"),
         *("courses.list", "courses.get", "courses.lessons", "courses.lesson", "courses.update_assignments"),
-        *("progress.list", "analytics.course_statistics", "analytics.lesson_progress", "analytics.attempts"),
+        *(
+            "progress.list",
+            "progress.table",
+            "analytics.course_statistics",
+            "analytics.lesson_progress",
+            "analytics.attempts",
+        ),
         *("paths.list", "paths.get", "collections.list", "collections.courses"),
         *("groups.list", "groups.members", "sites.list", "sites.members", "users.feed"),
         *("analytics.lesson_statistics", "analytics.lesson_events", "analytics.user_lesson_events"),
@@ -222,7 +228,7 @@ def test_every_request_counts_towards_the_limit_of_its_path(op: Op) -> None:
     puppet = FakeDriver(lambda _: answer({}, 404))
     asked = op.descriptor._function(RESOURCES[op.resource](None, CALLS), **arguments(op))
     with pytest.raises(TrainingError):
-        puppet.run(asked.gather() if isinstance(op.descriptor, Listed) else asked)
+        puppet.run(asked.step(asked.start()) if isinstance(op.descriptor, Listed) else asked)
     assert [request.limit for request in puppet.sent] == [family_of(puppet.sent[0].path)]
 
 

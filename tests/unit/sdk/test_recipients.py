@@ -153,7 +153,7 @@ def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path,
         here.resume(plan)
     assert caught.value.report is not None
     assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.SKIPPED]
-    assert "one call for everyone" in (caught.value.report.users[1].detail or "")
+    assert "One call for everyone" in (caught.value.report.users[1].detail or "")
     assert len(here.organisation.resets) == 1
 
 
