@@ -300,7 +300,7 @@ class Journal(Calls):
         delivered, sent = _sent(request, response)
         request = _unchanging(request)
         if len(request.body) > MAX_BODY or len(sent) > MAX_BODY:
-            # Longer than what is shown, lest half of a secret is left at the end.
+            # Keep more than is shown: a secret that is cut in half would not be recognised.
             longest = MAX_BODY + margin(credentials(request)) + 1
             request, sent = evolve(request, body=request.body[:longest]), sent[:longest]
         if len(request.method) > _MAX_METHOD:

@@ -26,7 +26,7 @@ FROM_PAGES = "events and attempts"
 ROUNDING = 0.5
 OPENED, COMPLETED = "opened", "completed"
 _DOUBT: Mapping[str, Any] = {}
-"""The traces of a person of whom something is not as it must be."""
+"""Marks a person who must be read alone, because an event or an attempt does not fit."""
 
 
 @define

@@ -1,4 +1,4 @@
-"""Refusing a pack that lacks something: the errors that name the people and courses of whom something is missing."""
+"""Errors that refuse an incomplete pack. They name the people and the courses whose records are missing."""
 
 from __future__ import annotations
 

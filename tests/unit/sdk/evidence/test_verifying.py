@@ -271,7 +271,7 @@ def test_a_folder_that_is_no_pack_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_the_form_of_a_pack_is_fixed(plain: Pack) -> None:
-    """Packs are read years later. Whoever changes a column makes a new form, and keeps reading the others."""
+    """Packs are read years later. A change of a column needs a new form, and older forms are still read."""
     heads = {
         name: (plain.folder / f"{name}.csv").read_bytes().splitlines()[0].decode("utf-8-sig")
         for name in ("rows", "lessons", "attempts", "statistics", "surveys")
