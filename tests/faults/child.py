@@ -181,6 +181,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         watch_calls(points)
     limit_files(job.get("largest_file"))
     if job.get("unprivileged") and os.geteuid() == 0:
+        import_module("training_sdk.reset_operations")  # that user may not be able to read the checkout
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     steps: list[str] = []
