@@ -105,7 +105,8 @@ class Progress(Bound[D]):
     ) -> Paginator[ProgressRow]:
         """List progress: one row per assigned user and course, what has not begun included.
 
-        Without "Training: Administration" or "Training: Manage teams" the server lists the token's own rows only.
+        The server leaves out what the token may not see, without telling: "Training: Administration" sees everyone,
+        "Training: Manage teams" the people of the owner's teams, other tokens their owner only.
         ``status`` is a CompletionStatus. ``modified_after`` must name its zone; what it means is the server's affair,
         while course, user and status are filtered again by the client. On a live service rows are up to 2 h old.
 
@@ -131,9 +132,10 @@ class Progress(Bound[D]):
     ) -> PageSource[ProgressTableRow]:
         """List progress with the names of each person's sites and groups: one row per person and course.
 
-        ``courses`` has course ids, which are read one after the other; an empty list is refused. Who belongs to which
-        site and group is read before the first page, and held until the last. ``sites`` and ``groups`` need "Platform
-        management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+        ``courses`` has course ids, which are read one after the other; an empty list is refused. As in ``list``, the
+        rows of people whom the token may not see are missing. Who belongs to which site and group is read before the
+        first page, and held until the last. ``sites`` and ``groups`` need "Platform management: Users" or "Training:
+        Administration"; otherwise PermissionDeniedError.
 
         REST: ``GET /training/v1/feed/training-course-progress`` as in ``list``, ``GET /feed/sites``,
         ``GET /feed/site_members``, ``GET /feed/groups`` and ``GET /feed/group_users`` (published).

@@ -16,7 +16,8 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing, refuse_place
 from training_sdk.cli.session import Session, with_session
 from training_sdk.cli.streams import failure_of
-from training_sdk.errors import InvalidArgumentError
+from training_sdk.client import TrainingClient
+from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of
 from training_sdk.records import storage
@@ -150,10 +151,22 @@ def writer_of(format_: str, model: type[Any]) -> Writer:
     return Writer("", partial(text.json_lines, columns))
 
 
-def write_listing(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> None:
-    """Write the items of a listing. With --json they are the document's one field."""
+def write_listing(
+    out: Output,
+    pages: Pages[T],
+    shown: Shown[T],
+    to: Destination,
+    restrictions: Callable[[], Iterable[str]] = tuple,
+) -> None:
+    """Write the items of a listing, then warn of restrictions. With --json they are the document's one field."""
     if write_items(out, pages, shown, to):
-        out.note(f"{number(pages.count, shown.one)}{f'. They are in {to.output}' if to.output else ''}")
+        out.note(f"{number(pages.count, shown.one)}{written_to(to)}")
+        out.warn_each(restrictions())
+
+
+def written_to(to: Destination) -> str:
+    """Return the end of a note about the items: a full stop, and the place of the output if it is a file."""
+    return "." if to.output is None else f". The output is in {to.output}."
 
 
 def write_items(out: Output, pages: Pages[T], shown: Shown[T], to: Destination) -> bool:
@@ -233,3 +246,65 @@ def _write_parquet(pages: Pages[T], to: Destination) -> None:
     except BaseException:
         sink.discard()
         raise
+
+
+def is_allowed(read: Callable[[], object]) -> bool | None:
+    """Return whether the token may read something; None if the answer does not show that."""
+    try:
+        read()
+    except PermissionDeniedError:
+        return False
+    except TrainingError:
+        return None
+    return True
+
+
+def may_read_figures(client: TrainingClient) -> bool | None:
+    """Return whether the token may read the statistics of courses, which shows whether it sees other people."""
+    return is_allowed(lambda: next(iter(client.analytics.course_statistics().pages()), None))
+
+
+def may_list_people(client: TrainingClient) -> bool | None:
+    """Return whether the token may list users. Only its owner is asked for."""
+    return is_allowed(lambda: next(iter(client.users.list(ids=[client.users.me().user_id]).pages()), None))
+
+
+TO_SEE_ALL = 'To include everything, use a token with "Training: Administration".'
+NOT_KNOWN = (
+    "It is not known whether this token sees everything, because the service did not answer the check of its "
+    "permissions. Something may be missing in the result. Run training-sdk doctor."
+)
+
+
+def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
+    """Return a warning if this token sees the progress of some people only.
+
+    The service lists what the token may see, and does not tell that there is more.
+    """
+    figures = may_read_figures(client)
+    if figures is False:
+        return (
+            "This token sees the progress of its owner only: the service refuses the statistics. "
+            f"Other people are missing in the result. {TO_SEE_ALL}",
+        )
+    people = may_list_people(client)
+    if people is False:
+        return (
+            "This token likely sees the people of its owner's teams only: the service refuses the list of users. "
+            f"Other people are missing in the result. {TO_SEE_ALL}",
+        )
+    return () if figures and people else (NOT_KNOWN,)
+
+
+def about_restricted_catalogue(client: TrainingClient) -> tuple[str, ...]:
+    """Return a warning if this token sees some courses and learning paths only, as a learner's does."""
+    figures = may_read_figures(client)
+    people = None if figures else may_list_people(client)
+    if figures or people:
+        return ()
+    if figures is None or people is None:
+        return (NOT_KNOWN,)
+    return (
+        "This token likely sees only what is published and assigned to its owner: the service refuses the statistics "
+        f"and the list of users. Other courses and learning paths are missing in the result. {TO_SEE_ALL}",
+    )

@@ -15,7 +15,7 @@ import attrs
 from attrs import define, field
 
 from training_sdk._core.model import Extra
-from training_sdk._core.text import inline, visible
+from training_sdk._core.text import inline, sentence, visible
 from training_sdk.cli.layout import StreamedTable, cells_of, table_text, wrapped
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
@@ -102,6 +102,11 @@ class Output:
     def warn(self, text: object) -> None:
         """Print a problem, also with ``json``."""
         self._print(self.stderr, text)
+
+    def warn_each(self, warnings: Iterable[str]) -> None:
+        """Print warnings about the result on standard error, so that they are never in the data."""
+        for warning in warnings:
+            self.warn(f"Warning: {sentence(warning)}")
 
     def show(self, text: object) -> None:
         """Print the subject of a question, also with ``json``: a person must see what they confirm."""

@@ -34,6 +34,7 @@ from training_sdk.cli.commands.doctor_checks import (
     warning,
 )
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.listings import is_allowed
 from training_sdk.cli.output import plain
 from training_sdk.cli.session import Session, with_session
 from training_sdk.client import TrainingClient
@@ -168,7 +169,7 @@ class Wire:
 def rights(wire: Wire) -> tuple[bool | None, bool | None]:
     """Return whether the token may read the statistics, and whether it may list users."""
     client = wire.client
-    return _may(lambda: wire.listing(client.analytics.course_statistics())), _may(
+    return is_allowed(lambda: wire.listing(client.analytics.course_statistics())), is_allowed(
         lambda: wire.listing(client.users.list())
     )
 
@@ -321,14 +322,3 @@ def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[CheckResult]:
     if marks == {True, False}:
         where = ", ".join(name for name, answer in answers if not answer.is_reference)
         yield error(WIRE, "who answers", f"some answers are the reference server's and others not: {where}")
-
-
-def _may(read: Callable[[], object]) -> bool | None:
-    """Return whether something may be read; None if the answer does not show that."""
-    try:
-        read()
-    except PermissionDeniedError:
-        return False
-    except TrainingError:
-        return None
-    return True

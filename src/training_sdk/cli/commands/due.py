@@ -20,6 +20,7 @@ from training_sdk.cli.commands.due_inputs import Past, past_of, read_lines, time
 from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed
 from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.listings import about_restricted_view
 from training_sdk.cli.output import of_plan, plain, refuse_existing
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
@@ -215,8 +216,7 @@ def _tell(
 
 def _note(session: Session, found: Due, warnings: Sequence[str], today: date) -> None:
     """Show the limits of the list: what it cannot show, and what it must not be used for."""
-    for warning in warnings:
-        session.out.warn(f"Warning: {warning}")
+    session.out.warn_each(warnings)
     if found.on > today:
         session.out.warn(f"This list is for {found.on}, and today is {today}: it is for looking only.")
     if found.lapsed:
@@ -274,12 +274,13 @@ def _about_view(client: TrainingClient, rows: Mapping[str, Mapping[str, Progress
     Raises PermissionDeniedError if the feed may show only the owner of the token.
     """
     try:
-        return client._driver.run(about_narrow_view(client._calls, rows, "this list"))
+        narrow = client._driver.run(about_narrow_view(client._calls, rows, "this list"))
     except PermissionDeniedError:
         me = client.users.me().user_id
         if all(user_id == me for here in rows.values() for user_id in here):
             raise
-        return ("this token may not read the statistics, so whether it sees everyone is not known",)
+        return ("This token may not read the statistics, so it is not known whether it sees everyone.",)
+    return (*narrow, *about_restricted_view(client))
 
 
 def _rule(

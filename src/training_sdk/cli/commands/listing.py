@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import click
 from attrs import define, field
@@ -22,9 +22,12 @@ from training_sdk.cli.listings import (
     Destination,
     Pages,
     Shown,
+    about_restricted_catalogue,
+    about_restricted_view,
     lists,
     write_items,
     write_listing,
+    written_to,
 )
 from training_sdk.cli.output import Output, plain
 from training_sdk.cli.session import Session, with_session
@@ -52,7 +55,9 @@ def courses(session: Session, search: str | None, to: Destination) -> None:
         lambda one: (one.id, one.title, one.status or "", one.lesson_count),
         "course",
     )
-    write_listing(session.out, Pages(session.client().courses.list(search=search)), shown, to)
+    client = session.client()
+    narrow = partial(about_restricted_catalogue, client)
+    write_listing(session.out, Pages(client.courses.list(search=search)), shown, to, narrow)
 
 
 @click.command()
@@ -65,7 +70,9 @@ def paths(session: Session, to: Destination) -> None:
         lambda one: (one.id, one.title, PUBLISHED[one.is_published]),
         "learning path",
     )
-    write_listing(session.out, Pages(session.client().paths.list()), shown, to)
+    client = session.client()
+    narrow = partial(about_restricted_catalogue, client)
+    write_listing(session.out, Pages(client.paths.list()), shown, to, narrow)
 
 
 @click.command()
@@ -122,14 +129,17 @@ def progress(
             f"the progress feed shows no person called {user!r} here, or this token may not see them"
         ),
     )
+
+    def narrow() -> tuple[str, ...]:
+        is_whole = to.format == EXPORTER and limit is None and status == "all"
+        return (*about_restricted_view(client), *(tally.missing_people(client) if is_whole else ()))
+
+    restrictions = narrow if user is None else tuple
     if to.format != EXPORTER:
-        write_listing(session.out, pages, PROGRESS, to)
-        return
-    if not write_items(session.out, pages, PROGRESS, to):
-        return
-    tally.report(session.out, to.output)
-    if user is None and limit is None and status == "all":
-        tally.warn_of_missing_people(session.out, client)
+        write_listing(session.out, pages, PROGRESS, to, restrictions)
+    elif write_items(session.out, pages, PROGRESS, to):
+        tally.report(session.out, to)
+        session.out.warn_each(restrictions())
 
 
 PROGRESS = Shown[ProgressRow](
@@ -163,30 +173,25 @@ class Tally:
             known = ProgressRow("", "", opened, completed, int(row.has_recorded_progress), 0)
             self.rows.setdefault(row.course_id, {})[row.user_id] = self.shared.setdefault(known, known)
 
-    def report(self, out: Output, output: Path | None) -> None:
-        """Say how many rows there are in each state."""
+    def report(self, out: Output, to: Destination) -> None:
+        """Print the number of rows in each state."""
         counts = ", ".join(f"{self.states[state]} {state}" for state in ProgressState)
-        where = f". They are in {output}" if output else ""
-        out.note(f"{number(self.states.total(), 'row')}: {counts}{where}")
+        out.note(f"{number(self.states.total(), 'row')}: {counts}{written_to(to)}")
         if self.risky:
             out.warn(
-                f"Warning: a spreadsheet would take texts in {number(self.risky, 'row')} for formulas. Do not open it "
-                "in one."
+                f"Warning: A spreadsheet would interpret texts in {number(self.risky, 'row')} as formulas. Do not open "
+                "the file in one."
             )
 
-    def warn_of_missing_people(self, out: Output, client: TrainingClient) -> None:
-        """Warn about people who are missing in the file because this token cannot see them.
+    def missing_people(self, client: TrainingClient) -> tuple[str, ...]:
+        """Return warnings about courses that have more people than the file, by the statistics.
 
-        A rehearsal would take the file for the whole organisation.
+        A rehearsal would use the file as the whole organisation.
         """
         try:
-            warnings = client._driver.run(about_narrow_view(client._calls, self.rows, "this file"))
-        except PermissionDeniedError:
-            warnings = (
-                "this token may not read other people's progress, so the file is not the organisation",
-            )
-        for warning in warnings:
-            out.warn(f"Warning: {warning}")
+            return client._driver.run(about_narrow_view(client._calls, self.rows, "this file"))
+        except PermissionDeniedError:  # another warning says so
+            return ()
 
 
 @click.command()

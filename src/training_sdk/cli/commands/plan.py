@@ -23,6 +23,7 @@ from training_sdk.cli.arguments import (
 )
 from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
+from training_sdk.cli.listings import about_restricted_view
 from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
@@ -311,7 +312,9 @@ def _make(
     paths = path_ids(client, paths)
     if people is None:
         whole = (*ids, *_courses_of(client, paths))
-        return client.resets.plan_everyone(whole, only=only, where=where)
+        made = client.resets.plan_everyone(whole, only=only, where=where)
+        session.out.warn_each(about_restricted_view(client))
+        return made
     if not ids and not paths:
         ids = people.course_ids
     return client.resets.plan(

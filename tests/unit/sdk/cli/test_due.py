@@ -68,7 +68,7 @@ def test_a_token_that_may_not_read_others_does_not_find_that_nobody_is_due(
         raise PermissionDeniedError("no statistics", status=403)
 
     monkeypatch.setattr(sys.modules["training_sdk.cli.commands.due"], "about_narrow_view", refuse)
-    assert "whether it sees everyone is not known" in run(*DUE)[1]["warnings"][0]
+    assert "not known whether it sees everyone" in run(*DUE)[1]["warnings"][0]
 
 
 def test_a_list_and_an_export_of_fewer_people_than_the_course_has_say_so(
@@ -102,7 +102,7 @@ def test_an_export_by_a_token_that_sees_one_person_is_called_no_organisation(
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("learner"))
     assert main([*export, "own.csv"]) == 0
     assert (
-        "Warning: this token may not read other people's progress, so the file is not"
+        "Warning: This token sees the progress of its owner only: the service refuses"
         in capsys.readouterr().err
     )
 

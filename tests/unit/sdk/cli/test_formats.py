@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
+from mock_server.mock import TokenName
 from training_sdk import ProgressRow, TrainingClient
 from training_sdk._core.listing import Page
 from training_sdk._core.operation import Listing
@@ -28,6 +29,7 @@ from training_sdk.cli import layout, main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of, dicts
+from unit.sdk.cli.conftest import Desk
 
 COMMANDS = ("courses", "paths", "groups", "sites", "progress")
 COLUMNS = columns_of(ProgressRow)
@@ -200,6 +202,69 @@ def in_pages_of_25(
 
     monkeypatch.setattr(Listing, "pages", pages)
     return requested
+
+
+# --- a token that sees a part -----------------------------------------------------------------------------------------
+
+TEAMS, OWN, ASSIGNED = "its owner's teams only", "its owner only", "published and assigned to its owner"
+
+
+@pytest.mark.parametrize("format_", ["table", "json", "csv", "jsonl", "parquet", "exporter-csv"])
+@pytest.mark.parametrize(
+    ("command", "token", "why"),
+    [
+        ("progress", "teamlead", TEAMS),
+        ("progress", "learner", OWN),
+        ("progress", "resetter", OWN),
+        ("progress", "manager", None),
+        ("courses", "learner", ASSIGNED),
+        ("courses", "teamlead", None),
+        ("courses", "resetter", None),
+        ("paths", "learner", ASSIGNED),
+        ("paths", "admin", None),
+    ],
+)
+def test_a_list_that_the_permissions_restrict_says_so_on_standard_error_only(
+    desk: Desk, command: str, token: TokenName, why: str | None, format_: str
+) -> None:
+    """R05: the service leaves rows out without telling, so the command finds out."""
+    if format_ == "exporter-csv" and command != "progress":
+        return
+    written = ("--output", "there") if format_ == "parquet" else ()
+    chosen = ("--json",) if format_ == "json" else ("--format", format_, *written)
+    done = desk.run(command, *chosen, SAFETYCULTURE_API_TOKEN=desk.mock.token(token))
+    assert done.code == 0, done
+    warnings = [line for line in done.err.splitlines() if line.startswith("Warning: This token")]
+    assert len(warnings) == (why is not None), done.err
+    assert why is None or why in warnings[0]
+    assert "Warning" not in done.out
+
+
+@pytest.mark.parametrize(("status", "operation"), [(501, "ListUsers"), (404, "GetCourseStatistics")])
+def test_an_unanswered_check_of_the_permissions_is_told_and_loses_no_row(
+    desk: Desk, status: int, operation: str
+) -> None:
+    desk.mock.faults.add("error", operation=operation, status=status, times=None)
+    done = desk.run("progress", "--format", "jsonl", SAFETYCULTURE_API_TOKEN=desk.mock.token("manager"))
+    assert (done.code, len(done.out.splitlines())) == (0, 247)
+    assert "It is not known whether this token sees everything" in done.err
+
+
+def test_one_person_in_full_view_costs_no_check_of_the_permissions(desk: Desk) -> None:
+    lead = desk.mock.token("teamlead")
+    (first, *_) = desk.run("progress", "--json", SAFETYCULTURE_API_TOKEN=lead).document["progress"]
+    done = desk.run("progress", "--user", first["user_id"], SAFETYCULTURE_API_TOKEN=lead)
+    assert (done.code, "Warning" in done.err) == (0, False)
+
+
+@pytest.mark.parametrize("command", [("plan", "--everyone"), ("due", "--years", "1", "--zone", "UTC")])
+def test_a_plan_for_everyone_and_a_list_of_due_people_name_the_restriction(
+    desk: Desk, command: tuple[str, ...]
+) -> None:
+    course = "6908610029087ab67fa50c2e"
+    for token, restricted in (("teamlead", True), ("manager", False)):
+        done = desk.run(*command, "--course", course, SAFETYCULTURE_API_TOKEN=desk.mock.token(token))
+        assert (done.code, TEAMS in done.err) == (0, restricted), done
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
