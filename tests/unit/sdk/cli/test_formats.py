@@ -262,7 +262,8 @@ def test_a_plan_for_everyone_and_a_list_of_due_people_name_the_restriction(
     desk: Desk, command: tuple[str, ...]
 ) -> None:
     course = "6908610029087ab67fa50c2e"
-    for token, restricted in (("teamlead", True), ("manager", False)):
+    tokens: dict[TokenName, bool] = {"teamlead": True, "manager": False}
+    for token, restricted in tokens.items():
         done = desk.run(*command, "--course", course, SAFETYCULTURE_API_TOKEN=desk.mock.token(token))
         assert (done.code, TEAMS in done.err) == (0, restricted), done
 
