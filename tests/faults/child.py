@@ -7,11 +7,14 @@ child has ended a line with what it said, or with the signal that ended it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
 import signal
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -20,6 +23,7 @@ from typing import Any, NoReturn
 
 import anyio
 
+from mock_server import MockTraining
 from training_sdk import (
     AlreadyAppliedError,
     AsyncTrainingClient,
@@ -181,7 +185,6 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         watch_calls(points)
     limit_files(job.get("largest_file"))
     if job.get("unprivileged") and os.geteuid() == 0:
-        import_module("training_sdk.reset_operations")  # that user may not be able to read the checkout
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     steps: list[str] = []
@@ -305,11 +308,24 @@ def serve() -> None:
         print(json.dumps({"exit": code, **(json.loads(text) if text else {})}), flush=True)
 
 
-if __name__ == "__main__":
-    for late in (
-        "anyio._backends._asyncio",
-        "anyio._backends._trio",
-        "encodings.idna",
-    ):  # what a child without rights may not reach
+def warm_up() -> None:
+    """Reset once in this process, so that children, with fewer rights too, find everything imported and compiled."""
+    for late in ("anyio._backends._asyncio", "anyio._backends._trio", "encodings.idna"):
         import_module(late)
+    mock = MockTraining.generate(users=2, courses=1)
+    with (
+        tempfile.TemporaryDirectory() as state,
+        mock.serve() as server,
+        TrainingClient(mock.token("admin"), base_url=server.url, state_dir=state, pace=False) as client,
+    ):
+        plan = client.resets.plan_everyone(list(mock.world.main.courses))
+        client.resets.apply(plan, confirm=plan.phrase)
+        with contextlib.suppress(AlreadyAppliedError):
+            client.resets.resume(plan, confirm=plan.phrase)
+    gc.freeze()
+    assert threading.active_count() == 1, "a fork would lose the other threads"
+
+
+if __name__ == "__main__":
+    warm_up()
     serve()
