@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
+from e2e.fork_server import run_forked, starts_alike
 from mock_server import MockTraining
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
@@ -25,27 +26,38 @@ CLI = [sys.executable, "-m", "training_sdk.cli", "contract"]
 both = pytest.mark.parametrize("command", [KIT, CLI], ids=["module", "cli"])
 
 
-def started(command: Sequence[str], *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def without_settings(**environment: str) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("SAFETYCULTURE_", "TRAINING_", "PYTHONIO"))
     }
+    return inherited | environment
+
+
+def started(command: Sequence[str], *arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env=inherited | {"PYTHONUTF8": "1"} | environment,
+        env=without_settings(**{"PYTHONUTF8": "1"} | environment),
     )
 
 
 def ended(command: Sequence[str], *arguments: str, **environment: str) -> tuple[int, str, str]:
-    process = started(command, *arguments, **environment)
-    out, err = process.communicate(timeout=PATIENCE)
+    env = without_settings(**environment)
+    if starts_alike(env):
+        _, _, module, *first = command
+        done = run_forked(module, [*first, *arguments], cwd=Path.cwd(), env=env)
+        code, out, err = done.returncode, done.stdout, done.stderr
+    else:
+        process = started(command, *arguments, **environment)
+        out, err = process.communicate(timeout=PATIENCE)
+        code = process.returncode
     assert "Traceback" not in err, err
-    return process.returncode, out, err
+    return code, out, err
 
 
 @define

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import define, evolve
 
+from e2e.fork_server import run_forked
 from mock_server import MockTraining, Policy
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
@@ -22,7 +22,6 @@ from training_sdk.records.state import StateDirectory
 from unit.sdk.proving import proof_of
 
 RESET = "/training/courseprogress/v1/reset"
-CLI = (sys.executable, "-m", "training_sdk.cli")
 
 
 @define
@@ -72,9 +71,7 @@ class Desk:
         }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CLI, *command], capture_output=True, text=True, timeout=120, env=self.environment()
-        )
+        return run_forked("training_sdk.cli", command, cwd=self.home, env=self.environment())
 
     def plan(self, name: str, people: int) -> ResetPlan:
         """A plan for so many people, saved."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
+from e2e.fork_server import run_forked
 from mock_server import MockTraining, Policy
 
 RESET = "POST /training/courseprogress/v1/reset"
@@ -55,6 +56,10 @@ def run(live: Live, *command: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
+def command(live: Live, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run_forked("training_sdk.cli", arguments, cwd=live.home, env=live.environment(**environment))
+
+
 def rehearse(live: Live, *script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return run(live, sys.executable, "-m", "mock_server", "rehearse", "--", *script, **environment)
 
@@ -72,15 +77,15 @@ def test_environment_and_profile_that_name_two_services_are_refused(
     mock, url = rehearsal
     there = {"SAFETYCULTURE_BASE_URL": url, "SAFETYCULTURE_API_TOKEN": mock.token("admin")}
     before = len(mock.calls)
-    refused = run(live, *CLI, "courses", **there)
+    refused = command(live, "courses", **there)
     assert refused.returncode == 2
     for said in (live.url, url, "--profile none", "TRAINING_SDK_PROFILE=none", "Nothing was sent"):
         assert said in refused.stderr
     for word in ("doctor",):
-        assert "the token of profile 'live' is for" in run(live, *CLI, word, **there).stdout
+        assert "the token of profile 'live' is for" in command(live, word, **there).stdout
     assert (len(live.mock.calls), len(mock.calls)) == (0, before)
-    by_option = run(live, *CLI, "courses", "--profile", "none", **there)
-    by_variable = run(live, *CLI, "courses", TRAINING_SDK_PROFILE="none", **there)
+    by_option = command(live, "courses", "--profile", "none", **there)
+    by_variable = command(live, "courses", TRAINING_SDK_PROFILE="none", **there)
     for done in (by_option, by_variable):
         assert done.returncode == 0, done.stderr
         assert "Forklift basics" in done.stdout
@@ -93,8 +98,8 @@ def test_the_token_of_a_profile_without_an_address_goes_to_the_vendor_only(
     mock, url = rehearsal
     before = len(mock.calls)
     live.profile(f'token = "{LIVE_TOKEN}"')
-    assert run(live, *CLI, "courses", SAFETYCULTURE_BASE_URL=url).returncode == 2
-    assert run(live, *CLI, "courses", "--base-url", url).returncode == 2
+    assert command(live, "courses", SAFETYCULTURE_BASE_URL=url).returncode == 2
+    assert command(live, "courses", "--base-url", url).returncode == 2
     assert len(mock.calls) == before
 
 
@@ -104,7 +109,7 @@ def test_a_profile_without_a_token_source_is_no_disagreement(
     mock, url = rehearsal
     live.profile(f'base_url = "{live.url}"\nmax_users = 5')
     there = {"SAFETYCULTURE_BASE_URL": url, "SAFETYCULTURE_API_TOKEN": mock.token("admin")}
-    done = run(live, *CLI, "courses", **there)
+    done = command(live, "courses", **there)
     assert done.returncode == 0, done.stderr
     assert "Forklift basics" in done.stdout
     assert len(live.mock.calls) == 0

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 from attrs import frozen
 
+from e2e.fork_server import run_forked, starts_alike
+
 PATIENCE = 60.0
 """Seconds after which a process is taken for stuck; none of them comes near."""
 SDK = [sys.executable, "-m", "training_sdk.cli"]
@@ -92,17 +94,21 @@ class Desk:
         return {**inherited, **own, **others}
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Done:
-        done = subprocess.run(
-            [*SDK, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=self.folder,
-            env=self.environment(**environment),
-            timeout=PATIENCE,
-            check=False,
-        )
+        """Run a command to its end: forked, unless it has to start otherwise than this process did."""
+        env = self.environment(**environment)
+        if starts_alike(env):
+            done = run_forked("training_sdk.cli", arguments, cwd=self.folder, env=env, stdin=stdin)
+        else:
+            done = subprocess.run(
+                [*SDK, *arguments],
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                cwd=self.folder,
+                env=env,
+                timeout=PATIENCE,
+                check=False,
+            )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

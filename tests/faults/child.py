@@ -7,23 +7,18 @@ child has ended a line with what it said, or with the signal that ended it.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import resource
 import signal
 import sys
-import tempfile
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from importlib import import_module
 from typing import Any, NoReturn
 
 import anyio
 
-from mock_server import MockTraining
 from training_sdk import (
     AlreadyAppliedError,
     AsyncTrainingClient,
@@ -39,6 +34,7 @@ from training_sdk.reports import report_file
 from training_sdk.reports.report import report_of
 from training_sdk.resets import recorder, reset_request
 from training_sdk.safeguards import Safeguards
+from warm_process import warm_up
 
 NOBODY = 65534
 
@@ -308,24 +304,6 @@ def serve() -> None:
         print(json.dumps({"exit": code, **(json.loads(text) if text else {})}), flush=True)
 
 
-def warm_up() -> None:
-    """Reset once in this process, so that children, with fewer rights too, find everything imported and compiled."""
-    for late in ("anyio._backends._asyncio", "anyio._backends._trio", "encodings.idna"):
-        import_module(late)
-    mock = MockTraining.generate(users=2, courses=1)
-    with (
-        tempfile.TemporaryDirectory() as state,
-        mock.serve() as server,
-        TrainingClient(mock.token("admin"), base_url=server.url, state_dir=state, pace=False) as client,
-    ):
-        plan = client.resets.plan_everyone(list(mock.world.main.courses))
-        client.resets.apply(plan, confirm=plan.phrase)
-        with contextlib.suppress(AlreadyAppliedError):
-            client.resets.resume(plan, confirm=plan.phrase)
-    gc.freeze()
-    assert threading.active_count() == 1, "a fork would lose the other threads"
-
-
 if __name__ == "__main__":
-    warm_up()
+    warm_up(("anyio._backends._asyncio", "anyio._backends._trio", "encodings.idna"))
     serve()

@@ -62,8 +62,9 @@ class Script:
     @contextmanager
     def ready(cls) -> Iterator[Script]:
         """A warm process, until the end of the block."""
-        command = [sys.executable, str(Path(__file__).with_name("child.py"))]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        command, tests = [sys.executable, "-m", "faults.child"], Path(__file__).parents[1]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, cwd=tests, **pipes) as process:
             try:
                 yield cls(process)
             finally:
