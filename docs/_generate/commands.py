@@ -32,7 +32,7 @@ NEXT_STEPS = {
     ExitCode.CONNECTION: "nothing was changed: `doctor`, then try again",
     ExitCode.NOBODY_DUE: "nothing: nobody is due",
     ExitCode.OTHERS_REACHED: "**stop**: people outside the plan may have been reset",
-    ExitCode.OUTPUT_LOST: "the work is done and recorded: `report` shows it",
+    ExitCode.OUTPUT_LOST: "make room; after a reset, `report` shows the result",
     ExitCode.LAPSED: "look at the people who lapsed",
     ExitCode.INTERRUPTED: "nothing was sent: run the command again",
 }

@@ -78,6 +78,38 @@ def test_a_reset_is_recorded_before_its_output_is_lost(
         assert record.is_dir() or b"could not be written" not in record.read_bytes(), record
 
 
+def test_a_new_file_for_which_there_is_no_room_leaves_nothing_and_ends_with_its_own_code(desk: Desk) -> None:
+    plan = planned(desk)
+    reset = ("apply", "plan.json", "--reason", "test", "--confirm", plan.phrase)
+    assert desk.run(*reset).code == 0
+    everyone = ("plan", "--course", COURSE, "--everyone")
+    for words in (
+        *(
+            ("progress", "--format", one, "--output", "new")
+            for one in ("csv", "jsonl", "parquet", "exporter-csv")
+        ),
+        (*everyone, "--save", "new"),
+        (*everyone, "--card", "new"),
+        ("show", "plan.json", "--card", "new"),
+        ("report", "plan.json", "--card", "new"),
+        ("audit", "export", "--output", "new"),
+        ("audit", "bundle", "plan.json", "--output", "new"),
+    ):
+        before = sorted(desk.folder.iterdir())
+        limited = ("/bin/bash", "-c", 'ulimit -f 0; exec "$@"', "limited", *SDK, *words)
+        done = subprocess.run(
+            limited,
+            capture_output=True,
+            text=True,
+            cwd=desk.folder,
+            env=desk.environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert (done.returncode, "Nothing is left of it. Make room" in done.stderr) == (LOST, True), done
+        assert sorted(desk.folder.iterdir()) == before, words
+
+
 def test_a_failing_stream_changes_no_error_and_stops_no_reset(desk: Desk) -> None:
     """R06: what is reported while people are reset may be lost; the reset goes on, and its exit code counts."""
     plan = planned(desk)

@@ -19,6 +19,9 @@ CACHED_ANSWER = "CACHED_ANSWER"
 NO_QUIET_MOMENT = "NO_QUIET_MOMENT"
 """Reason: each time, the client had to wait between the last reading and the request."""
 
+OUTPUT_UNWRITABLE = "OUTPUT_UNWRITABLE"
+"""Reason: a new file could not be written, for example to a full disk."""
+
 NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
 """Reason: no source returned a token."""
 
@@ -67,10 +70,9 @@ MEANINGS = {
     "more people than were sent, or people came into the course during a reset "
     "of everyone. It goes before 0 and 5, and every later report, verify and "
     "resume of the plan ends with it",
-    ExitCode.OUTPUT_LOST: "what happened is recorded, and the output could not be written, for example to "
-    "a full disk or a closed stream. A line on stderr names the record. It replaces "
-    "0 only; other codes stay, with the same line. Where nothing was recorded, a "
-    "reader that has gone, as in | head, is not an error",
+    ExitCode.OUTPUT_LOST: "the output could not be written, for example to a full disk or a closed stream. If the "
+    "command recorded something, a line on stderr names the record. Nothing is left of a new file. The code replaces 0 "
+    "only. If nothing was recorded, a reader that ends early, as in | head, is not an error",
     ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was "
     "saved; with --save it means that no person is due. Beside a plan that was saved "
     "they are named on stderr, and it is 0",
@@ -131,6 +133,8 @@ def code_for(error: TrainingError) -> ExitCode:
         return ExitCode.INCOMPLETE
     if error.reason == NO_TOKEN:
         return ExitCode.DENIED
+    if error.reason == OUTPUT_UNWRITABLE:
+        return ExitCode.OUTPUT_LOST
     if error.reason in (*HARD_STOPS, CACHED_ANSWER, NO_QUIET_MOMENT):
         return ExitCode.NOTHING_SENT
     for classes, code in _by_class():

@@ -75,6 +75,8 @@ def _report_end(stop: BaseException, out: Output, invocation: Invocation) -> int
     _report(out, stop, message, code, **known)
     if isinstance(stop, AuthenticationError):
         out.warn(f"The token came from {invocation.token_source}. Put a valid one there, then try again.")
+    if code == ExitCode.OUTPUT_LOST and invocation.recorded:
+        out.warn(invocation.recorded)
     for note in notes_of(stop, invocation.commands, "" if report is None else str(report)):
         out.warn(note)
     return code

@@ -160,7 +160,4 @@ def _refusing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InvalidArgumentError(
-            f"Parquet files cannot be written to {target}: {error.strerror or error}. Nothing is left of them.",
-            argument="path",
-        ) from error
+        raise storage.unwritable(error, target, "a folder of Parquet files", "path") from error

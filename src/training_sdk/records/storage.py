@@ -40,6 +40,26 @@ _PIECE = 1024 * 1024
 _ALWAYS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
+FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Causes that have nothing to do with the name of a file: full disk, limit or quota reached, failing device."""
+OUTPUT_UNWRITABLE = "OUTPUT_UNWRITABLE"
+"""Reason: an output could not be written for one of these causes."""
+
+
+def unwritable(error: OSError, target: Path, what: str, argument: str | None = None) -> InvalidArgumentError:
+    """Return the error for an output, named ``what`` in the message, that cannot be written to a place."""
+    is_full = error.errno in FULL
+    why = error.strerror or error
+    todo = (
+        "Make room, or choose another disk" if is_full else "Choose another place, or correct the permissions"
+    )
+    return InvalidArgumentError(
+        f"{what[:1].upper()}{what[1:]} cannot be written to {target}: {why}. Nothing is left of it. {todo}.",
+        reason=OUTPUT_UNWRITABLE if is_full else None,
+        argument=argument,
+    )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses into RecordsUnwritableError, naming the path and its cause."""
@@ -179,10 +199,10 @@ def new_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
         sync_folder(target.parent)
     except FileExistsError:
         raise InvalidArgumentError(
-            f"{target} exists; {what} is never written over another file. Choose a new name."
+            f"{target} exists, and {what} is never written over another file. Choose a new name."
         ) from None
     except OSError as error:
-        raise InvalidArgumentError(f"{what} cannot be written to {target}: {error.strerror}.") from error
+        raise unwritable(error, target, what) from error
     finally:
         with suppress(OSError):
             draft.unlink()

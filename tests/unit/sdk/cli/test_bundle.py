@@ -317,8 +317,8 @@ def test_a_bundle_for_which_there_is_no_room_leaves_nothing(
         code = desk.bundle()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (code, set(desk.folder.iterdir())) == (ExitCode.USAGE, before)
-    assert "a bundle cannot be written" in capsys.readouterr().err
+    assert (code, set(desk.folder.iterdir())) == (ExitCode.OUTPUT_LOST, before)
+    assert "A bundle cannot be written" in capsys.readouterr().err
 
 
 def test_without_evidence_a_bundle_has_the_manifests_alone(desk: Desk) -> None:
