@@ -107,6 +107,16 @@ def test_no_locale_and_no_width_ends_a_command(desk: Desk, locale: dict[str, str
         assert done.code == 0, done
 
 
+def test_a_table_in_a_pipe_is_as_wide_as_columns_says(desk: Desk) -> None:
+    whole = desk.run("progress", "--course", COURSE).out.splitlines()
+    assert max(map(len, whole)) > 100
+    for width in (100, 60):
+        found = desk.run("progress", "--course", COURSE, COLUMNS=str(width)).out.splitlines()
+        assert max(map(len, found)) <= width, found
+    for ignored in ("", "0", "-1", "wide", "9" * 5000):
+        assert desk.run("progress", "--course", COURSE, COLUMNS=ignored).out.splitlines() == whole
+
+
 def test_whoever_reads_may_go_away(desk: Desk) -> None:
     for command in ("courses", "progress --json", "progress"):
         piped = f"{' '.join(SDK)} {command} | head -1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -135,14 +136,14 @@ class Output:
         if is_asked or not self.json:
             stream = self.stderr if self.json else self.stdout
             text = table_text(
-                columns, [*map(cells_of, rows)], width=width_of(stream), unicode=_has_unicode(stream)
+                columns, [*map(cells_of, rows)], width=table_width(stream), unicode=_has_unicode(stream)
             )
             write(stream, text)
 
     def streamed_table(self, columns: Sequence[str], pages: Iterable[Iterable[Sequence[object]]]) -> None:
         """Print rows for people page by page; the widths of the columns are those of the first page."""
         stream = self.stdout
-        table = StreamedTable(columns, width=width_of(stream), unicode=_has_unicode(stream))
+        table = StreamedTable(columns, width=table_width(stream), unicode=_has_unicode(stream))
         for page in pages:
             write(stream, table.text([*map(cells_of, page)]))
 
@@ -189,6 +190,15 @@ def page_of(stream: IO[str]) -> int:
 def width_of(stream: IO[str]) -> int | None:
     """Return the number of columns of a terminal; None elsewhere, where a line can have any length."""
     return shutil.get_terminal_size().columns if is_terminal(stream) else None
+
+
+def table_width(stream: IO[str]) -> int | None:
+    """Return the width of a table: that of the terminal; elsewhere ``COLUMNS`` if it is a number above 0, or None."""
+    width = width_of(stream)
+    if width is not None:
+        return width
+    named = os.environ.get("COLUMNS", "")
+    return int(named) or None if re.fullmatch("[0-9]{1,4}", named) else None
 
 
 def _plain(value: Any) -> Any:
