@@ -32,6 +32,7 @@ python_use_unqualified_type_names = True
 add_module_names = False
 
 html_theme = "furo"
+pygments_dark_style = "a11y-high-contrast-dark"  # the theme's own style underlines modules, like links
 html_title = f"training-sdk {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]

@@ -1,4 +1,4 @@
-"""Parts of pages that are made from the code, so that they cannot say anything else than the code does.
+"""Parts of pages that are made from the code, so that they always match the code.
 
 A page asks for one with a line of its own: ``<!-- generate: NAME ARGUMENTS -->``.
 """
@@ -55,11 +55,11 @@ class UnknownPartError(Exception):
     marker: str
 
     def __str__(self) -> str:
-        return f"{self.marker!r} asks for a part that is none of {', '.join(_PARTS)}"
+        return f"{self.marker!r} asks for a part that is not one of {', '.join(_PARTS)}"
 
 
 def expand(text: str) -> str:
-    """A page with every marker replaced by what it asks for."""
+    """A page with every marker replaced by its generated part."""
 
     def part(match: re.Match[str]) -> str:
         if match["name"] not in _PARTS:

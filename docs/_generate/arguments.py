@@ -41,7 +41,7 @@ def _table(listed: dict[str, str], what: Any) -> str:
     parameters = inspect.signature(what).parameters
     rows = [(f"``{name}``", _default(parameters[name]), text) for name, text in listed.items()]
     lines = [".. list-table::", "   :header-rows: 1", ""]
-    for first, *others in (("argument", "default", "meaning"), *rows):
+    for first, *others in (("Argument", "Default", "Meaning"), *rows):
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The commands of ``training-sdk`` and what they end with, made from the program itself."""
+"""The commands and exit codes of ``training-sdk``, made from the program itself."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.group import COMMANDS, NAME, program
 from training_sdk.cli.session import with_session
 
-SHELLS = "Print the script that completes training-sdk in a shell; each says how it is put in place."
+SHELLS = "Print the script that completes training-sdk in a shell; each script says how to install it."
 
 
 def exit_codes() -> str:
     """Every exit code."""
     rows = ((str(code.value), f"`{code.name}`", code.meaning) for code in ExitCode)
-    return table(("code", "name", "when"), rows)
+    return table(("Code", "Name", "Meaning"), rows)
 
 
 NEXT_STEPS = {
@@ -30,7 +30,7 @@ NEXT_STEPS = {
     ExitCode.RECORDS: "free disk space or correct permissions; look at `report`",
     ExitCode.DENIED: "use a token with the permission that the message names",
     ExitCode.CONNECTION: "nothing was changed: `doctor`, then try again",
-    ExitCode.NOBODY_DUE: "nothing: nobody is due",
+    ExitCode.NOBODY_DUE: "nothing: no person is due",
     ExitCode.OTHERS_REACHED: "**stop**: people outside the plan may have been reset",
     ExitCode.OUTPUT_LOST: "make room; after a reset, `report` shows the result",
     ExitCode.LAPSED: "look at the people who lapsed",
@@ -60,7 +60,7 @@ def next_steps() -> str:
 
 
 def commands() -> str:
-    """Every command with its options, but for those that all have."""
+    """Every command with its options, without those that all have."""
     return "\n\n".join(_section(name, command) for name, command in all_commands())
 
 
@@ -71,7 +71,7 @@ def common_options() -> str:
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command by what is typed, groups left out."""
+    """Every command by its name on the command line, without groups."""
     context = click.Context(program)
     for name in COMMANDS:
         command = program.get_command(context, name)
@@ -102,7 +102,7 @@ def _section(name: str, command: click.Command) -> str:
 def _options(context: click.Context, params: list[click.Parameter] | list[click.Option]) -> str:
     records = (one.get_help_record(context) for one in params)
     rows = [(f"`{_escaped(record[0])}`", _escaped(record[1])) for record in records if record]
-    return table(("option", "what"), rows) if rows else ""
+    return table(("Option", "Meaning"), rows) if rows else ""
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where we differ or do not know: from the marks of provenance in the contract, and from findings on a tenant."""
+"""Open questions and differences: from the marks of provenance in the contract, and from findings on a live service."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.wire.schema import MARK
 
 FINDINGS = Path(__file__).parents[1] / "findings.json"
-"""What ``training-mock compare --live URL --json`` printed, where somebody has put it there."""
+"""What ``training-mock compare --live URL --json`` printed, if a person has saved it there."""
 
 _UNSURE = ("third-party", "assumed")
 
 
 def unsure_operations() -> str:
-    """Every operation whose path or shape nobody has published or seen."""
+    """Every operation whose path or shape is neither published nor observed."""
     return table(
         ("Operation", "Mark", "Reference server"),
         (
@@ -39,14 +39,14 @@ def unsure_operations() -> str:
 
 
 def unsure_fields() -> str:
-    """Every field of an answer that is a third party's or assumed, by the shape it stands in."""
+    """Every field of an answer that is a third party's or assumed, by its schema."""
     rows = []
     for name, schema in document()["components"]["schemas"].items():
         marks = dict(_marks(schema))
         listed = [", ".join(f"`{each}`" for each, mark in marks.items() if mark == kind) for kind in _UNSURE]
         if any(listed):
             rows.append((name, *(each or "–" for each in listed)))
-    return table(("shape", "third party's", "assumed"), rows)
+    return table(("Schema", "Third party", "Assumed"), rows)
 
 
 def _marks(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -63,11 +63,11 @@ def capitals() -> str:
 
 
 def findings() -> str:
-    """What was found on a tenant; that nothing was, where nobody has looked."""
+    """The findings on a live service, or that there are none yet."""
     if not FINDINGS.exists():
-        return "Nobody has compared a live tenant yet.\n"
+        return "No live service has been compared yet.\n"
     found = json.loads(FINDINGS.read_text(encoding="utf-8"))["findings"]
-    head = ("grade", "operation", "place", "theirs")
+    head = ("Grade", "Operation", "Place", "Live service")
     return table(
         head, ((each["grade"], each["operation"], f"`{each['place']}`", each["said"]) for each in found)
     )

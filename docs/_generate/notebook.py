@@ -13,8 +13,8 @@ from typing import Any
 import jupytext
 from nbclient import NotebookClient
 
-# The phrase of a plan holds the moment of reading; here it is the same every time, so that it can stand in the text.
-# The same plan is applied at every build, so what is kept of it may not outlive one. The reader's own records are a
+# The phrase of a plan holds the moment of reading; here it is the same every time, so that the text can contain it.
+# The same plan is applied at every build, so its records are deleted after each. The state directory of the user is a
 # file here, so a client that would write into them fails.
 STANDSTILL = """\
 # %%
@@ -32,7 +32,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 _SECONDS = 120
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _log = logging.getLogger(__name__)
-_log.setLevel(logging.WARNING)  # nbclient tells of every step
+_log.setLevel(logging.WARNING)  # nbclient logs every step
 
 
 @cache
@@ -62,9 +62,9 @@ def write() -> None:
 
 
 def to_markdown(notebook: Any) -> str:
-    """An executed notebook as Markdown: text as it stands, code, and below it what it printed or drew.
+    """An executed notebook as Markdown: the text, the code, and below the code its output.
 
-    A cell that draws says in its metadata, ``# %% alt="…"``, what is to be seen.
+    A cell that draws describes its picture in its metadata, ``# %% alt="…"``.
     """
     return "\n\n".join(_cell(cell) for cell in notebook.cells)
 
@@ -73,7 +73,7 @@ def _cell(cell: Any) -> str:
     if cell.cell_type == "markdown":
         return str(cell.source)
     shown = [f"```python\n{cell.source}\n```"] if cell.source.strip() else []
-    alt = cell.metadata.get("alt", "Drawn by the cell above")
+    alt = cell.metadata.get("alt", "Picture drawn by the cell above")
     return "\n\n".join([*shown, *(_output(output, alt) for output in cell.outputs)])
 
 

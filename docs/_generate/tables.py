@@ -66,15 +66,15 @@ def errors() -> str:
         r"^    TrainingError\n(    .*\n)+", inspect.getdoc(training_sdk.errors) or "", re.MULTILINE
     )
     if drawn is None:
-        raise LookupError("training_sdk.errors draws no tree any more")
+        raise LookupError("training_sdk.errors does not draw a tree any more")
     return f"```text\n{inspect.cleandoc(drawn[0])}\n```"
 
 
 def send_rules() -> str:
-    """What happens to a request by the answer it gets, asked of the rules for sending."""
+    """The next step for a request by its answer, from the rules for sending."""
     failures: dict[str, TransportError] = {
-        "never delivered: no connection": NotDeliveredError("no connection"),
-        "no answer, or half of one": NoAnswerError("half an answer"),
+        "not delivered: no connection": NotDeliveredError("no connection"),
+        "no answer, or a part of one": NoAnswerError("half an answer"),
     }
     rows = {what: _next_steps(partial(judge_failure, failure=each)) for what, each in failures.items()}
     alike: dict[tuple[str, str], list[str]] = {}
@@ -82,12 +82,12 @@ def send_rules() -> str:
         steps = _next_steps(partial(judge_status, response=Response(status, (), b"")))
         alike.setdefault(steps, []).append(_OTHER_STATUSES.get(status, str(status)))
     rows |= {", ".join(statuses): steps for steps, statuses in alike.items()}
-    head = ("what came back", "something that only reads", "a reset, or another change")
+    head = ("Result of the request", "Read", "Reset, or another change")
     return table(head, ((what, *steps) for what, steps in rows.items()))
 
 
 def _next_steps(judge: Callable[[Request], SendDecision]) -> tuple[str, str]:
-    """What follows for something that only reads, and for a change."""
+    """The next step for a read, and for a change."""
     reading, change = (judge(Request("GET", "/")), judge(Request("POST", "/", repeatable=False)))
     return _next_step(reading), _next_step(change)
 
@@ -118,7 +118,7 @@ def policies() -> str:
 
 
 def _values(kind: Any, default: object) -> str:
-    """The values a switch takes, the default in bold."""
+    """The values of a switch, the default in bold."""
     if default == ():
         return "names, **none**"
     if get_origin(kind) is not Literal:
@@ -140,7 +140,7 @@ def _documented(cls: type) -> dict[str, str]:
     """The text below each field of a class."""
     body = ast.parse(inspect.getsource(cls)).body[0]
     if not isinstance(body, ast.ClassDef):
-        raise TypeError(f"{cls.__name__} is no class")
+        raise TypeError(f"{cls.__name__} is not a class")
     said: dict[str, str] = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         if (
@@ -154,7 +154,7 @@ def _documented(cls: type) -> dict[str, str]:
 
 
 def operations() -> str:
-    """Every operation of the wire, and whether the reference server serves it."""
+    """Every operation of the HTTP API, and if the reference server serves it."""
     return table(
         ("Operation", "Mark", "Reference server"),
         (
@@ -169,14 +169,14 @@ def operations() -> str:
 
 
 def short_names() -> str:
-    """The short names of operations that faults and journal take."""
+    """The short names of operations that faults and request log accept."""
     return table(
         ("Short name", "Operation"), ((f"`{short}`", f"`{name}`") for short, name in sorted(SHORT.items()))
     )
 
 
 def rights() -> str:
-    """Who may do what, asked of the rule that decides it."""
+    """The permissions of each kind of owner, from the rule that decides them."""
     actor = _nobody()
     holders: dict[str, frozenset[Permission]] = {
         f'"{permission.value}"': frozenset((permission,))
@@ -193,11 +193,11 @@ def rights() -> str:
         )
         for family in Family
     ]
-    return table(("", *holders), rows)
+    return table(("Operations", *holders), rows)
 
 
 def _nobody() -> Actor:
-    """Somebody of the demo world, whose permissions are then replaced."""
+    """A person of the demo organisation, whose permissions are then replaced."""
     world = mock_server.MockTraining.demo().world
     return Actor(world.users[0], world.main, frozenset())
 

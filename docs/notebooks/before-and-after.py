@@ -57,14 +57,14 @@ plt.show()
 # %% [markdown]
 # ## Verify
 #
-# A reset that was accepted is not verified yet. `wait_until_verified` reads everybody back.
+# A reset that was accepted is not verified yet. `wait_until_verified` reads the progress of everyone again.
 
 # %%
 verification = client.resets.wait_until_verified(report)
 display(verification)
 
 # %% [markdown]
-# ## What the evidence still proves
+# ## Find the old completions in the evidence
 #
 # Before the reset, `apply` saved what the service had recorded. `evidence.history` reads the packs.
 

@@ -5,7 +5,7 @@
 # organisation of the reference server. With a live service, the first cell is `client = TrainingClient()`, which reads
 # the token from `SAFETYCULTURE_API_TOKEN`.
 #
-# You need `pandas` and `matplotlib` beside the SDK.
+# You need the SDK, `pandas` and `matplotlib`.
 
 # %%
 import httpx
@@ -62,11 +62,11 @@ plt.show()
 # %% [markdown]
 # ## Look at a plan
 #
-# A plan says who would lose what. Planning changes nothing, and this client could not reset anybody: it is
-# `read_only`. [Retraining](retraining.md) goes on from here.
+# A plan shows who would lose what. Planning changes nothing, and this client cannot reset a person: it is
+# `read_only`. [Retraining](retraining.md) shows how to continue.
 #
 # **What a cell shows is stored in the notebook's file, names and e-mail addresses included.** Clear all outputs before
-# you commit the file or give it to somebody else.
+# you commit the file or share it.
 
 # %%
 plan = client.resets.plan(course.id, rows["user_id"].head(4))

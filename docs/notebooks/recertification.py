@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Yearly recertification
 #
-# Nordwerk Logistik renews "Forklift basics" nine months after each completion. This notebook asks who is due today,
+# Nordwerk Logistik renews "Forklift basics" nine months after each completion. This notebook finds who is due today,
 # shows the coming months, and plans the reset of the people who are due. It sends no reset.
 # [Recertify every year](../how-to/recertify.md) explains the rules, the hold list and the grace period.
 
@@ -27,7 +27,7 @@ course = client.courses.get("6908610029087ab67fa50c2e")
 # %% [markdown]
 # ## Who is due
 #
-# Siobhán Doyle is on parental leave, so she is on the hold list. People who are due have ten days of grace.
+# Siobhán Doyle is on parental leave, so she is on the hold list. People who are due have a grace period of ten days.
 
 # %%
 due = who_is_due(
@@ -55,7 +55,7 @@ plt.show()
 # %% [markdown]
 # ## Plan their reset
 #
-# `plan_due` reads the people again and leaves everybody out who is not due any more. Read the plan, save it, and let a
+# `plan_due` reads the people again and omits everyone who is no longer due. Read the plan, save it, and let a
 # second person approve it if your rules require that. [Retraining](retraining.md) shows how to confirm and apply.
 
 # %%

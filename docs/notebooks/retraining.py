@@ -36,10 +36,10 @@ rows = list(client.progress.list(course_id=course.id))
 print(Counter(str(row.state) for row in rows))
 
 # %% [markdown]
-# ## Who needs retraining
+# ## Find the people who need retraining
 #
-# These are the people who completed the course more than nine months ago, or with a score below 85. People who are in
-# the middle of the course can finish it.
+# They completed the course more than nine months ago, or with a score below 85. People who are in the middle of the
+# course can finish it.
 
 # %%
 today = datetime(2026, 12, 1, tzinfo=UTC)
@@ -74,7 +74,7 @@ plt.show()
 # a warning show the people whom this machine has reset before.
 #
 # **What a cell shows is stored in the notebook's file, names and e-mail addresses included.** Clear all outputs
-# before you commit the file or give it to somebody else.
+# before you commit the file or share it.
 
 # %%
 plan = client.resets.plan(course.id, [row.user_id for row in due])
@@ -85,7 +85,7 @@ display(plan)
 #
 # Read the plan: is it the right course, the right number, the right people? Then type the phrase into the next cell,
 # from the parts that the plan lists. **Your phrase ends in other characters,** because the digest covers everything in
-# the plan, also the time of reading. So "Run all" resets nobody a second time: the new plan has another phrase. A
+# the plan, also the time of reading. So "Run all" does not reset a person twice: the new plan has another phrase. A
 # wrong phrase is refused, and nothing is sent.
 
 # %%

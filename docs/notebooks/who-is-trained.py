@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Who is trained and who is not
 #
-# By course and by site, with the people who have to act. It changes nothing. It runs against the demo organisation of
-# the reference server.
+# This notebook shows who is trained, by course and by site, and who is late. It changes nothing. It runs against the
+# demo organisation of the reference server.
 
 # %%
 import httpx
@@ -82,16 +82,17 @@ by_site
 shares(by_site, f"{title}, by site")
 
 # %% [markdown]
-# ## Who is not trained, and late
+# ## People who are late
 #
-# The due date has passed, and the course is not completed. These people can be reminded.
+# Their due date has passed, and they have not completed the course. Remind them.
 
 # %%
 now = pd.Timestamp("2026-12-01", tz="UTC")  # in your notebook: pd.Timestamp.now("UTC")
 late = data_protection[data_protection["completed_at"].isna() & (data_protection["due_at"] < now)]
 late = late.drop_duplicates("user_id").sort_values("due_at")
 print(len(late), "people are late")
-late[["user_name", "user_email", "sites", "progress_percent", "due_at"]].head(8)
+late["due"] = late["due_at"].dt.date
+late[["user_name", "user_email", "sites", "progress_percent", "due"]].head(8)
 
 # %%
 client.close()

@@ -28,7 +28,7 @@ def test_every_unsure_operation_and_field_is_on_the_page() -> None:
 def test_findings_are_shown_where_somebody_has_kept_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Nobody has compared" in differences.findings()
+    assert "No live service has been compared" in differences.findings()
     kept = tmp_path / "findings.json"
     found = {"grade": "error", "operation": "WhoAmI", "place": "lastname", "said": "is null, ours is text"}
     kept.write_text(json.dumps({"asked": ["WhoAmI"], "findings": [found]}), encoding="utf-8")

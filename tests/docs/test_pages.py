@@ -247,7 +247,7 @@ def test_the_table_of_rights_is_that_of_the_server() -> None:
 
 def test_the_table_of_repetitions_is_that_of_the_rules_for_sending() -> None:
     rows = tables.send_rules().splitlines()
-    assert "| no answer, or half of one | tried again | `OutcomeUnknownError` |" in rows
+    assert "| no answer, or a part of one | tried again | `OutcomeUnknownError` |" in rows
     assert "| 429 | tried again | tried again |" in rows
     assert "| 408, 500, 502, 503, 504 | tried again | `OutcomeUnknownError` |" in rows
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import jupytext
 import pytest
 from markdown_it import MarkdownIt
 
 from docs import _generate
+from docs._generate import notebook
 from docs._generate.commands import all_commands
 from mock_server.cli import _parser
 
@@ -49,12 +51,14 @@ GOOD = (
     "People who are no longer assigned are skipped.",
     "The plan is no longer valid, and everyone can read why.",
 )
+FOLDERS = ("start", "how-to", "reference", "explanation")
 PAGES = [
-    _generate.ROOT / "README.md",
-    _generate.DOCS / "tutorial.md",
-    *sorted((_generate.DOCS / "start").glob("*.md")),
-    *sorted((_generate.DOCS / "how-to").glob("*.md")),
+    *(_generate.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(_generate.DOCS / name for name in ("index.md", "tutorial.md")),
+    *(page for name in FOLDERS for page in sorted((_generate.DOCS / name).glob("*.md"))),
 ]
+GENERATED_BY_THE_SERVER = {"contract", "policies"}
+"""Pages whose generated parts are texts of the reference server, which the record keeps as they are."""
 SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_server")
 ADDRESS = re.compile(r"\([\w-]+\)=")
 SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
@@ -68,9 +72,16 @@ def banned(text: str) -> list[str]:
     return [f"{rule}: …{found[0][:90]}…" for rule, each in BANNED.items() for found in each.finditer(text)]
 
 
-def prose(page: Path) -> Iterator[str]:
+def written(page: Path) -> str:
+    """The text of a page, with its generated parts."""
+    text = page.read_text(encoding="utf-8")
+    is_built = page.is_relative_to(_generate.DOCS) and page.stem not in GENERATED_BY_THE_SERVER
+    return _generate.expand(text) if is_built else text
+
+
+def prose(text: str) -> Iterator[str]:
     """The paragraphs, headings and cells of a page, without its code and the addresses of its sections."""
-    for token in MarkdownIt().enable("table").parse(page.read_text(encoding="utf-8")):
+    for token in MarkdownIt().enable("table").parse(text):
         if token.type == "inline":
             words = (each.content or " " for each in token.children or () if each.type != "code_inline")
             yield ADDRESS.sub("", "".join(words))
@@ -138,7 +149,15 @@ def test_plain_sentences_pass(text: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_uses_plain_words(page: Path) -> None:
-    assert [found for text in prose(page) for found in banned(text)] == []
+    assert [found for text in prose(written(page)) for found in banned(text)] == []
+
+
+@pytest.mark.parametrize("path", notebook.SCRIPTS, ids=lambda path: path.stem)
+def test_a_notebook_uses_plain_words(path: Path) -> None:
+    cells = jupytext.read(path, fmt="py:percent").cells
+    texts = [text for cell in cells if cell.cell_type == "markdown" for text in prose(cell.source)]
+    assert len(texts) > 4
+    assert [found for text in texts for found in banned(text)] == []
 
 
 def test_help_uses_plain_words() -> None:
