@@ -121,7 +121,7 @@ def _base_url(base_url: str | None) -> str:
     named = os.environ.get(BASE_URL_VARIABLE)
     if named is not None and not named.strip():
         raise InvalidArgumentError(
-            f"{BASE_URL_VARIABLE} is set but empty; unset it to reach {urls.LIVE}, or give it the address you mean"
+            f"{BASE_URL_VARIABLE} must not be empty. Unset it to use {urls.LIVE}, or set it to the server's address."
         )
     return named or urls.LIVE
 
@@ -137,13 +137,13 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
         return address
     if not only.strip():
         raise InvalidArgumentError(
-            f"{ONLY_BASE_URL_VARIABLE} is set but empty; unset it, or give it the one address that is allowed"
+            f"{ONLY_BASE_URL_VARIABLE} must not be empty. Unset it, or set it to the one address that is allowed."
         )
     allowed = urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
     if urls.service_of(address) != urls.service_of(allowed):
         raise InvalidArgumentError(
-            f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as a "
-            "rehearsal does. Nothing was sent. Name no other address there, or unset the variable for real work",
+            f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as in a "
+            "rehearsal. Nothing was sent. Use the allowed address, or unset the variable for real work.",
             argument=name,
             reason="OTHER_SERVICE",
         )
@@ -155,7 +155,7 @@ def read_only_by_environment() -> bool:
     value = os.environ.get(READ_ONLY_VARIABLE, "0")
     if value not in ("0", "1"):
         raise InvalidArgumentError(
-            f"{READ_ONLY_VARIABLE} is {value!r}; set it to 1 to forbid all writing, or unset it"
+            f"{READ_ONLY_VARIABLE} must be 0 or 1, not {value!r}. Set it to 1 to forbid all writing, or unset it."
         )
     return value == "1"
 
@@ -167,7 +167,7 @@ def _safeguards(safeguards: Safeguards | None) -> Safeguards | None:
 
     if not isinstance(safeguards, Safeguards):
         raise InvalidArgumentError(
-            f"safeguards must be Safeguards, not {type(safeguards).__name__}", argument="safeguards"
+            f"safeguards must be Safeguards, not {type(safeguards).__name__}.", argument="safeguards"
         )
     return safeguards
 
@@ -183,7 +183,7 @@ def _format(reset_format: ResetFormat | None) -> ResetFormat | None:
 
     if not isinstance(reset_format, ResetFormat):
         raise InvalidArgumentError(
-            f"reset_format must be a ResetFormat, not {type(reset_format).__name__}", argument="reset_format"
+            f"reset_format must be a ResetFormat, not {type(reset_format).__name__}.", argument="reset_format"
         )
     return reset_format
 
@@ -220,6 +220,8 @@ def changed(
 def _still_read_only(was: bool, chosen: bool) -> bool:
     if not argument_checks.yes_or_no(chosen, "read_only") and was:
         raise InvalidArgumentError(
-            "this client cannot write, and none made from it can; make a new TrainingClient for that, on purpose"
+            "This client is read-only, and so are all clients that with_options makes of it. To write, create a new "
+            "TrainingClient.",
+            argument="read_only",
         )
     return chosen

@@ -39,7 +39,8 @@ class ResetFormat:
     def __attrs_post_init__(self) -> None:
         if len({self.course, self.users, self.everyone}) < 3:
             raise InvalidArgumentError(
-                "ResetFormat names two fields alike; one would silently replace the other",
+                "ResetFormat must have a different name for each field: one of two equal names would silently replace "
+                "the other.",
                 argument="reset_format",
             )
 
@@ -58,5 +59,6 @@ class ResetFormat:
             return str(UUID(user_id.removeprefix("user_")))
         except ValueError:
             raise InvalidArgumentError(
-                f"user id {user_id!r} is not user_ and 32 hex digits, so it cannot be sent as a UUID"
+                f"The user id {user_id!r} is not user_ and 32 hexadecimal digits, so it cannot be sent as a UUID. "
+                "Nothing was sent for this request."
             ) from None

@@ -103,7 +103,11 @@ class Resets(FormatProofs[D]):
         """
         by_course = due.by_course
         if not by_course:
-            raise InvalidArgumentError("no person is due, so there is nothing to plan", argument="due")
+            raise InvalidArgumentError(
+                "No person in this list is due, so there is nothing to plan. Nothing was read. Make the list for "
+                "another day, or correct the rule.",
+                argument="due",
+            )
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
@@ -317,12 +321,12 @@ class Resets(FormatProofs[D]):
         """
         if not isinstance(report, ResetReport | str):
             raise InvalidArgumentError(
-                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}",
+                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}.",
                 argument="report",
             )
         first = checked_duration(every, "every")
         if not first:
-            raise InvalidArgumentError("every must be longer than 0", argument="every")
+            raise InvalidArgumentError("every must be longer than 0 seconds.", argument="every")
         watch = VerificationOptions(
             checked_duration(deadline, "deadline"),
             first,
@@ -338,7 +342,7 @@ def _per_request(number: object, *, server_side: bool = False) -> int | None:
         return None
     if type(number) is not int or not 1 <= number <= MOST_PER_REQUEST:
         raise InvalidArgumentError(
-            f"per_request must be a number of people from 1 to {MOST_PER_REQUEST}, not {number!r}",
+            f"per_request must be a number of people from 1 to {MOST_PER_REQUEST}, not {number!r}.",
             argument="per_request",
         )
     if server_side:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import widely
+from training_sdk._core.text import number, widely
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records.in_flight import PROCESSING_TIME
 
@@ -30,14 +30,14 @@ def _optional_path(value: str | PathLike[str] | None) -> Path | None:
 def _positive(_: object, attribute: Attribute[int | None], value: object) -> None:
     if value is not None and (type(value) is not int or value < 1):
         raise InvalidArgumentError(
-            f"{attribute.name} must be a whole number from 1 up, not {value!r}", argument=attribute.name
+            f"{attribute.name} must be a whole number of at least 1, not {value!r}.", argument=attribute.name
         )
 
 
 def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None:
     if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=366):
         raise InvalidArgumentError(
-            f"{attribute.name} must be a timedelta between 0 and a year, not {value!r}",
+            f"{attribute.name} must be a timedelta above 0 and at most 366 days, not {value!r}.",
             argument=attribute.name,
         )
 
@@ -45,7 +45,7 @@ def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None
 def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
         raise InvalidArgumentError(
-            f"{attribute.name} must be a function, not {type(value).__name__}", argument=attribute.name
+            f"{attribute.name} must be a function, not {type(value).__name__}.", argument=attribute.name
         )
 
 
@@ -93,19 +93,23 @@ class Safeguards:
     def __attrs_post_init__(self) -> None:
         if self.signed_plans and self.allowed_signers is None:
             raise InvalidArgumentError(
-                "signed_plans needs allowed_signers: the file that lists whose SSH keys may sign plans"
+                "allowed_signers must be set if signed_plans is True. Name the file that lists the SSH keys that may "
+                "sign plans.",
+                argument="allowed_signers",
             )
         if self.four_eyes == "signed" and self.allowed_signers is None:
             raise InvalidArgumentError(
-                "four_eyes 'signed' needs allowed_signers: the file that lists whose SSH keys may approve"
+                "allowed_signers must be set if four_eyes is 'signed'. Name the file that lists the SSH keys that may "
+                "approve.",
+                argument="allowed_signers",
             )
 
     def check_course(self, course_id: str) -> None:
         """Raise InvalidArgumentError if a course is protected."""
         if widely(course_id) in map(widely, self.protected_courses):
             raise InvalidArgumentError(
-                f"course {course_id!r} is protected (protected_courses): nothing in it is reset with this client. "
-                "Nothing was sent",
+                f"Course {course_id!r} is protected (protected_courses), so this client resets no progress in it. "
+                "Nothing was sent.",
                 reason="COURSE_PROTECTED",
                 argument="protected_courses",
             )
@@ -114,8 +118,8 @@ class Safeguards:
         """Raise InvalidArgumentError if these are more people than one plan may hold."""
         if self.max_users is not None and people > self.max_users:
             raise InvalidArgumentError(
-                f"the plan would reset {people} people, and max_users is {self.max_users}. Nothing was "
-                "sent; plan fewer, or have the limit raised by the person who set it",
+                f"The plan would reset {number(people, 'person', 'people')}, and max_users is {self.max_users}. "
+                "Nothing was sent. Plan fewer people, or ask the person who set the limit to raise it.",
                 reason="TOO_MANY_USERS",
                 argument="max_users",
             )

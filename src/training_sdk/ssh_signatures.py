@@ -24,6 +24,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from training_sdk._core.text import sentence
 from training_sdk.errors import ApprovalError
 from training_sdk.records import storage
 
@@ -88,7 +89,8 @@ def _changeable(found: os.stat_result, *, modes: bool = True) -> str | None:
 
 def _signers_problem(path: Path, why: str) -> ApprovalError:
     return ApprovalError(
-        f"the allowed signers {str(path)!r} cannot be used: {why}", reason="SIGNERS_UNUSABLE"
+        sentence(f"The file of allowed signers {str(path)!r} cannot be used: {why}"),
+        reason="SIGNERS_UNUSABLE",
     )
 
 
@@ -100,7 +102,7 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
     path = _absolute(key)
     if Path(path).exists() and not Path(path).is_file():
         raise ApprovalError(
-            f"the key {path!r} cannot be used: it is not a regular file", reason="SIGNING_FAILED"
+            f"The key {path!r} cannot be used: it is not a regular file.", reason="SIGNING_FAILED"
         )
     with _KeygenFolder() as bench:
         text = bench.put("message", message)
@@ -111,7 +113,7 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
         if ran.code or not made.exists():
             hint = "" if interactive else _hint(ran.complaint)
             raise ApprovalError(
-                f"ssh-keygen could not sign with {path!r}{_said(ran.complaint)}{hint}",
+                sentence(f"The program ssh-keygen could not sign with {path!r}{_said(ran.complaint)}") + hint,
                 reason="SIGNING_FAILED",
             )
         return made.read_text(encoding="ascii")
@@ -120,7 +122,7 @@ def sign(message: bytes, key: Path, *, namespace: str, interactive: bool) -> str
 def _hint(complaint: str) -> str:
     if "passphrase" not in complaint:
         return ""
-    return ". Load the key into an agent (ssh-add) and name its .pub file"
+    return " Load the key into an agent (ssh-add) and name its .pub file."
 
 
 def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, ...]:
@@ -136,8 +138,10 @@ def principals(signature: str, signers: Signers, *, at: datetime) -> tuple[str, 
         if ran.code or not found:
             complaint = ran.complaint.replace(listed, str(signers.path))
             raise ApprovalError(
-                f"the key that signed, {fingerprint(signature)}, is not an allowed signer in {str(signers.path)!r} "
-                f"at this time{_said(complaint)}",
+                sentence(
+                    f"The key that signed, {fingerprint(signature)}, is not an allowed signer in "
+                    f"{str(signers.path)!r} at this time{_said(complaint)}"
+                ),
                 reason="SIGNER_NOT_ALLOWED",
             )
         return found
@@ -174,7 +178,9 @@ def verify(
         if ran.code:
             complaint = ran.complaint.replace(listed, str(signers.path))
             raise ApprovalError(
-                f"the signature is not one of {principal} over this content{_said(complaint)}",
+                sentence(
+                    f"The signature is not a signature of {principal} over this content{_said(complaint)}"
+                ),
                 reason="SIGNATURE_INVALID",
             )
 
@@ -210,13 +216,13 @@ def _blob(signature: str) -> bytes:
 
 
 def _no_signature(why: str) -> ApprovalError:
-    return ApprovalError(f"the signature is not an SSH signature: {why}", reason="SIGNATURE_INVALID")
+    return ApprovalError(f"The signature is not an SSH signature: {why}.", reason="SIGNATURE_INVALID")
 
 
 def _absolute(key: Path) -> str:
     path = os.path.abspath(key)  # noqa: PTH100  # Path.absolute() keeps "..", and resolve() follows links, for nothing
     if "\x00" in path:
-        raise ApprovalError("the path of the key has a null character", reason="SIGNING_FAILED")
+        raise ApprovalError("The path of the key must not have a null character.", reason="SIGNING_FAILED")
     return path
 
 
@@ -280,8 +286,8 @@ class _KeygenFolder:
                 code = process.wait(limit)
             except subprocess.TimeoutExpired:
                 raise ApprovalError(
-                    f"ssh-keygen did not end within {limit:g} s and was stopped. Does it wait for a prompt, an agent "
-                    "or a security key?",
+                    f"The program ssh-keygen did not end within {limit:g} s and was stopped. Nothing was signed or "
+                    "verified. Check whether it waits for a prompt, an agent or a security key.",
                     reason="SSH_KEYGEN_STUCK",
                 ) from None
             finally:
@@ -294,8 +300,8 @@ def _program() -> str:
     # A program found relative to the working directory could be another user's.
     if found is None or not Path(found).is_absolute():
         raise ApprovalError(
-            "ssh-keygen is not on the PATH of this machine. It comes with OpenSSH 8.9 or later: "
-            "apt-get install openssh-client, or the optional feature OpenSSH Client on Windows",
+            "The program ssh-keygen is not on the PATH of this machine. Nothing was signed or verified. Install "
+            "OpenSSH 8.9 or later: apt-get install openssh-client, or the optional feature OpenSSH Client on Windows.",
             reason="SSH_KEYGEN_MISSING",
         )
     return found
@@ -312,8 +318,8 @@ def _refuse_nameless_user() -> None:
         pwd.getpwuid(uid)
     except KeyError:
         raise ApprovalError(
-            f"ssh-keygen does not run for this user: uid {uid} has no entry in /etc/passwd. Nothing was signed or "
-            f"verified. Add one, such as app:x:{uid}:0::/nonexistent:/usr/sbin/nologin",
+            f"The program ssh-keygen does not run for this user: uid {uid} has no entry in /etc/passwd. Nothing was "
+            f"signed or verified. Add an entry, such as app:x:{uid}:0::/nonexistent:/usr/sbin/nologin.",
             reason="SSH_KEYGEN_NO_USER",
         ) from None
 

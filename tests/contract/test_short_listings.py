@@ -79,7 +79,7 @@ def test_members_of_a_group_that_are_left_out_are_no_plan(client: TrainingClient
 def test_completed_lessons_that_are_left_out_have_to_be_accepted(
     client: TrainingClient, tmp_path: Path
 ) -> None:
-    with pytest.raises(EvidenceError, match="fewer lessons are listed") as caught:
+    with pytest.raises(EvidenceError, match="lists fewer lessons") as caught:
         gather(client, tmp_path / "refused")
     missing = {value.partition("/")[2] for _, value in caught.value.info.metadata}
     pack = gather(client, tmp_path / "accepted", accept_missing_lessons=True)

@@ -17,6 +17,7 @@ from docs import _generate
 from docs._generate import notebook
 from docs._generate.commands import all_commands
 from mock_server.cli import _parser
+from training_sdk import errors
 
 BANNED = {
     "name the person": re.compile(r"\b(?:(?:some|any|no|every)body|(?:who|what|whom)ever)\b", re.IGNORECASE),
@@ -63,6 +64,13 @@ SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_serve
 ADDRESS = re.compile(r"\([\w-]+\)=")
 SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
 """Parts of the reference server whose texts are answers, which the record keeps as they are."""
+SENTENCES = ("_core", "api", "evidence", "frames", "recertification", "records", "*.py")
+"""Parts of the SDK whose errors are checked to be full sentences; each part is added when it passes."""
+ERRORS = {
+    name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)
+}
+OPENING = re.compile(r"[A-Z0-9…'`-]|[\w.]*[\w\]=)] must |[a-z]+[._][\w.]*[ =(]")
+"""The start of a sentence: a capital letter, a value, an option, or a parameter that must be something."""
 CHECKED_SERVICE = ("testing/contract/rules", "testing/contract/environment.py", "testing/contract/world.py")
 """Parts of the contract tests whose texts are the rules' own, in the words of the checks."""
 
@@ -107,9 +115,16 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
 
 def _text(node: ast.Constant | ast.JoinedStr) -> str:
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
+        return "".join(
+            str(each.value) if isinstance(each, ast.Constant) else _put_in(each) for each in node.values
+        )
     text = node.value.decode(errors="replace") if isinstance(node.value, bytes) else node.value
     return text if isinstance(text, str) else ""
+
+
+def _put_in(part: ast.expr) -> str:
+    quoted = isinstance(part, ast.FormattedValue) and part.conversion == ord("r")
+    return "'…'" if quoted else "…"
 
 
 def modules() -> list[Path]:
@@ -182,6 +197,53 @@ def test_messages_are_collected_without_docstrings(tmp_path: Path) -> None:
         '"""Nobody reads it."""\nNAME = f"Nobody {1} has"\nraise ValueError("so " "nobody did")\n'
     )
     assert list(messages(path)) == [(2, "Nobody … has"), (3, "so nobody did")]
+
+
+def raised(path: Path) -> Iterator[tuple[int, str]]:
+    """The messages with which a module makes errors of the SDK, with their lines; "…" for what is put in.
+
+    A value in quotes at the end of a message is "'…'": it needs a full stop, while a text that is put in has its own.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
+            for each in node.args[:1]:
+                found = texts.get(each.id) if isinstance(each, ast.Name) else each
+                if isinstance(found, ast.Constant | ast.JoinedStr) and " " in (text := _text(found)):
+                    yield node.lineno, text
+
+
+def faults(text: str) -> list[str]:
+    """The ways in which a message is not a full sentence."""
+    opens, ends = OPENING.match(text), text.endswith((".", "?", "…"))
+    return [*([] if opens else [f"no capital: {text}"]), *([] if ends else [f"no full stop: {text}"])]
+
+
+def test_errors_are_full_sentences(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        'WHY = "it failed."\nraise RecordsError(WHY)\nraise RecordsError(f"It is {1!r}")\n'
+        'raise RecordsError(f"path must be text: {why}")\nraise ValueError("no")\n'
+    )
+    assert [each for _, text in raised(path) for each in faults(text)] == [
+        "no capital: it failed.",
+        "no full stop: It is '…'",
+    ]
+    found = [
+        f"{path.relative_to(_generate.ROOT)}:{line}: {each}"
+        for part in SENTENCES
+        for path in ((SOURCES[0] / part).glob("*.py") if "*" not in part else SOURCES[0].glob(part))
+        for line, text in raised(path)
+        for each in faults(text)
+    ]
+    assert found == []
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:

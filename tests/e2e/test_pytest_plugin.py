@@ -468,7 +468,7 @@ def test_without_a_token_or_an_address_nothing_is_collected(
 ) -> None:
     bad = run(pytester, "", "--training-base-url", "elsewhere")
     assert bad.ret is pytest.ExitCode.USAGE_ERROR
-    bad.stderr.fnmatch_lines(["*--training-base-url: base_url 'elsewhere' is not an http(s) address*"])
+    bad.stderr.fnmatch_lines(["*--training-base-url: base_url must be an http(s) address*"])
     monkeypatch.delenv("SAFETYCULTURE_API_TOKEN")
     missing = run(pytester, "", "--training-base-url", service[1])
     assert missing.ret is pytest.ExitCode.USAGE_ERROR

@@ -29,7 +29,8 @@ def refusal(name: str, problem: str, *, argument: str | None = None, **known: An
     parameter itself.
     """
     argument = argument or (name if name.isidentifier() else None)
-    return InvalidArgumentError(f"{name} {problem}", argument=argument, **known)
+    opening = f"{name[:1].upper()}{name[1:]}" if " " in name else name
+    return InvalidArgumentError(f"{opening} {problem}", argument=argument, **known)
 
 
 # --- ids and texts ---------------------------------------------------------------------------------------------------
@@ -40,14 +41,12 @@ def one_id(value: object, name: str, *, argument: str | None = None) -> str:
     if not isinstance(value, str):
         raise refusal(name, f"must be text, not {type(value).__name__}.", argument=argument)
     if not value.strip():
-        raise refusal(name, "is empty.", argument=argument)
+        raise refusal(name, "must not be empty.", argument=argument)
     if len(value) > LONGEST_ID:
-        problem = f"is {len(value)} characters long; ids have at most {LONGEST_ID}."
+        problem = f"must be at most {LONGEST_ID} characters long, not {len(value)}."
         raise refusal(name, problem, argument=argument)
     if value in (".", "..") or "/" in value or "\\" in value or _UNPRINTABLE().search(value):
-        problem = (
-            f"{value!r} is not an id: '.', '..', slashes, backslashes and control characters are refused."
-        )
+        problem = f"must be an id, not {value!r}: '.', '..', slashes, backslashes and control characters are refused."
         raise refusal(name, problem, argument=argument)
     return value
 
@@ -61,7 +60,7 @@ def some_ids(values: object, name: str) -> tuple[str, ...]:
     """Return a list of ids, repeated ones once. Empty is refused: an empty list never means everyone."""
     ids = any_ids(values, name)
     if not ids:
-        raise refusal(name, "is empty, and an empty list never means everyone.")
+        raise refusal(name, "must not be empty: an empty list never means everyone.")
     return ids
 
 
@@ -106,14 +105,14 @@ def web_address(value: object, name: str) -> str:
     except ValueError:
         fits = False
     if not fits or " " in address or not address.isascii():
-        raise refusal(name, "is not an http or https address in ASCII, with a host.")
+        raise refusal(name, "must be an http or https address in ASCII, with a host.")
     return address
 
 
 def listed(values: object, name: str) -> Sequence[Any]:
     """Return the entries of a list, whatever they are. A bare string is refused."""
     if isinstance(values, str | bytes):
-        raise refusal(name, f"must be a list of ids; a single one is written [{values!r}].")
+        raise refusal(name, f"must be a list of ids. Write a single id as [{values!r}].")
     if not isinstance(values, Iterable):
         raise refusal(name, f"must be a list of ids, not {values!r}.")
     return tuple(values)
@@ -122,7 +121,7 @@ def listed(values: object, name: str) -> Sequence[Any]:
 def _not_empty(values: Iterable[str], name: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(values))
     if not chosen:
-        raise refusal(name, "is empty; leave it out to ask for all.")
+        raise refusal(name, "must not be empty. Leave it out to request all.")
     return chosen
 
 
@@ -151,10 +150,11 @@ def yes_or_no(value: object, name: str) -> bool:
     return value
 
 
-def moment(value: object, name: str) -> datetime:
+def moment(value: object, name: str, *, argument: str | None = None) -> datetime:
     """Return a date and time that names its zone."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise refusal(name, "must be a datetime with a time zone, such as datetime.now(timezone.utc).")
+        problem = "must be a datetime with a time zone, such as datetime.now(timezone.utc)."
+        raise refusal(name, problem, argument=argument)
     return value
 
 
@@ -169,7 +169,7 @@ def in_utc(when: datetime) -> datetime:
 def seconds(value: object, name: str, *, least: float = 0.0) -> float:
     """Return a finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e9:
-        raise refusal(name, f"must be a number of seconds from {least:g} up, not {value!r}.")
+        raise refusal(name, f"must be a number of seconds of at least {least:g}, not {value!r}.")
     return float(value)
 
 
@@ -289,7 +289,7 @@ def _body(value: object) -> bytes:
     try:
         return codec.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise refusal("json", sentence(f"cannot be written as JSON: {error}")) from None
+        raise refusal("json", sentence(f"must be a value that can be written as JSON: {error}")) from None
 
 
 def _query(params: Mapping[str, object]) -> Sequence[tuple[str, object]]:
@@ -311,7 +311,7 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     pairs = _mapping(headers, "headers")
     for name, value in pairs:
         if not _HEADER_NAME().fullmatch(name):
-            raise refusal(repr(name), "is not the name of a header.", argument="headers")
+            raise refusal("headers", f"must not contain {name!r}: it is not a valid name of a header.")
         if is_refused(name):
             raise refusal(
                 "headers",

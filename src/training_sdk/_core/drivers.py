@@ -192,7 +192,10 @@ class SyncDriver:
         token = call_hidden(self.connection.token)
         if inspect.iscoroutine(token.reveal()):
             token.reveal().close()
-            raise InvalidArgumentError("the token is a coroutine function; that takes an AsyncTrainingClient")
+            raise InvalidArgumentError(
+                "token must not be a coroutine function here. Nothing was sent. Use it with AsyncTrainingClient.",
+                argument="token",
+            )
         return argument_checks.token(token)
 
     def close(self) -> None:

@@ -50,14 +50,16 @@ class BaseUrl:
         parts = self._own(f"{current}?{next_page.removeprefix('?')}" if is_query else next_page)
         if parts is None:
             raise DecodingError(
-                f"next_page {next_page[:200]!r} does not stay on {self}; it is not followed, "
-                "because the token goes to the configured host only"
+                f"The next_page {next_page[:200]!r} of an answer does not stay on {self}. It was not followed, because "
+                "the token is sent to the configured host only."
             )
         path = parts.path
         if path != current and path.startswith(self.prefix + "/"):
             path = path.removeprefix(self.prefix)
         if is_reset_path(self.prefix + path):
-            raise DecodingError("next_page leads to the path of a course reset; it is not followed")
+            raise DecodingError(
+                "The next_page of an answer is the path of a course reset. It was not followed."
+            )
         return f"{path}?{parts.query}" if parts.query else path
 
     def _own(self, address: str) -> SplitResult | None:
@@ -78,28 +80,28 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
     parts = _split(text, name)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} is not an http(s) address; write it like {LIVE!r}",
+            f"{name} must be an http(s) address such as {LIVE!r}, not {without_secrets(text)!r}.",
             argument=name,
         )
     if parts.username is not None or parts.query or parts.fragment or _CONTROL().search(text) or "\\" in text:
         raise InvalidArgumentError(
-            f"{name} takes scheme, host, port and path only: no user, query or fragment", argument=name
+            f"{name} must have scheme, host, port and path only: no user, query or fragment.", argument=name
         )
     if not parts.netloc.isascii():
         raise InvalidArgumentError(
-            f"the host of {name} {without_secrets(text)!r} is not ASCII, so it may lead to another host than the one "
-            "that it looks like; write it in ASCII (punycode, as in 'xn--…')",
+            f"The host of {name} {without_secrets(text)!r} is not ASCII, so it may be a different host than it seems. "
+            "Nothing was sent. Write it in ASCII (punycode, as in 'xn--…').",
             argument=name,
         )
     prefix = parts.path.rstrip("/")
     if _has_dot_segment(prefix) or "//" in prefix or "%" in prefix:
         raise InvalidArgumentError(
-            f"the path of {name} {without_secrets(text)!r} must be plain: no '.', '..', '//' or '%'",
+            f"The path of {name} {without_secrets(text)!r} must not contain '.', '..', '//' or '%'.",
             argument=name,
         )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} would send the token unencrypted",
+            f"{name} {without_secrets(text)!r} would send the token unencrypted. Nothing was sent.",
             argument=name,
             remedy=Remedy("https", "Use https, or pass allow_insecure_http=True."),
         )
@@ -114,7 +116,7 @@ def _split(text: str, name: str) -> SplitResult:
         port_is_fit = False
     if not port_is_fit:
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} is not an address; write it like {LIVE!r}", argument=name
+            f"{name} must be an address such as {LIVE!r}, not {without_secrets(text)!r}.", argument=name
         )
     return parts
 
@@ -197,8 +199,9 @@ def refuse_reset_path(full_path: str) -> None:
     """Raise InvalidArgumentError if a path is, or a lenient server could take it for, the reset of a course."""
     if is_reset_path(full_path):
         raise InvalidArgumentError(
-            "this is the path of a course reset, which cannot be undone and goes through "
-            "client.resets.plan(…) and client.resets.apply(…) only"
+            "This is the path of a course reset, which cannot be undone. Nothing was sent. Use client.resets.plan(…) and "
+            "client.resets.apply(…).",
+            argument="path",
         )
 
 
@@ -215,26 +218,29 @@ def checked_request_path(text: object) -> str:
     """Return a path for ``client.request``: relative to the base URL, without a query, in plain form."""
     if not isinstance(text, str) or not text.startswith("/") or text.startswith("//"):
         raise InvalidArgumentError(
-            f"path {text!r} must start with a single '/', relative to base_url; full addresses are refused, "
-            "because the token goes to the configured host only",
+            f"path must start with a single '/' and is relative to base_url, not {text!r}. Full addresses are refused, "
+            "because the token is sent to the configured host only.",
             argument="path",
         )
     if _CONTROL().search(text) or any(mark in text for mark in "\\?#"):
         raise InvalidArgumentError(
-            f"path {text!r} must not hold spaces, control characters, '\\', '?' or '#'; use params",
+            f"path must not contain spaces, control characters, '\\', '?' or '#', as in {text!r}. Use params for "
+            "a query.",
             argument="path",
         )
     if len(text) > LONGEST_ADDRESS:
         raise InvalidArgumentError(
-            f"path is {len(text)} characters long; at most {LONGEST_ADDRESS} are sent", argument="path"
+            f"path must be at most {LONGEST_ADDRESS} characters long, not {len(text)}.", argument="path"
         )
     if "//" in text or _has_dot_segment(text):
-        raise InvalidArgumentError(f"path {text!r} must not hold '//', '.' or '..' segments", argument="path")
+        raise InvalidArgumentError(
+            f"path must not contain '//', '.' or '..' segments, as in {text!r}.", argument="path"
+        )
     try:
         unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise InvalidArgumentError(
-            f"path {text!r} holds percent escapes that are not UTF-8", argument="path"
+            f"path must not contain percent escapes that are not UTF-8, as in {text!r}.", argument="path"
         ) from None
     return quote(text, safe="/%:@!$&'()*+,;=~-._")
 

@@ -204,7 +204,8 @@ class Courses(Bound[D]):
         clearing = any(clears.values())
         if clearing and confirm is None:
             raise ConfirmationError(
-                "clear_all_… takes the course away from everyone. Confirm it with the course's title.",
+                "A clear_all_… option removes the assignment of everyone. Nothing was sent. "
+                "Pass the course's title as confirm.",
                 argument="confirm",
             )
         return _update(self._calls, course, body, confirm if clearing else None)
@@ -248,7 +249,7 @@ def _changes(kind: str, add: Iterable[str], remove: Iterable[str]) -> Sequence[d
     both = sorted(set(adding) & set(removing))
     if both:
         raise InvalidArgumentError(
-            f"add_{name} and remove_{name} both contain {both[0]!r}.", argument=f"add_{name}"
+            f"{both[0]!r} must be in add_{name} or in remove_{name}, not in both.", argument=f"add_{name}"
         )
     return [
         {"id": one, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": assigned}

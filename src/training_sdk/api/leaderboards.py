@@ -79,6 +79,7 @@ def _rankings(calls: Calls, leaderboard_id: str) -> Flow[LeaderboardRankings]:
     )
     if found.leaderboard_id != leaderboard_id:
         raise DecodingError(
-            f"asked for the rankings of leaderboard {leaderboard_id!r}, got those of {found.leaderboard_id!r}"
+            f"The rankings of leaderboard {leaderboard_id!r} were requested, but the answer has those of "
+            f"{found.leaderboard_id!r}."
         )
     return found

@@ -81,10 +81,10 @@ def message_of(error: TrainingError, options: Mapping[str, str], commands: Shell
     """
     message, remedy = error.info.message, error.remedy
     if error.argument is not None and (option := option_of(error.argument, options)) is not None:
-        before, _, name = error.argument.rpartition(" ")
+        name = error.argument.rpartition(" ")[2]
         # A name without an underscore is also a word: it is the parameter where the message begins with it.
-        place = r"(?<![\w.'-])" if "_" in name else rf"(?<=\A{re.escape(before)} )" if before else r"\A"
-        message = re.sub(rf"{place}{re.escape(name)}(?![\w'(])", option, message, count=1)
+        place = r"(?<![\w.'-])" if "_" in name else r"\A(?:[Aa]n? \w+ (?:in|of) )?"
+        message = re.sub(rf"({place}){re.escape(name)}(?![\w'(])", rf"\g<1>{option}", message, count=1)
     if remedy is None:
         return message
     values = dict(remedy.values)

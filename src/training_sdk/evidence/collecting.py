@@ -107,7 +107,7 @@ def collect(
 def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     if not targets:
         raise InvalidArgumentError(
-            "targets is empty: there are no people to collect evidence of", argument="targets"
+            "targets must not be empty: evidence is collected of the people in it.", argument="targets"
         )
     return {
         argument_checks.one_id(course_id, "a course in targets"): frozenset(

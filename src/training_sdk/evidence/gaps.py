@@ -22,7 +22,7 @@ def refuse_without_surveys(not_read: Mapping[str, str]) -> None:
             reason=SURVEYS_NOT_READ,
             remedy=Remedy(
                 "surveys",
-                "Use a token that may read them, or go on without them: leave out require_surveys=True.",
+                "Use a token that may read them, or continue without them: leave out require_surveys=True.",
             ),
         )
 
@@ -31,23 +31,23 @@ def refuse_gaps(tables: Tables) -> None:
     """Raise EvidenceError if a target has no progress row, or a course no statistics."""
     if missing := list(tables.missing()):
         why = (
-            "They are unknown, deactivated, not assigned any more, or outside the teams that this token sees. Nothing "
-            "was sent. Plan again"
+            "These users are unknown, deactivated, no longer assigned, or outside the teams that this token sees. "
+            "Nothing was sent. Plan again."
         )
         if tables.repeated:
             why = (
                 f"The feed shows {number(tables.repeated, 'row')} twice, so the order of its pages may change while "
-                "they are read. Nothing was sent. Apply again later"
+                "they are read. Nothing was sent. Apply again later."
             )
         raise EvidenceError(
-            f"the evidence is incomplete: there is no progress row of {_named(missing)}. {why}",
+            f"The evidence is incomplete: there is no progress row of {_named(missing)}. {why}",
             reason="EVIDENCE_INCOMPLETE",
             metadata=_metadata(missing),
         )
     if courses := tables.courses_missing():
         raise EvidenceError(
-            f"the evidence is incomplete: the statistics lack course {courses[0]!r}"
-            f"{f' and {len(courses) - 1} more' if courses[1:] else ''}. Nothing was sent",
+            f"The evidence is incomplete: the statistics lack course {courses[0]!r}"
+            f"{f' and {len(courses) - 1} more' if courses[1:] else ''}. Nothing was sent.",
             reason="EVIDENCE_INCOMPLETE",
             metadata=tuple(("missing", course_id) for course_id in courses),
         )
@@ -60,25 +60,25 @@ def refuse_missing_lessons(tables: Tables, unlisted: Mapping[Key, None]) -> None
     if counts:
         also = f". The service does not find (404) the lessons of {_named(not_found)}" if not_found else ""
         raise EvidenceError(
-            "the evidence is incomplete: fewer lessons are listed than the progress rows say are completed, of "
-            f"{_named([*counts], counts)}. Completions that were imported have no lessons, courses that were published "
-            f"again may have others, and a live service lists them up to 2 h late{also}. Nothing was sent",
+            "The evidence is incomplete: the service lists fewer lessons than the progress rows count as completed, "
+            f"for {_named([*counts], counts)}. Imported completions have no lessons, courses that were published "
+            f"again may have different ones, and a live service lists them up to 2 h late{also}. Nothing was sent.",
             reason="EVIDENCE_INCOMPLETE",
             remedy=Remedy(
                 "missing_lessons",
-                "Try again later, or accept the gap with accept_missing_lessons=True; evidence and report then name "
-                "these people.",
+                "Try again later, or accept the gap with accept_missing_lessons=True. The evidence and the report "
+                "then name these people.",
             ),
             metadata=_metadata([*dict.fromkeys([*unlisted, *counts])]),
         )
     if not_found:
         raise EvidenceError(
-            f"the evidence is incomplete: the service does not find (404) the lessons of {_named(not_found)}. Their "
-            "progress rows say that they have completed none. They may have been deleted. Nothing was sent",
+            f"The evidence is incomplete: the service does not find (404) the lessons of {_named(not_found)}. Their "
+            "progress rows count no completed lesson. These users may have been deleted. Nothing was sent.",
             reason="EVIDENCE_INCOMPLETE",
             remedy=Remedy(
                 "deleted_lessons",
-                "Plan again without them, or go on without their lessons with accept_missing_lessons=True.",
+                "Plan again without them, or continue without their lessons with accept_missing_lessons=True.",
             ),
             metadata=_metadata(not_found),
         )

@@ -209,9 +209,9 @@ def manifest_bytes(folder: Path) -> bytes:
         return (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
         what = "was never finished" if (folder / BEGUN_FILE).exists() else "is not an evidence pack"
-        raise EvidenceError(f"{folder} {what}: it has no {MANIFEST}", reason="EVIDENCE_INCOMPLETE") from None
+        raise EvidenceError(f"{folder} {what}: it has no {MANIFEST}.", reason="EVIDENCE_INCOMPLETE") from None
     except OSError as error:
-        raise EvidenceError(f"cannot read {folder / MANIFEST}: {error.strerror or error}") from error
+        raise EvidenceError(f"Cannot read {folder / MANIFEST}: {error.strerror or error}.") from error
 
 
 def parse_manifest(data: bytes, folder: Path) -> Manifest:
@@ -237,7 +237,7 @@ def parse_manifest(data: bytes, folder: Path) -> Manifest:
 
 def _not_as_written(folder: Path, why: str) -> EvidenceError:
     return EvidenceError(
-        f"{folder / MANIFEST} is not what was written: {why}. Keep the pack as it is, and restore a copy",
+        f"{folder / MANIFEST} is not what was written: {why}. Do not change the pack; restore a copy.",
         reason="EVIDENCE_CHANGED",
     )
 
@@ -350,6 +350,6 @@ def _check(data: bytes, mark: Checksum, path: Path) -> None:
     found = checksum_of(data)
     if (found.sha256, found.bytes) != (mark.sha256, mark.bytes):
         raise EvidenceError(
-            f"{path} is not what was written. Keep it as it is, and restore a copy",
+            f"{path} is not what was written. Do not change it; restore a copy.",
             reason="EVIDENCE_CHANGED",
         )

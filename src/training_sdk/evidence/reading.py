@@ -111,7 +111,7 @@ def incomplete(error: DecodingError) -> DecodingError | EvidenceError:
     if error.reason != LISTING_INCOMPLETE:
         return error
     return EvidenceError(
-        f"the evidence is incomplete: {sentence(error.message)} Nothing was sent",
+        f"The evidence is incomplete: {sentence(error.message)} Nothing was sent.",
         reason="EVIDENCE_INCOMPLETE",
     )
 

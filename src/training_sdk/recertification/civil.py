@@ -30,14 +30,14 @@ def zone_called(zone: ZoneInfo | str) -> ZoneInfo:
         return zone
     if not isinstance(zone, str):
         raise InvalidArgumentError(
-            f"zone must be a ZoneInfo or a name such as 'Europe/Zurich', not {zone!r}", argument="zone"
+            f"zone must be a ZoneInfo or a name such as 'Europe/Zurich', not {zone!r}.", argument="zone"
         )
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidArgumentError(
-            f"zone {zone!r} is not known here; name one such as 'Europe/Zurich' "
-            "(if this machine has no time zones at all: pip install tzdata)",
+            f"This machine does not know the time zone {zone!r}. Use a name such as 'Europe/Zurich'. If the machine "
+            "has no time zones at all, run: pip install tzdata.",
             argument="zone",
         ) from error
 
@@ -48,7 +48,7 @@ def day(when: date | datetime, zone: ZoneInfo, name: str) -> date:
         return day_of(argument_checks.moment(when, name), zone)
     if not isinstance(when, date):
         raise InvalidArgumentError(
-            f"{name} must be a date or a datetime with a time zone, not {when!r}", argument=name
+            f"{name} must be a date or a datetime with a time zone, not {when!r}.", argument=name
         )
     return when
 
@@ -61,13 +61,13 @@ def day_of(when: datetime, zone: ZoneInfo) -> date:
         return when.date()
 
 
-def refuse_future(on: date, zone: ZoneInfo, now: datetime, remedy: str = "Make the list for today") -> None:
+def refuse_future(on: date, zone: ZoneInfo, now: datetime, remedy: str = "Make the list for today.") -> None:
     """Raise InvalidArgumentError for a day that is after today in a zone."""
     today = day_of(now, zone)
     if on > today:
         raise InvalidArgumentError(
-            f"The list is for {on}, and today is {today} in {zone}. A reset clears progress at once, so no plan is "
-            f"made of a list for a later day: it is for looking only. Nothing was planned or saved. {remedy}"
+            f"The list is for {on}, and today is {today} in {zone}. A reset clears progress at once, so a list for a "
+            f"later day cannot become a plan. Nothing was planned or saved. {remedy}"
         )
 
 
@@ -75,7 +75,7 @@ def whole_days(value: timedelta | int, name: str, *, least: int = 0) -> int:
     """Return a number of whole days, from an int or a timedelta."""
     if isinstance(value, timedelta):
         if value % timedelta(days=1):
-            raise InvalidArgumentError(f"{name} must be whole days, not {value}", argument=name)
+            raise InvalidArgumentError(f"{name} must be whole days, not {value}.", argument=name)
         value = value.days
     return whole(value, name, least, LONGEST_DAYS, " days")
 
@@ -84,7 +84,7 @@ def whole(value: object, name: str, least: int, most: int, unit: str = "") -> in
     """Return a whole number within a range."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidArgumentError(
-            f"{name} must be a whole number from {least} to {most}{unit}, not {value!r}", argument=name
+            f"{name} must be a whole number from {least} to {most}{unit}, not {value!r}.", argument=name
         )
     return value
 

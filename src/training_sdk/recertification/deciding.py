@@ -290,14 +290,14 @@ def _order(case: DueCase) -> tuple[date, str, str]:
 def _rows(rows: Iterable[ProgressRow]) -> Iterable[ProgressRow]:
     if not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"rows must be progress rows, such as client.progress.list(), not {type(rows).__name__}; "
-            "with the async client collect them first: [row async for row in client.progress.list()]",
+            f"rows must be progress rows, such as client.progress.list(), not {type(rows).__name__}. "
+            "With the async client, collect them first: [row async for row in client.progress.list()].",
             argument="rows",
         )
     for row in rows:
         if not isinstance(row, ProgressRow):
             raise InvalidArgumentError(
-                f"rows must be progress rows, not {type(row).__name__}", argument="rows"
+                f"rows must be progress rows, not {type(row).__name__}.", argument="rows"
             )
         yield row
 
@@ -305,7 +305,7 @@ def _rows(rows: Iterable[ProgressRow]) -> Iterable[ProgressRow]:
 def _a_rule(rule: object) -> Rule:
     if not isinstance(rule, FromCompletion | FixedDate | Anniversary | BeforeExpiry):
         raise InvalidArgumentError(
-            f"rule must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}",
+            f"rule must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}.",
             argument="rule",
         )
     return rule
@@ -315,6 +315,6 @@ def _a_day(on: date | datetime, zone: ZoneInfo) -> date:
     today = civil.day(on, zone, "on")
     if not EARLIEST.year <= today.year <= civil.LAST_YEAR:
         raise InvalidArgumentError(
-            f"on must be between {EARLIEST.year} and {civil.LAST_YEAR}, not {today}", argument="on"
+            f"on must be between {EARLIEST.year} and {civil.LAST_YEAR}, not {today}.", argument="on"
         )
     return today

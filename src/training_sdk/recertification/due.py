@@ -213,7 +213,7 @@ def by_key(
     for entry in _checked_list(dated, name, "(course id, user id, datetime)"):
         if not isinstance(entry, tuple) or len(entry) != 3:
             raise InvalidArgumentError(
-                f"{name} must hold (course id, user id, datetime), not {entry!r}", argument=name
+                f"An entry of {name} must be (course id, user id, datetime), not {entry!r}.", argument=name
             )
         course_id, user_id, when = entry
         key = (
@@ -314,12 +314,13 @@ def _entry_key(entry: object) -> Held:
         case (str(course_id), str(person)) if course_id.strip() and person.strip():
             return widely(course_id), widely(person)
     raise InvalidArgumentError(
-        f"hold must hold user ids, e-mail addresses or external ids, or (course id, one of them), not {entry!r}",
+        f"An entry of hold must be a user id, an e-mail address, an external id, or (course id, one of these), "
+        f"not {entry!r}.",
         argument="hold",
     )
 
 
 def _checked_list(values: Any, name: str, what: str) -> Iterable[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"{name} must be a list of {what}, not {values!r}", argument=name)
+        raise InvalidArgumentError(f"{name} must be a list of {what}, not {values!r}.", argument=name)
     return values

@@ -55,7 +55,9 @@ class FromCompletion:
         civil.whole(self.months, "months", 0, 1200)
         civil.whole(self.days, "days", 0, civil.LONGEST_DAYS)
         if not self.years and not self.months and not self.days:
-            raise InvalidArgumentError("FromCompletion needs a period, such as FromCompletion(months=12)")
+            raise InvalidArgumentError(
+                "FromCompletion must have a period, such as FromCompletion(months=12)."
+            )
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
         """Return the day on which this completion has to be renewed."""
@@ -112,15 +114,15 @@ class FixedDate:
 def _dates(of: Dates) -> Mapping[str | Key, date]:
     if not isinstance(of, Mapping):
         raise InvalidArgumentError(
-            f"of must map user ids, or (course id, user id), to dates, not {of!r}", argument="of"
+            f"of must be a mapping of user ids, or (course id, user id), to dates, not {of!r}.", argument="of"
         )
     dates: dict[str | Key, date] = {}
     for person, when in of.items():
         dates[person] = when
         if isinstance(when, datetime):
-            argument_checks.moment(when, f"the date of {person!r}")
+            argument_checks.moment(when, f"The date of {person!r}", argument="of")
         elif not isinstance(when, date):
-            raise InvalidArgumentError(f"the date of {person!r} must be a date, not {when!r}")
+            raise InvalidArgumentError(f"The date of {person!r} must be a date, not {when!r}.", argument="of")
     return dates
 
 

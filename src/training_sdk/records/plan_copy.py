@@ -75,7 +75,7 @@ def _outline_of(document: bytes, folder: Path) -> bytes:
         return outline_of(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RecordsDamagedError(
-            f"{folder / PLAN} is not what was written: it holds no plan. Keep the file, and restore a copy"
+            f"{folder / PLAN} is not what was written: it contains no plan. Do not change the file; restore a copy."
         ) from None
 
 

@@ -329,7 +329,9 @@ def test_rankings_come_in_order_with_equals_on_one_rank(ask: Asker) -> None:
 
 def test_the_rankings_of_another_leaderboard_are_no_answer(ask: Asker) -> None:
     wire = over_the_wire(lambda _: answer({**RANKINGS, "leaderboardId": "b2"}))
-    with pytest.raises(DecodingError, match="asked for the rankings of leaderboard 'b 1', got those of 'b2'"):
+    with pytest.raises(
+        DecodingError, match="rankings of leaderboard 'b 1' were requested, but the answer has those of 'b2'"
+    ):
         ask(wire, lambda client: client.leaderboards.rankings("b 1"))
 
 

@@ -45,7 +45,7 @@ def test_apply_names_the_people_whose_lessons_are_missing_and_sends_nothing(
 ) -> None:
     service = organisation()
     plan = just_planned(service)
-    with pytest.raises(EvidenceError, match=r"fewer lessons are listed.*\(0 of 3\)") as caught:
+    with pytest.raises(EvidenceError, match=r"lists fewer lessons.*\(0 of 3\)") as caught:
         ask(
             over_the_wire(service),
             lambda client: client.resets.apply(plan, confirm=plan.phrase),

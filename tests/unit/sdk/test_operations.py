@@ -401,7 +401,7 @@ def test_assignments_that_cannot_be_meant_are_refused_at_the_call(
 @pytest.mark.parametrize("clear", ["clear_all_users", "clear_all_groups", "clear_all_sites"])
 def test_clearing_everyone_needs_the_title(ask: Asker, clear: str, both: list[Any]) -> None:
     for client in both:
-        with pytest.raises(ConfirmationError, match="Confirm it with the course's title"):
+        with pytest.raises(ConfirmationError, match="Pass the course's title as confirm"):
             client.courses.update_assignments(COURSE, **{clear: True})
     sent: list[tuple[str, bytes | None]] = []
 

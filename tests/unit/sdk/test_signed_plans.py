@@ -93,7 +93,7 @@ def test_approving_verifies_the_planner_first(signed: ResetPlan, key: Path, sign
 
 
 def test_demanding_signatures_takes_a_file_of_signers() -> None:
-    with pytest.raises(InvalidArgumentError, match="needs allowed_signers"):
+    with pytest.raises(InvalidArgumentError, match="allowed_signers must be set"):
         Safeguards(signed_plans=True)
 
 

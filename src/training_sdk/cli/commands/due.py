@@ -177,7 +177,7 @@ def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | 
     today = day_of(now, zone)
     day = today if on is None else civil_day(on, zone, "--on")
     if save is not None:
-        refuse_future(day, zone, now, "To look at that day, leave --save out; to plan, leave --on out")
+        refuse_future(day, zone, now, "To look at that day, leave out --save. To plan, leave out --on.")
     return today, day
 
 

@@ -154,8 +154,8 @@ def messages_in(tree: ast.AST) -> Iterator[str]:
 
 
 FOR_PROGRAMS = (
-    *("must be a ", "is the path of a course reset", "FromCompletion needs", "rows must be", "dtype=str"),
-    *("with the async client", STOPPED, "client.resets.resume(plan, confirm=…)"),
+    *("must be a ", "is the path of a course reset", "FromCompletion must", "rows must be", "dtype=str"),
+    *("With the async client", STOPPED, "client.resets.resume(plan, confirm=…)"),
 )
 """Messages about values that the command line never gives, and texts for which it has its own commands."""
 
@@ -372,9 +372,9 @@ def test_the_command_that_closes_a_plan_has_the_options_that_were_given(key: str
         ),
         ("zone must be a name", "zone", "--zone must be a name"),
         (
-            "an id in users must not be empty, users",
-            "an id in users",
-            "an id in --user must not be empty, users",
+            "An id in users must not be empty, users",
+            "users",
+            "An id in --user must not be empty, users",
         ),
         ("it would exceed max_users", "max_users", "it would exceed --max-users"),
     ],

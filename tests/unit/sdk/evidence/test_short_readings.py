@@ -114,7 +114,7 @@ def test_a_reading_that_stays_short_is_no_evidence(folder: Path, name: str) -> N
     path, change = SHORT[name]
     organisation = past()
     organisation.spoilt[path] = changed(change, 99)
-    with pytest.raises(EvidenceError, match="the evidence is incomplete") as caught:
+    with pytest.raises(EvidenceError, match="The evidence is incomplete") as caught:
         keep(organisation, targets(1), folder)
     assert caught.value.reason == "EVIDENCE_INCOMPLETE"
     assert "Nothing was sent" in str(caught.value)
@@ -195,7 +195,7 @@ GAPS: dict[str, tuple[Response, str]] = {
 def test_lessons_that_are_missing_are_an_error_that_names_the_people(folder: Path, name: str) -> None:
     organisation, (response, said) = past(), GAPS[name]
     organisation.spoilt[LESSONS] = response
-    with pytest.raises(EvidenceError, match="fewer lessons are listed") as caught:
+    with pytest.raises(EvidenceError, match="lists fewer lessons") as caught:
         keep(organisation, targets(1, 2), folder)
     assert f"{user_id(1)!r} in course {COURSE!r} ({said})" in caught.value.message
     assert caught.value.info.metadata == (("missing", f"{COURSE}/{user_id(1)}"),)
@@ -247,7 +247,7 @@ def test_a_completed_lesson_is_known_in_every_form(folder: Path, form: dict[str,
 
 
 def test_who_has_no_row_is_not_excused_by_accepting_missing_lessons(folder: Path) -> None:
-    with pytest.raises(EvidenceError, match=r"no progress row of .*They are unknown, deactivated"):
+    with pytest.raises(EvidenceError, match=r"no progress row of .*These users are unknown, deactivated"):
         keep(past(), targets(1, 90), folder, accept_missing_lessons=True)
 
 

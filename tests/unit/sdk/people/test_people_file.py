@@ -142,10 +142,10 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
         ("a@b.test\nb@b.test\n", "does the file begin without a header"),
         ("user_id,email\nu,a@b.test\n", "line 2: one person is named in 2 ways, user_id and email"),
         ("user_id,note\n,why\n", "line 2: no person is named: fill in user_id"),
-        ("user_id,course_id\nu,\n", "line 2: course_id is empty"),
+        ("user_id,course_id\nu,\n", "line 2: course_id must not be empty"),
         ("user_id,course_id\nu\n", "line 2: it has 1 cell, and the header has 2 cells"),
         ("user_id\nu,v\n", "line 2: it has 2 cells, and the header has 1 cell"),
-        ("user_id\n..\n", "line 2: user_id '..' is not an id"),
+        ("user_id\n..\n", "line 2: user_id must be an id, not '..'"),
         ("email\nnobody\n", "line 2: email 'nobody' is not an e-mail"),
         ("external_id\n=HYPERLINK(A1)\n", "line 2: external_id '=HYPERLINK(A1)' is a formula"),
         ("external_id\n-2+3\n", "is a formula"),
@@ -282,7 +282,7 @@ def test_a_column_of_a_frame_without_a_name_has_to_be_empty(frame: Any, missing:
 def test_a_missing_value_in_a_frame_is_an_error_with_its_row(frame: Any, missing: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="row 2: no person is named"):
         People.from_frame(frame(["email"], [("a@b.test",), (missing,)]))
-    with pytest.raises(InvalidArgumentError, match="row 1: course_id is empty"):
+    with pytest.raises(InvalidArgumentError, match="row 1: course_id must not be empty"):
         People.from_frame(frame(["email", "course_id"], [("a@b.test", missing)]))
 
 

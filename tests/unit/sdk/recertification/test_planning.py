@@ -141,6 +141,6 @@ def test_where_the_service_names_no_time_the_clock_of_this_machine_counts(
     with httpx.Client(transport=Timeless()) as http:
         client = TrainingClient(mock.token("admin"), http_client=http)
         due = found_on(client, date(2031, 1, 10))
-        with pytest.raises(InvalidArgumentError, match="no plan is made of a list for a later day"):
+        with pytest.raises(InvalidArgumentError, match="a list for a later day cannot become a plan"):
             client.resets.plan_due(due)
         client.resets.plan_due(found_on(client, datetime.now(UTC).date()))

@@ -195,8 +195,8 @@ def test_a_date_that_is_changed_later_changes_no_rule() -> None:
 @pytest.mark.parametrize(
     ("make", "given", "said"),
     [
-        (FromCompletion, {}, "needs a period"),
-        (FromCompletion, {"months": 0}, "needs a period"),
+        (FromCompletion, {}, "must have a period"),
+        (FromCompletion, {"months": 0}, "must have a period"),
         (FromCompletion, {"months": -1}, "months must be a whole number from 0 to 1200"),
         (FromCompletion, {"months": 1.5}, "months must be a whole number"),
         (FromCompletion, {"years": True}, "years must be a whole number"),
@@ -206,19 +206,23 @@ def test_a_date_that_is_changed_later_changes_no_rule() -> None:
         (FixedDate, {"month": 2, "day": 30}, "day must be a whole number from 1 to 29 in February"),
         (FixedDate, {"month": 4, "day": 31}, "from 1 to 30 in April"),
         (FixedDate, {"month": 4, "day": 0}, "from 1 to 30 in April"),
-        (Anniversary, {"of": date(2020, 1, 1)}, "of must map user ids"),
-        (Anniversary, {"of": {"user_a": "2020-01-01"}}, "the date of 'user_a' must be a date"),
+        (Anniversary, {"of": date(2020, 1, 1)}, "of must be a mapping of user ids"),
+        (Anniversary, {"of": {"user_a": "2020-01-01"}}, "The date of 'user_a' must be a date"),
         (
             Anniversary,
             {"of": {"user_a": datetime(2020, 1, 1)}},
-            "the date of 'user_a' must be a datetime with a time",
+            "The date of 'user_a' must be a datetime with a time",
         ),
         (
             Anniversary.of_first_completion,
             {"history": [(COURSE, "user_a", datetime(2020, 1, 1))]},
             "time zone",
         ),
-        (Anniversary.of_first_completion, {"history": [("user_a", at("2020-01-01"))]}, "history must hold"),
+        (
+            Anniversary.of_first_completion,
+            {"history": [("user_a", at("2020-01-01"))]},
+            "An entry of history must be",
+        ),
         (BeforeExpiry, {"lead": -1}, "lead must be a whole number from 0"),
         (BeforeExpiry, {"lead": timedelta(hours=36)}, "lead must be whole days"),
         (BeforeExpiry, {"lead": timedelta(days=-1)}, "lead must be a whole number from 0"),
