@@ -12,7 +12,7 @@ from training_sdk._core import argument_checks, urls
 from training_sdk._core.exchange import Connection
 from training_sdk._core.flow import UNPACED, Pace
 from training_sdk._core.listing import Calls
-from training_sdk._core.text import Secret, hidden, token_fingerprint
+from training_sdk._core.text import Secret, hidden, opening, token_fingerprint
 from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
 
@@ -142,8 +142,8 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
     allowed = urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
     if urls.service_of(address) != urls.service_of(allowed):
         raise InvalidArgumentError(
-            f"{name} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as in a "
-            "rehearsal. Nothing was sent. Use the allowed address, or unset the variable for real work.",
+            f"{opening(name)} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as in "
+            "a rehearsal. Nothing was sent. Use the allowed address, or unset the variable for real work.",
             argument=name,
             reason="OTHER_SERVICE",
         )

@@ -94,9 +94,9 @@ class TrainingError(Exception):
 
     @property
     def message(self) -> str:
-        """The message and the remedy, without status and ids."""
-        remedy = self.remedy
-        return f"{sentence(self.info.message)} {remedy.text}" if remedy else self.info.message
+        """The message and the remedy in full sentences, without status and ids."""
+        said, remedy = sentence(self.info.message), self.remedy
+        return f"{said} {remedy.text}" if remedy else said
 
     @property
     def status(self) -> int | None:

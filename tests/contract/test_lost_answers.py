@@ -111,7 +111,7 @@ def test_R11_a_refusal_without_the_identity_is_an_unknown_outcome(
     client = stage.client()
     plan = client.resets.plan(plant.forklift, plant.ids("anna"))
     stage.tap.meddle = refused_by_another
-    with pytest.raises(OutcomeUnknownError, match="not to be believed") as unknown:
+    with pytest.raises(OutcomeUnknownError, match="cannot be trusted") as unknown:
         client.resets.apply(plan, confirm=typed(plan))
     assert ("a gateway adds the header" in unknown.value.message) == bool(header)
     _accounted_for(unknown.value.report, plan, unknown=set(plant.ids("anna")))

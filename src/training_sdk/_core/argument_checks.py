@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import READING_METHODS, Family, Request, Response
-from training_sdk._core.text import Secret, hidden, pattern, sentence
+from training_sdk._core.text import Secret, hidden, opening, pattern, sentence
 from training_sdk.errors import InvalidArgumentError, Remedy
 
 LONGEST_ID = 128
@@ -29,8 +29,7 @@ def refusal(name: str, problem: str, *, argument: str | None = None, **known: An
     parameter itself.
     """
     argument = argument or (name if name.isidentifier() else None)
-    opening = f"{name[:1].upper()}{name[1:]}" if " " in name else name
-    return InvalidArgumentError(f"{opening} {problem}", argument=argument, **known)
+    return InvalidArgumentError(f"{opening(name)} {problem}", argument=argument, **known)
 
 
 # --- ids and texts ---------------------------------------------------------------------------------------------------

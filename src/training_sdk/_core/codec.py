@@ -89,7 +89,7 @@ def loads(response: Response) -> Any:
     # Outside the except: the error of the JSON module contains the whole body, and so possibly a secret.
     unreadable = partial(
         DecodingError,
-        f"expected JSON, got {what} ({said}). Check that the base URL is that of the API.",
+        f"The answer must be JSON, but it is {what} ({said}). Check that the base URL is the address of the API.",
         status=response.status,
         request_id=response.request_id,
     )

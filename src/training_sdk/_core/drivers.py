@@ -42,7 +42,7 @@ from training_sdk._core.flow import (
     UnsentError,
 )
 from training_sdk._core.network import async_client, sync_client
-from training_sdk._core.text import Secret, call_hidden, fingerprint
+from training_sdk._core.text import Secret, call_hidden, fingerprint, sentence
 from training_sdk.errors import InvalidArgumentError
 
 log = logging.getLogger("training_sdk")
@@ -67,9 +67,9 @@ def pause(effect: Sleep) -> float:
     seconds = effect.seconds + _jitter.uniform(0, effect.jitter)
     if effect.planned:
         if effect.why:
-            log.info("%s; going on in %.1f s", effect.why, seconds)
+            log.info("%s Continuing in %.1f s.", sentence(effect.why), seconds)
     else:
-        log.warning("%s; trying again in %.1f s", effect.why, seconds)
+        log.warning("%s Trying again in %.1f s.", effect.why, seconds)
     return seconds
 
 

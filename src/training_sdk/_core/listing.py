@@ -209,7 +209,11 @@ class FilterCheck:
         """Raise DecodingError after a second reading, unless the service clearly ignores a filter."""
         named = " and ".join(self.strange)
         if any(len(found) > 1 for found in self.strange.values()):
-            log.warning("%s lists other courses or users only: the service ignores %s.", path, named)
+            log.warning(
+                "%s lists only other courses or users, because the service ignores %s. The rows are filtered here.",
+                path,
+                named,
+            )
             return
         found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
         raise DecodingError(

@@ -200,7 +200,7 @@ Key: TypeAlias = tuple[str, str]
 log = logging.getLogger("training_sdk")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NO_ZONE = "the service writes dates without a time zone, such as %r: they are read as UTC"
+NO_ZONE = "The service writes dates without a time zone, such as %r. They are read as UTC."
 
 _WHOLE = pattern(r"-?[0-9]{1,20}")
 _FIGURE = pattern(r"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?)s?")
@@ -373,7 +373,7 @@ def duration_or_nothing(value: Any) -> Any:
     """Return a duration that nothing depends on; text of another form than ``3600s`` is dropped and logged once."""
     if type(value) is str and value != "NaN" and not _FIGURE().fullmatch(value):
         if value:
-            note_once("the service writes durations as text, such as %r: they are left out", value[:50])
+            note_once("The service writes durations as text, such as %r. They are left out.", value[:50])
         return None
     return value
 

@@ -223,7 +223,7 @@ class UsageStore:
                 if isinstance(problem, Timeout) and not last:
                     raise
                 self._alone = True
-                said = "Requests are paced within this process only, because the shared budget cannot be used: %s"
+                said = "Requests are paced within this process only, because the shared request budget cannot be used: %s"
                 log.warning(said, problem)
         with _own_locks[0]:
             now = self.clocks()
@@ -313,7 +313,7 @@ class Budget:
             if wait <= 0:
                 break
             before: Moment = yield Now()
-            yield Sleep(wait, why=f"pacing to {limit} requests in {self.limits.window:g} s", planned=True)
+            yield Sleep(wait, why=f"Requests are paced to {limit} in {self.limits.window:g} s.", planned=True)
             after: Moment = yield Now()
             waited += after.monotonic - before.monotonic
             # While this one slept, another may have got a 429; then the reservation is void.
@@ -359,7 +359,7 @@ def _changed(store: UsageStore, family: Family, change: Change, what: str) -> Fl
         with contextlib.suppress(Timeout):
             answer = yield RunLocally(partial(store.change, family, change, last=False), what)
             return answer
-        yield Sleep(pause, jitter=pause, why="another process counts its request", planned=True)
+        yield Sleep(pause, jitter=pause, why="Another process is counting its request.", planned=True)
         pause *= 2
     answer = yield RunLocally(partial(store.change, family, change, last=True), what)
     return answer

@@ -68,12 +68,12 @@ _NEEDED = (
 
 
 def missing_permission(method: str, path: str, message: str) -> str:
-    """Return the permission that probably causes a 403; "" if the message names one, or none is known."""
+    """Return the permission whose lack probably causes a 403; "" if the message names one, or none is known."""
     if any(name.strip('"') in message for name in _NAMES):
         return ""
     request = f"{method} {path}"
     needed = next((needed for pattern, needed in _NEEDED if re.fullmatch(pattern, request)), "")
-    return f"The token's user probably lacks {needed}" if needed else ""
+    return f"The token's user probably lacks {needed}." if needed else ""
 
 
 T = TypeVar("T")
@@ -246,7 +246,7 @@ WAIT_FOR_SERVER = Remedy("wait_for_server", "To wait for a server that is starti
 
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
     """Return the same error, with the note that the time for retries would be exceeded."""
-    message = f"{sentence(error.message)} Waiting {wait:g} s more would exceed the {most:g} s for retries"
+    message = f"{error.message} Waiting {wait:g} s more would exceed the {most:g} s for retries."
     told = type(error)(evolve(error.info, message=message, remedy=RETRY_LONGER))
     told.__cause__ = error.__cause__
     return told
@@ -255,8 +255,7 @@ def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError
 def _nobody_there(error: TrainingError) -> TrainingError:
     """Return the same error, with the reason for giving up early."""
     message = (
-        f"{sentence(error.message)} No server has answered there yet. Gave up after "
-        f"{FIRST_ANSWER_SECONDS:g} s"
+        f"{error.message} No server has answered there yet. Stopped trying after {FIRST_ANSWER_SECONDS:g} s."
     )
     told = type(error)(evolve(error.info, message=message, remedy=WAIT_FOR_SERVER))
     told.__cause__ = error.__cause__
@@ -265,9 +264,10 @@ def _nobody_there(error: TrainingError) -> TrainingError:
 
 def _interruption(problem: BaseException) -> str:
     if isinstance(problem, DecodingError):
-        return f"the server answered {problem.status or 'it'} with something unreadable ({problem.message})"
+        why = problem.message.removesuffix(".")
+        return f"the server answered {problem.status or 'it'} with something unreadable ({why})"
     if isinstance(problem, TrainingError):
-        return f"its answer is not to be believed, because {problem.message}"
+        return f"its answer cannot be trusted: {problem.message}"
     return f"interrupted by {type(problem).__name__}"
 
 
@@ -298,7 +298,7 @@ def judge_status(request: Request, response: Response) -> SendDecision:
         return SendDecision(error, again=False)
     what = f"the server answered {status}"
     if not is_final and status in STATUS_ERRORS:
-        why = error.message.removeprefix(f"{request.method} {request.path}: ")
+        why = error.message.removeprefix(f"{request.method} {request.path}: ").removesuffix(".")
         what = f"{what} ({why}), and may have carried out a part of it before"
     return SendDecision(_unknown(request, what, response.request_id, error), again=False)
 
@@ -317,7 +317,7 @@ def _believed(request: Request, response: Response, verdict: SendDecision, doubt
     problem.__cause__ = verdict.error
     if request.repeatable:
         return SendDecision(problem, again=False)
-    what = f"the answer {response.status} is not to be believed, because {problem.message}"
+    what = f"the answer {response.status} cannot be trusted: {problem.message}"
     return SendDecision(_unknown(request, what, response.request_id, problem), again=False)
 
 
@@ -354,14 +354,18 @@ def _plain(response: Response) -> str:
     """Return a message for a body without a usable one."""
     if 300 <= response.status < 400:
         return (
-            f"the server redirects to {_redirected(response.header('location'))}; redirects are not followed, "
-            "because the token goes to the configured host only. Check the base URL"
+            f"The server redirects to {_redirected(response.header('location'))}. The redirect was not followed, "
+            "because the token is sent to the configured host only. Check the base URL."
         )
     if response.status == 401:
-        return "the token is missing, unknown, expired or revoked"
-    where = f"the server at {response.base_url}" if response.base_url else "the server"
-    hint = ". Is that the base URL of the API?" if response.status in (404, 405) and response.base_url else ""
-    return f"{where} answered {response.status} without an explanation{hint}"
+        return "The token is missing, unknown, expired or revoked. Use a valid API token."
+    where = f"The server at {response.base_url}" if response.base_url else "The server"
+    hint = (
+        " Check that this is the base URL of the API."
+        if response.status in (404, 405) and response.base_url
+        else ""
+    )
+    return f"{where} answered {response.status} without an explanation.{hint}"
 
 
 def _redirected(location: str | None) -> str:

@@ -61,6 +61,11 @@ def sentence(text: str) -> str:
     return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
 
 
+def opening(name: str) -> str:
+    """Return a name as a sentence begins with it: several words get a capital letter, a parameter stays as it is."""
+    return f"{name[:1].upper()}{name[1:]}" if " " in name else name
+
+
 def number(count: int, one: str, many: str | None = None) -> str:
     """Return a number of things: ``1 score``, ``2 scores``."""
     return f"{count} {one if count == 1 else many or one + 's'}"
@@ -161,7 +166,7 @@ def difference(typed: object, wanted: str) -> str:
         return f"Character {at + 1} is {code_point(left[at])} instead of {code_point(right[at])}."
     if len(left) < len(right):
         return f"It ends after {len(left)} characters; {code_point(right[len(left)])} is missing."
-    return f"After {len(right)} characters it goes on with {code_point(left[len(right)])}."
+    return f"After {len(right)} characters it continues with {code_point(left[len(right)])}."
 
 
 def code_point(letter: str) -> str:

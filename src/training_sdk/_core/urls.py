@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from attrs import frozen
 
-from training_sdk._core.text import pattern
+from training_sdk._core.text import opening, pattern
 from training_sdk.errors import DecodingError, InvalidArgumentError, Remedy
 
 LIVE = "https://api.safetyculture.io"
@@ -80,12 +80,13 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
     parts = _split(text, name)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise InvalidArgumentError(
-            f"{name} must be an http(s) address such as {LIVE!r}, not {without_secrets(text)!r}.",
+            f"{opening(name)} must be an http(s) address such as {LIVE!r}, not {without_secrets(text)!r}.",
             argument=name,
         )
     if parts.username is not None or parts.query or parts.fragment or _CONTROL().search(text) or "\\" in text:
         raise InvalidArgumentError(
-            f"{name} must have scheme, host, port and path only: no user, query or fragment.", argument=name
+            f"{opening(name)} must have scheme, host, port and path only: no user, query or fragment.",
+            argument=name,
         )
     if not parts.netloc.isascii():
         raise InvalidArgumentError(
@@ -101,7 +102,7 @@ def parse_base_url(text: str, *, allow_insecure_http: bool, name: str = "base_ur
         )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InvalidArgumentError(
-            f"{name} {without_secrets(text)!r} would send the token unencrypted. Nothing was sent.",
+            f"{opening(name)} {without_secrets(text)!r} would send the token unencrypted. Nothing was sent.",
             argument=name,
             remedy=Remedy("https", "Use https, or pass allow_insecure_http=True."),
         )
@@ -116,7 +117,8 @@ def _split(text: str, name: str) -> SplitResult:
         port_is_fit = False
     if not port_is_fit:
         raise InvalidArgumentError(
-            f"{name} must be an address such as {LIVE!r}, not {without_secrets(text)!r}.", argument=name
+            f"{opening(name)} must be an address such as {LIVE!r}, not {without_secrets(text)!r}.",
+            argument=name,
         )
     return parts
 
@@ -199,8 +201,8 @@ def refuse_reset_path(full_path: str) -> None:
     """Raise InvalidArgumentError if a path is, or a lenient server could take it for, the reset of a course."""
     if is_reset_path(full_path):
         raise InvalidArgumentError(
-            "This is the path of a course reset, which cannot be undone. Nothing was sent. Use client.resets.plan(…) and "
-            "client.resets.apply(…).",
+            "This is the path of a course reset, which cannot be undone. Nothing was sent. Use client.resets.plan(…) "
+            "and client.resets.apply(…).",
             argument="path",
         )
 

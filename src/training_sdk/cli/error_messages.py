@@ -79,7 +79,7 @@ def message_of(error: TrainingError, options: Mapping[str, str], commands: Shell
 
     ``options`` are those of the command by the names of their parameters. ``commands`` are for the plan that was named.
     """
-    message, remedy = error.info.message, error.remedy
+    message, remedy = sentence(error.info.message), error.remedy
     if error.argument is not None and (option := option_of(error.argument, options)) is not None:
         name = error.argument.rpartition(" ")[2]
         # A name without an underscore is also a word: it is the parameter where the message begins with it.
@@ -94,7 +94,7 @@ def message_of(error: TrainingError, options: Mapping[str, str], commands: Shell
         "close": commands.close(values.get("digest", "")),
     }
     known |= values
-    return f"{sentence(message)} {REMEDIES[remedy.key].format_map(known)}"
+    return f"{message} {REMEDIES[remedy.key].format_map(known)}"
 
 
 def text_of(error: TrainingError, options: Mapping[str, str], commands: ShellCommands) -> str:

@@ -26,6 +26,7 @@ from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import storage
 from training_sdk.records.approvals import Unseal, approvers
 from training_sdk.records.chain import (
+    ALTERED,
     START,
     Head,
     Lines,
@@ -262,7 +263,7 @@ class AuditLog:
             if link.entry is None or link.fault:
                 raise damaged_line(self.path, link.line, link.fault or "")
             if not _names_a_time(link.entry):
-                raise damaged_line(self.path, link.line, "it names no time")
+                raise damaged_line(self.path, link.line, "it has no time")
             yield link.entry
 
     def _head(self, lines: Lines) -> Head:
@@ -272,9 +273,7 @@ class AuditLog:
         entry = intact_entry(last[1])
         if entry is None:
             number = sum(1 for _ in lines.raw())
-            raise damaged_line(
-                self.path, number, "altered: it does not have the hash that it was written with"
-            )
+            raise damaged_line(self.path, number, ALTERED)
         return head_of(entry)
 
 

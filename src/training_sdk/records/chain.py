@@ -128,7 +128,11 @@ class Lines:
             if torn:
                 os.ftruncate(file, self._length)
                 storage.sync(file)
-                log.warning("%s: cut off %d bytes of a line whose writing was interrupted", self.path, torn)
+                log.warning(
+                    "In %s, %d bytes of a line were removed, because its writing was interrupted.",
+                    self.path,
+                    torn,
+                )
             if not self._length:  # it may be new, or its maker died before this
                 storage.sync_folder(self.path.parent)
         except BaseException:
@@ -166,14 +170,14 @@ def decode_line(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """Return the object in a line. Raises RecordsDamagedError, naming the place."""
     entry = parse_line(line)
     if entry is None:
-        raise damaged_line(path, number, "it holds no JSON object")
+        raise damaged_line(path, number, "it has no JSON object")
     return entry
 
 
 def damaged_line(path: Path, number: int, why: str) -> RecordsDamagedError:
     """Return the error for a line that is not what was written."""
     return RecordsDamagedError(
-        f"{path}, line {number}, is not what was written: {why}. Keep the file, and restore a copy."
+        f"{path}, line {number}, is not what was written: {why}. Do not change the file; restore a copy."
     )
 
 
@@ -208,6 +212,7 @@ def _block(file: int, start: int, end: int) -> bytes:
 
 
 RESERVED = ("n", "prev", "hash")
+ALTERED = "it was altered: its hash does not fit its content"
 
 
 @frozen
@@ -251,9 +256,7 @@ def check_chain(lines: Iterable[tuple[int, bytes]]) -> Iterator[Link]:
     for number, line in lines:
         entry = intact_entry(line)
         if entry is None:
-            yield Link(
-                number, parse_line(line), "altered: it does not have the hash that it was written with"
-            )
+            yield Link(number, parse_line(line), ALTERED)
             before = None  # what follows an altered line cannot be compared with it
             continue
         yield Link(number, entry, _misplaced(entry, before))
@@ -275,7 +278,7 @@ def _misplaced(entry: Mapping[str, Any], before: Head | None) -> str | None:
     if entry["n"] > before.n + 1:
         return f"lines are missing before it: {before.n + 1} to {entry['n'] - 1}"
     if entry["n"] <= before.n:
-        return f"out of order: it is number {entry['n']}, and {before.n} comes before it"
+        return f"it is out of order: it has number {entry['n']}, and the line before it has {before.n}"
     return "it does not follow the line before it: one of the two is not the original"
 
 

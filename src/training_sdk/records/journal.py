@@ -244,10 +244,12 @@ def _event(entry: Mapping[str, Any]) -> Event:
     kind = KINDS.get(entry.get("event", ""))
     if kind is None:
         raise OutOfOrderError(
-            f"event {entry.get('event')!r} is unknown; is this of a newer version of the SDK?"
+            f"the event {entry.get('event')!r} is unknown. A newer version of the SDK may have written it"
         )
     facts = {name: value for name, value in entry.items() if name not in (*RESERVED, "event")}
     unknown = facts.keys() - {attribute.name for attribute in attrs.fields(kind)}
     if unknown:
-        raise OutOfOrderError(f"{sorted(unknown)} are unknown; is this of a newer version of the SDK?")
+        raise OutOfOrderError(
+            f"the fields {sorted(unknown)} are unknown. A newer version of the SDK may have written them"
+        )
     return codec.structure_value(facts, kind)

@@ -165,7 +165,7 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400", "-1e999"])
 def test_numbers_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(DecodingError, match="expected JSON"):
+    with pytest.raises(DecodingError, match="answer must be JSON"):
         codec.loads(answer(body=b'{"progress_percent": ' + text.encode() + b"}"))
 
 

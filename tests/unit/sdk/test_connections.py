@@ -224,7 +224,7 @@ def slept(error: TransportError, most: float) -> tuple[float, str]:
 def test_who_has_never_been_answered_gives_up_after_ten_seconds() -> None:
     waited, said = slept(NotDeliveredError("refused by http://x. Right?", nobody_yet=True), 90)
     assert 5 < waited <= 10
-    assert "Right? No server has answered there yet. Gave up after 10 s" in said
+    assert "Right? No server has answered there yet. Stopped trying after 10 s." in said
     assert "set max_retry_seconds" in said
     waited, said = slept(NotDeliveredError("refused"), 90)
     assert 60 < waited <= 90
@@ -311,5 +311,5 @@ def test_a_web_server_that_is_another_is_named() -> None:
         with TrainingClient("mock_1", base_url=url) as client, pytest.raises(NotFoundError) as caught:
             list(client.courses.list())
         shop.shutdown()
-    assert f"the server at {url} answered 404 without an explanation" in caught.value.message
-    assert "Is that the base URL of the API?" in caught.value.message
+    assert f"The server at {url} answered 404 without an explanation." in caught.value.message
+    assert "Check that this is the base URL of the API." in caught.value.message

@@ -234,7 +234,7 @@ def test_another_host_sees_no_request_after_a_redirect(real: Real, status: int) 
     with wire(says(GOOD)) as other:
         head = b"HTTP/1.1 %d x\r\ncontent-length: 0\r\nlocation: %s/x\r\n\r\n" % (status, other.url.encode())
         with wire(says(head)) as server:
-            with pytest.raises(APIStatusError, match="redirects are not followed"):
+            with pytest.raises(APIStatusError, match="redirect was not followed"):
                 real(server.url, read)
             with pytest.raises(OutcomeUnknownError):
                 real(server.url, write)

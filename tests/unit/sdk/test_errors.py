@@ -102,12 +102,13 @@ def test_every_status_has_its_class(status: int, name: str) -> None:
 
 @each_error
 def test_every_error_says_what_it_knows(kind: type[TrainingError], report: ResetReport) -> None:
-    error = kind("it broke", status=503, reason="BROKEN", request_id="r-1").with_report(report)
-    assert (error.message, error.status, error.reason, error.request_id) == ("it broke", 503, "BROKEN", "r-1")
+    error = kind("It broke", status=503, reason="BROKEN", request_id="r-1").with_report(report)
+    assert error.message == "It broke."
+    assert (error.status, error.reason, error.request_id) == (503, "BROKEN", "r-1")
     assert error.report is report
-    assert str(error) == "it broke (503, BROKEN, request r-1)"
-    assert repr(error) == f"{kind.__name__}('it broke (503, BROKEN, request r-1)')"
-    assert str(kind("only this")) == "only this"
+    assert str(error) == "It broke. (503, BROKEN, request r-1)"
+    assert repr(error) == f"{kind.__name__}('It broke. (503, BROKEN, request r-1)')"
+    assert str(kind("Only this.")) == "Only this."
     assert isinstance(error, TrainingError)
 
 

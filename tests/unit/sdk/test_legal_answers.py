@@ -172,11 +172,11 @@ def test_dates_without_a_zone_are_noted_once(
     assert [(one.levelno, one.getMessage()) for one in caplog.records] == [
         (
             logging.WARNING,
-            "the service writes dates without a time zone, such as '2026-01-01T00:00:00': they are read as UTC",
+            "The service writes dates without a time zone, such as '2026-01-01T00:00:00'. They are read as UTC.",
         ),
         (
             logging.WARNING,
-            "the service writes durations as text, such as 'long': they are left out",
+            "The service writes durations as text, such as 'long'. They are left out.",
         ),
     ]
 
@@ -325,7 +325,7 @@ def test_a_reading_that_is_cut_short_every_time_is_an_error_soon() -> None:
         sent.append(request)
         return answer(body=b'{"data": [')
 
-    with no_waiting(), pytest.raises(DecodingError, match="expected JSON") as caught:
+    with no_waiting(), pytest.raises(DecodingError, match="answer must be JSON") as caught:
         list(sync_client(reply).progress.list())
     assert (caught.value.reason, len(sent)) == ("CUT_SHORT", 3)
 

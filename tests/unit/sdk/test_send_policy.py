@@ -293,7 +293,7 @@ def test_the_errors_of_an_exchange_read_well() -> None:
     with pytest.raises(PermissionDeniedError) as caught:
         FakeDriver(script(answer(body, 403))).run(CALLS.call(GET, decode))
     error = caught.value
-    assert str(error) == "GET /thing: no such right (403, PERMISSION_DENIED, request req-1)"
+    assert str(error) == "GET /thing: no such right. (403, PERMISSION_DENIED, request req-1)"
     assert (error.status, error.reason, error.request_id) == (403, "PERMISSION_DENIED", "req-1")
     assert error.info.metadata == (("a", "1"),)
     assert (error.info.method, error.info.path) == ("GET", "/thing")
@@ -336,7 +336,9 @@ def test_an_error_message_cannot_play_tricks_on_a_terminal_or_fill_it() -> None:
 def test_a_redirect_is_an_error_without_what_its_address_may_hold_of_people(
     location: str, shown: str
 ) -> None:
-    with pytest.raises(APIStatusError, match=f"redirects to {shown}; redirects are not followed") as caught:
+    with pytest.raises(
+        APIStatusError, match=f"redirects to {shown}. The redirect was not followed"
+    ) as caught:
         FakeDriver(script(answer({}, 301, {"location": location}))).run(CALLS.call(GET, decode))
     assert "user=ann" not in caught.value.message
     assert "ann@" not in caught.value.message
@@ -370,7 +372,7 @@ def denied(errors: str, path: str) -> PermissionDeniedError:
 )
 def test_R01_a_brief_403_is_completed_with_what_is_probably_missing(path: str, needed: str) -> None:
     error = denied("brief", path)
-    assert error.message == f"GET {path}: Permission Denied. The token's user probably lacks {needed}"
+    assert error.message == f"GET {path}: Permission Denied. The token's user probably lacks {needed}."
     assert (error.status, error.reason) == (403, None)
 
 

@@ -119,7 +119,7 @@ def test_no_plan_is_made_of_a_list_for_a_later_day(
     assert code == ExitCode.USAGE
     assert "today is 2031-01-10 in Europe/Zurich" in document["error"]["message"]
     assert document["error"]["message"].endswith(
-        "To look at that day, leave --save out; to plan, leave --on out"
+        "To look at that day, leave out --save. To plan, leave out --on."
     )
     assert not (tmp_path / "plan.json").exists()
     assert not (tmp_path / "card.html").exists()

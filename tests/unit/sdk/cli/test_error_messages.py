@@ -366,17 +366,17 @@ def test_the_command_that_closes_a_plan_has_the_options_that_were_given(key: str
     ("message", "argument", "shown"),
     [
         (
-            "the hours and days of waves need a time zone",
+            "The hours and days of waves need a time zone.",
             "zone",
-            "the hours and days of waves need a time zone",
+            "The hours and days of waves need a time zone.",
         ),
-        ("zone must be a name", "zone", "--zone must be a name"),
+        ("zone must be a name", "zone", "--zone must be a name."),
         (
-            "An id in users must not be empty, users",
+            "An id in users must not be empty, users.",
             "users",
-            "An id in --user must not be empty, users",
+            "An id in --user must not be empty, users.",
         ),
-        ("it would exceed max_users", "max_users", "it would exceed --max-users"),
+        ("It would exceed max_users.", "max_users", "It would exceed --max-users."),
     ],
 )
 def test_a_word_in_a_sentence_is_no_parameter(message: str, argument: str, shown: str) -> None:

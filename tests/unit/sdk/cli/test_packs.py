@@ -159,7 +159,7 @@ def test_a_hold_that_names_nobody_saves_no_plan(run: Run, tmp_path: Path) -> Non
 def test_what_comes_close_to_a_title_is_listed_with_its_status(run: Run) -> None:
     message = run("plan", "--course", "forklift", "--everyone")[1]["error"]["message"]
     assert f"\n  {COURSE}  {TITLE} (Published)" in message
-    assert message.endswith("\nName one by its id")
+    assert message.endswith("\nName one by its id.")
 
 
 def test_reports_of_a_directory_that_is_not_there_are_refused(run: Run, tmp_path: Path) -> None:

@@ -190,7 +190,8 @@ def test_an_address_that_is_none_is_named_by_where_it_came_from(
         monkeypatch.setenv(name, wrong)
     profile = Profile(name="a", base_url=wrong if name.startswith("the") else None)
     session = Session(Output(json=True), profile, wrong if name == "--base-url" else None)
-    with pytest.raises(InvalidArgumentError, match=f"^{name} 'ftp://example.org'"):
+    opening = name.replace("the base", "The base")
+    with pytest.raises(InvalidArgumentError, match=f"^{opening} must be .*, not 'ftp://example.org'"):
         session.client()
 
 

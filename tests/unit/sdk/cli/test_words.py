@@ -90,7 +90,7 @@ def test_white_space_around_the_phrase_does_not_count(typed: str) -> None:
         (PHRASE.replace("F", "\u0424"), "U+0424 (CYRILLIC CAPITAL LETTER EF) instead of U+0046"),
         (PHRASE.replace(" f", "\u00a0f"), "U+00A0 (NO-BREAK SPACE, invisible) instead of U+0020"),
         (PHRASE[:-1], f"It ends after {len(PHRASE) - 1} characters; U+0038 (DIGIT EIGHT) is missing"),
-        (PHRASE + "\u202c", f"After {len(PHRASE)} characters it goes on with U+202C"),
+        (PHRASE + "\u202c", f"After {len(PHRASE)} characters it continues with U+202C"),
         (PHRASE.replace("b", "\udcff"), "the byte 0xFF, which is not text"),
         (PHRASE.upper(), "Capital and small"),
         (PHRASE.replace(" for", "  for"), "white space"),

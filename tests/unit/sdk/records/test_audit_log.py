@@ -309,7 +309,7 @@ def test_a_fault_is_exported_with_its_line(filled: tuple[Path, bytes, list[Head]
     path.write_bytes(content.replace(b'"T-3"', b'"T-8"').replace(b'{"approval":null,', b"{", 1))
     text = io.StringIO()
     AuditLog(path).export(text, format)
-    assert text.getvalue().count("altered: it does not have the hash") == 2
+    assert text.getvalue().count("it was altered: its hash") == 2
     assert text.getvalue().count("T-") == ENTRIES
 
 

@@ -121,7 +121,7 @@ def test_a_torn_last_line_was_never_written(
     Lines(path).append({"number": 2})
     assert numbers(path) == [1, 2]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: cut off {len(torn)} bytes of a line whose writing was interrupted"
+        f"In {path}, {len(torn)} bytes of a line were removed, because its writing was interrupted."
     ]
 
 
