@@ -142,8 +142,8 @@ def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_u
     allowed = urls.parse_base_url(only, allow_insecure_http=True, name=ONLY_BASE_URL_VARIABLE)
     if urls.service_of(address) != urls.service_of(allowed):
         raise InvalidArgumentError(
-            f"{opening(name)} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, as in "
-            "a rehearsal. Nothing was sent. Use the allowed address, or unset the variable for real work.",
+            f"{opening(name)} {str(address)!r} is not allowed: {ONLY_BASE_URL_VARIABLE} allows {str(allowed)!r} only, "
+            "as in a rehearsal. Nothing was sent. Use the allowed address, or unset the variable for real work.",
             argument=name,
             reason="OTHER_SERVICE",
         )

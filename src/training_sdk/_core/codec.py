@@ -133,16 +133,16 @@ def _structure_answer(value: Any, shape: type[T], shared: SharedValues | None, *
     with contextlib.suppress(Exception):
         found: T = columns.read(value, shape, shared or SharedValues())
         return found
-    return _structure(_converters(lenient=True), value, shape, **known)
+    return _structure(_converters(lenient=True), value, shape, "The answer is not as documented: ", **known)
 
 
-def _structure(converters: _Converters, value: Any, shape: type[T], **known: Any) -> T:
+def _structure(converters: _Converters, value: Any, shape: type[T], opening: str = "", **known: Any) -> T:
     """Fast at first, and a second time with paths if something does not fit."""
     try:
         return converters.fast.structure(value, shape)
     except Exception:
         complaint = _complaint(converters.detailed, value, shape)
-    raise DecodingError(complaint, **known)
+    raise DecodingError(f"{opening}{complaint}", **known)
 
 
 @attrs.frozen

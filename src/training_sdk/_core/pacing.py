@@ -223,7 +223,7 @@ class UsageStore:
                 if isinstance(problem, Timeout) and not last:
                     raise
                 self._alone = True
-                said = "Requests are paced within this process only, because the shared request budget cannot be used: %s"
+                said = "Requests are paced within this process only: the shared request budget cannot be used: %s"
                 log.warning(said, problem)
         with _own_locks[0]:
             now = self.clocks()

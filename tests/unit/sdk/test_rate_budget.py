@@ -87,7 +87,7 @@ def test_processes_share_one_count() -> None:
     for budget in budgets:
         stage.ask(budget)
     assert stage.waits() == [PERIOD]
-    assert stage.puppet.slept[0].why == "pacing to 3 requests in 10 s"
+    assert stage.puppet.slept[0].why == "Requests are paced to 3 in 10 s."
 
 
 def test_families_tokens_and_servers_have_counts_of_their_own() -> None:

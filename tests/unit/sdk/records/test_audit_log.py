@@ -268,7 +268,7 @@ def test_nothing_is_added_behind_an_altered_end(tmp_path: Path) -> None:
 def test_an_entry_that_names_no_time_is_no_entry(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     Lines(path).append(chain.next_entry({"event": "x", "at": "yesterday"}, START))
-    with pytest.raises(RecordsDamagedError, match=r"line 1, .* names no time"):
+    with pytest.raises(RecordsDamagedError, match=r"line 1, .* has no time"):
         AuditLog(path).entries()
 
 
