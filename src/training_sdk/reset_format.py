@@ -28,7 +28,15 @@ def _spelling(_: object, attribute: Attribute[str], value: object) -> None:
 class ResetFormat:
     """The field names in the body of a reset (**assumed**; only the path is published).
 
-    ``user_ids`` is ``"prefixed"`` for ``user_`` + 32 hex, or ``"uuid"`` for the dashed UUID of the same hex.
+    Arguments:
+
+    - ``course``: The field with the course id.
+    - ``users``: The field with the list of user ids.
+    - ``everyone``: The field that is true in a request for everyone in the course.
+    - ``user_ids``: The form of user ids: ``"prefixed"`` is ``user_`` and 32 hexadecimal digits, ``"uuid"`` is a UUID
+      with hyphens and the same digits.
+
+    Raises InvalidArgumentError for a name that is empty, too long or used twice, and for another form of user ids.
     """
 
     course: str = field(default="courseId", validator=_name)

@@ -1,4 +1,4 @@
-"""Resetting course progress: the only way through the SDK, in two steps with a phrase between them."""
+"""The operations that plan and apply resets: the only way to reset progress with the SDK."""
 
 from __future__ import annotations
 
@@ -52,24 +52,29 @@ class Resets(FormatProofs[D]):
         paths: Iterable[str] = (),
         skip_unassigned: bool = False,
     ) -> Flow[ResetPlan]:
-        """Plan the reset of the users named, in every course named, and change nothing.
+        """Plan the reset of these users in these courses. Nothing is changed.
+
+        On a live service the data in the plan is up to 2 h old.
 
         Arguments:
 
-        - ``courses``: The ids of the courses, or one id. With ``paths`` it may be empty.
-        - ``users``: User ids and e-mail addresses, or People, which also holds external ids, groups, sites and files.
-          An empty list is refused: it never means everyone.
-        - ``only``: ``"completed"`` leaves out those who have not completed.
-        - ``where``: Criteria; people for whom they do not hold are left out.
-        - ``paths``: Ids of learning paths whose courses are added.
-        - ``skip_unassigned``: Leave people out of courses in which the feed has no row for them; the plan lists them. A
-          person in no course is an error.
+        - ``courses``: The ids of the courses, or one id. It may be empty if ``paths`` is given.
+        - ``users``: User ids and e-mail addresses, or a ``People`` object, which can also contain external ids, groups,
+          sites and files. An empty list is an error: it never means everyone.
+        - ``only``: ``"completed"`` leaves out people who have not completed the course.
+        - ``where``: Conditions on the progress. People who do not meet them are left out.
+        - ``paths``: Ids of learning paths. Their courses are added to ``courses``.
+        - ``skip_unassigned``: Leave a person out of each course in which the feed has no row for them, and list them in
+          the plan. A person without a row in any course is an error.
 
-        Raises NotFoundError if someone is not in a course, PermissionDeniedError if the token may not read progress,
-        InvalidArgumentError if nobody is left or one of the client's safeguards forbids it.
+        Raises:
+
+        - ``NotFoundError``: A course does not exist, or a person has no row in a course.
+        - ``PermissionDeniedError``: The token must not read the progress of other people.
+        - ``InvalidArgumentError``: No person is left, or a safeguard of the client forbids the plan.
 
         REST: WhoAmI, ``GET /training/courses/v1``, ``GET /training/paths/v1`` and the progress feed; for groups and
-        sites their feeds. On a live service what the plan says is up to 2 h old.
+        sites also their feeds.
         """
         people = users if isinstance(users, People) else People.of(users, name="users")
         wanted = self._plan_options(courses, people, only, where, paths)
@@ -80,26 +85,46 @@ class Resets(FormatProofs[D]):
     def plan_everyone(
         self, courses: str | Iterable[str], *, only: Only | None = None, where: Where | None = None
     ) -> Flow[EveryonePlan]:
-        """Plan the reset of everyone assigned to these courses whom this token sees, and change nothing.
+        """Plan the reset of everyone who is assigned to these courses and visible to this token. Nothing is changed.
 
-        Refused with PermissionDeniedError if the feed shows fewer people than the statistics count; a server that
-        narrows both to someone's teams cannot be caught at it, so read the numbers. People who are unassigned or
-        deactivated at the moment, or guests, are not in it: they keep their past, which reappears when they return.
+        Check the numbers in the plan: if the server limits both the feed and the statistics to the teams of the token's
+        user, the SDK cannot notice it. People who are now unassigned or deactivated, and guests, are not in the plan.
+        Their progress stays stored, and reappears when they return.
 
-        REST: as for ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
+        Arguments:
+
+        - ``courses``: The ids of the courses, or one id.
+        - ``only``: As for ``plan``.
+        - ``where``: As for ``plan``.
+
+        Raises:
+
+        - ``PermissionDeniedError``: The feed shows fewer people than the statistics count.
+        - Otherwise as ``plan``.
+
+        REST: the requests of ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """
         return make_everyone_plan(self._calls, self._plan_options(courses, None, only, where))
 
     @operation
     def plan_due(self, due: Due) -> Flow[ResetPlan]:
-        """Plan the reset of whom ``who_is_due(…)`` found due, and change nothing.
+        """Plan the reset of the people whom ``who_is_due`` found due. Nothing is changed.
 
-        Whoever is held, warned of or in grace is not in it. Whoever no longer has the completion they were found due
-        by stays in it with ``left_out="RENEWED"``, and is not reset. Raises InvalidArgumentError if nobody is (still)
-        due, or if the list is for a day after today; otherwise as ``plan``, which it is. Today is the day in the zone
-        of the list, by the ``Date`` of the service's answer, or by this machine's clock if the answer has none.
+        People on the hold list, people who are only warned, and people in the grace period are not in the plan. A
+        person whose completion changed since the list was made stays in the plan with ``left_out="RENEWED"``, and is
+        not reset.
 
-        REST: WhoAmI and the reading calls of ``plan``.
+        Arguments:
+
+        - ``due``: The list that ``who_is_due`` returned, for today or an earlier day. Today is the day in the time zone
+          of the list, by the ``Date`` of the service's answer, or by this machine's clock if the answer has none.
+
+        Raises:
+
+        - ``InvalidArgumentError``: No person is due, or no longer due, or the list is for a day after today.
+        - Otherwise as ``plan``.
+
+        REST: the requests of ``plan``.
         """
         by_course = due.by_course
         if not by_course:
@@ -124,14 +149,24 @@ class Resets(FormatProofs[D]):
         key: str | PathLike[str] | None = None,
         interactive: bool = False,
     ) -> Flow[Approval]:
-        """Approve somebody else's plan, as the owner of this client's token; sends nothing that changes anything.
+        """Approve a plan that another person made, as the owner of this client's token. Nothing is changed.
 
-        ``confirm`` is the plan's phrase, typed. With ``key``, the path of an SSH key, the approval is signed by
-        ``ssh-keygen``, which may ask on the terminal for a passphrase only if ``interactive``. Without it is
-        procedural, which proves no more than that two tokens took part. Names, e-mails and external ids are compared
-        with the service where this token may read them; ``approval.compared`` says whether. Raises ApprovalError if
-        one differs, for a service's token, and for a procedural approval that compared nothing; ConfirmationError if
-        the phrase is not this plan's.
+        Names, e-mail addresses and external ids in the plan are compared with the service if this token may read them.
+        ``approval.compared`` is True if they were compared.
+
+        Arguments:
+
+        - ``plan``: The plan of the other person.
+        - ``confirm``: The confirmation phrase of the plan, as the approver typed it.
+        - ``key``: The path of an SSH key with which ``ssh-keygen`` signs the approval. Without a key the approval is
+          procedural (unsigned): it proves only that two tokens were used.
+        - ``interactive``: Let ``ssh-keygen`` ask for a passphrase or a touch on the terminal.
+
+        Raises:
+
+        - ``ConfirmationError``: ``confirm`` is not the phrase of this plan.
+        - ``ApprovalError``: A name, an e-mail address or an external id differs, the token belongs to a service user,
+          or nothing could be compared for a procedural approval.
 
         REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/courses/statistics`` (shape assumed)
         and ``POST /users/v1/users/list`` (third-party).
@@ -163,40 +198,51 @@ class Resets(FormatProofs[D]):
         stop: Callable[[], bool] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[ResetReport]:
-        """Carry out a plan, once. It cannot be undone.
+        """Apply a plan: reset the people in it. A plan is applied once, and a reset cannot be undone.
 
-        Evidence about everyone is written before anything is sent, and every step is written to a journal before the
-        next is taken, so that ``resume`` can go on from wherever it ended. Users are sent as explicit ids.
+        Evidence of everyone is stored before the first request. Each step is written to a journal before the next
+        step, so that ``resume`` can continue after any interruption. Each request lists the user ids.
 
         Arguments:
 
         - ``plan``: The plan.
-        - ``confirm``: The plan's phrase, typed.
-        - ``reason``: Why, for the audit log; required on a live service.
-        - ``ticket``: Where it was decided, for the audit log.
-        - ``server_side``: Make one call for everyone of a course instead of listing people.
-        - ``tolerance``: Stop if the progress of more people than this has changed since the plan was made. People whose
-          progress has changed are skipped in any case.
-        - ``approval``: The approval of a second person.
-        - ``waves``: How the requests are spread over time.
-        - ``per_request``: The most people in one request, by default 1000. A live service's refusal is certain to have
-          had no effect only where the request names one person.
-        - ``accept_missing_lessons``: Go on if the evidence holds fewer lessons than a progress row says are completed;
-          it and the report then name them.
-        - ``require_surveys``: Stop if the survey answers of a course cannot be read as evidence. Otherwise evidence and
-          report say so.
-        - ``stop``: Called before each request; true ends it there.
-        - ``on_progress``: Called with how far it is.
+        - ``confirm``: The confirmation phrase of the plan, as a person typed it.
+        - ``reason``: The reason for the reset, recorded in the audit log; at most 1000 characters. It is required on a
+          live service.
+        - ``ticket``: The ticket or decision behind the reset, recorded in the audit log; at most 200 characters.
+        - ``server_side``: Send one request for everyone in a course, instead of listing user ids.
+        - ``tolerance``: The number of people whose progress may have changed since the plan was made. If it is
+          exceeded, nothing is sent. People whose progress has changed are skipped in any case.
+        - ``approval``: The approval of a second person, if the safeguards require one.
+        - ``waves``: The schedule that spreads the requests over time.
+        - ``per_request``: The highest number of people in one request, 1 to 1000; by default 1000. If a live service
+          refuses a request, only a request for one person is certain to have had no effect.
+        - ``accept_missing_lessons``: Continue if the evidence has fewer lessons than a progress row counts as
+          completed. The evidence and the report then name these people.
+        - ``require_surveys``: Stop if the survey answers of a course cannot be read as evidence. By default the reset
+          continues, and the evidence and the report show the gap.
+        - ``stop``: A function that is called before each request. If it returns True, no further request is sent.
+        - ``on_progress``: A function that is called with the progress of the reset.
 
-        Raises, with nothing sent: ConfirmationError if the phrase is not this plan's; AlreadyAppliedError if it was
-        applied before; OverlappingPlanError if another plan may have reset the same people; ApprovalError if the
-        safeguards demand a second person; PlanMismatchError if the client speaks to another server or organisation;
-        UnconfirmedFormatError on a live service without a proof that holds; EvidenceError and RecordsError if the
-        records cannot be kept; StalePlanError if people moved. Raises, with ``report`` saying what became of
-        everyone: OutcomeUnknownError if an answer was lost or a request of several people refused, or any other error
-        that stopped it between two requests. Ctrl-C and cancellation go on as themselves, with the same report as
-        their attribute ``report``. Without it, ask ``training-sdk report``: nothing need have been sent, and all may be
-        over.
+        Raises, before anything is sent:
+
+        - ``ConfirmationError``: ``confirm`` is not the phrase of this plan.
+        - ``AlreadyAppliedError``: The plan was applied, or its application was started.
+        - ``OverlappingPlanError``: Another plan may have reset the same people.
+        - ``ApprovalError``: The safeguards require an approval, and it is missing or not valid.
+        - ``PlanMismatchError``: The plan was made on another server or in another organisation.
+        - ``UnconfirmedFormatError``: The format is not verified on this live service.
+        - ``StalePlanError``: Progress changed since the plan was made.
+        - ``EvidenceError``, ``RecordsError``: Evidence or records cannot be stored.
+
+        Raises, with the result for every user in ``report``:
+
+        - ``OutcomeUnknownError``: An answer was lost, or a request for several people was refused.
+        - ``ResetInterruptedError``: ``stop`` returned True.
+        - Any other error that stopped the reset between two requests.
+
+        Ctrl-C and cancellation are raised unchanged, with the same report in their attribute ``report``. If they have
+        no report, run ``training-sdk report``: it shows whether anything was sent.
 
         REST: ``POST /training/courseprogress/v1/reset`` (path published, body **assumed**).
         """
@@ -239,33 +285,44 @@ class Resets(FormatProofs[D]):
         on_progress: Callable[[Progress], None] | None = None,
         unseal: Callable[[bytes], bytes] | None = None,
     ) -> Flow[ResetReport]:
-        """Go on with a plan whose application stopped half-way, on the machine where it began.
+        """Continue an interrupted application of a plan, on the machine on which it was started.
+
+        A request whose result is unknown is not sent again. Its users are read first:
+
+        - If their progress is empty, or they started the course again, the request took effect.
+        - If their progress is unchanged, the request had no effect. On a live service this counts only after 2 h 15 min
+          and the ``processing_time``, and never if the service accepted the request (any 2xx status).
+        - In all other cases the result stays unknown, and a person must decide.
+
+        No person is reset twice. On the reference server, which recognises a request by its key, the same user may send
+        the same request again at once. If the plan has expired, if the format is no longer verified, or if people
+        outside the plan may have been reset, results are read, but nothing more is sent.
 
         Arguments:
 
         - ``plan``: The plan.
-        - ``confirm``: The plan's phrase, typed.
-        - ``approval``: The approval of a second person. By default the one kept beside the journal, which is verified
-          where an approval is demanded.
-        - ``waves``: How the requests are spread over time, by default as it was begun.
-        - ``per_request``: The most people in one request, by default as it was begun.
+        - ``confirm``: The confirmation phrase of the plan, as a person typed it.
+        - ``approval``: The approval of a second person. By default the one that is stored beside the journal; it is
+          verified if the safeguards require an approval.
+        - ``waves``: The schedule that spreads the requests over time. By default the one of ``apply``.
+        - ``per_request``: The highest number of people in one request. By default the one of ``apply``.
         - ``accept_missing_lessons``: As for ``apply``.
         - ``require_surveys``: As for ``apply``.
-        - ``stop``: Called before each request; true ends it there.
-        - ``on_progress``: Called with how far it is.
-        - ``unseal``: Opens the approval beside the journal, if it is sealed.
+        - ``stop``: As for ``apply``.
+        - ``on_progress``: As for ``apply``.
+        - ``unseal``: A function that decrypts the approval beside the journal, if it is encrypted.
 
-        Whatever may have arrived is read back first and never simply sent again: nothing recorded, or a course begun
-        anew, means it took effect; all as before means it did not, on a live service once 2 h 15 min and the
-        ``processing_time`` have passed, and never if the service accepted the request (a 2xx, readable or not);
-        anything else stays unknown for a person to decide. On the reference server the very same request may be sent
-        once more by the same user at once, since it is known there by its key. Nobody is ever reset twice. A
-        plan is read back, and then nothing more is sent, if it has expired, if no proof of the format holds any more,
-        or if people outside it may have been reset. If people are left then, it raises StalePlanError,
-        UnconfirmedFormatError or IncompleteResetError (``REACHED_OTHERS``) with a report. InvalidArgumentError if
-        it never began here, AlreadyAppliedError if it came to its end, and as ``apply``.
+        Raises:
 
-        REST: the calls of ``apply`` (path published, body **assumed**).
+        - ``InvalidArgumentError``: The plan was never applied on this machine.
+        - ``AlreadyAppliedError``: The application of the plan has ended.
+        - ``StalePlanError``: The plan has expired, and people are left. The error has a report.
+        - ``UnconfirmedFormatError``: The format is no longer verified, and people are left. The error has a report.
+        - ``IncompleteResetError``: People outside the plan may have been reset (``REACHED_OTHERS``). The error has a
+          report.
+        - Otherwise as ``apply``.
+
+        REST: the requests of ``apply`` (path published, body **assumed**).
         """
         check_confirmation(plan, confirm)
         check_safeguards(plan, self._safeguards)
@@ -297,25 +354,32 @@ class Resets(FormatProofs[D]):
         lessons: int = 1000,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[Verification]:
-        """Read progress and analytics until they show what a reset did, and send no reset.
+        """Read progress and analytics until they show the effect of a reset. No reset is sent.
+
+        Each user who was reset, or may have been, gets one of three results:
+
+        - Verified: the progress is at 0 %, or the course was started or completed again since the reset.
+        - Contradicted: the old progress is still shown 2 h 15 min and the ``processing_time`` after the reset.
+        - Pending: neither is shown yet.
+
+        Reading ends if another reading could not settle any pending user, or after ``deadline``. One line is written to
+        the audit log. A user whose result is unknown in the journal stays unknown until ``resume``. The plan counts as
+        verified only if its application has ended and every target was reset.
 
         Arguments:
 
-        - ``report``: That of ``apply`` or ``resume``, or the digest of a plan applied on this machine.
-        - ``deadline``: Give up after this time.
-        - ``every``: The first wait between two readings; later ones are up to six times as long.
-        - ``lessons``: Of how many people at most the lessons are read as well as the feed; they are spread over the
-          plan.
-        - ``on_progress``: Called with how far it is.
+        - ``report``: The report of ``apply`` or ``resume``, or the digest of a plan that was applied on this machine.
+        - ``deadline``: The time after which reading ends.
+        - ``every``: The first wait between two readings. Later waits are up to six times as long.
+        - ``lessons``: The highest number of users whose lessons are read in addition to the feed. They are spread over
+          the plan.
+        - ``on_progress``: A function that is called with the progress of the verification.
 
-        Whoever was reset, or may have been, ends as verified (seen at 0 %, or begun or completed again since),
-        contradicted (the old progress is still recorded 2 h 15 min and the ``processing_time`` later) or pending. It
-        ends when nobody is pending whom another reading could settle, or after ``deadline``. One line goes to the audit
-        log; people whose result the journal does not know stay so, until ``resume``. Nothing counts as verified as a
-        whole before the plan came to its end with every target reset.
+        Raises:
 
-        Raises InvalidArgumentError if nobody was reset or there is no such report, PlanMismatchError on another server
-        or in another organisation, ClockError.
+        - ``InvalidArgumentError``: No user was reset, or there is no such report.
+        - ``PlanMismatchError``: The plan was made on another server or in another organisation.
+        - ``ClockError``: The clocks of this machine and of the live service are too far apart.
 
         REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (shape assumed).
         """

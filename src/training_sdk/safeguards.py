@@ -62,22 +62,25 @@ def _four_eyes(_: object, __: object, value: object) -> None:
 
 @frozen(kw_only=True)
 class Safeguards:
-    """Limits for planning and applying resets; each is off, or at its default, unless set.
+    """Limits for planning and applying resets. Each limit is off, or at its default, unless it is set.
 
     Arguments:
 
-    - ``protected_courses``: Ids that no plan may hold, compared without regard to letter case and white space around.
-    - ``max_users``: The most different people of one plan.
-    - ``plan_lifetime``: How long after its reading a plan may be applied, no matter who made it.
-    - ``processing_time``: How long a live service may work on a reset that it has accepted (assumed; longer if the
-      proof has seen that). It is added to the 2 h 15 min after which the feed is believed.
-    - ``evidence_lifetime``: How old evidence may be when a request is sent.
-    - ``four_eyes``: Demand the approval of a second user: ``"signed"`` with an SSH key that ``allowed_signers`` lists,
-      or ``"procedural"``, which proves only that two tokens took part.
-    - ``allowed_signers``: The file that lists whose SSH keys may approve, and sign plans.
-    - ``signed_plans``: Accept only plans that their planner has signed with such a key.
-    - ``seal``: Encrypts the evidence: it gets the bytes of each file and returns the bytes to store. If it fails,
-      nothing is sent.
+    - ``protected_courses``: Ids of courses that must not be in a plan. Letter case and white space around an id do not
+      matter.
+    - ``max_users``: The highest number of different people in one plan.
+    - ``plan_lifetime``: The time in which a plan can be applied, from the time at which its data was read.
+    - ``processing_time``: The time that a live service may need for a reset that it accepted (assumed; longer if the
+      verification of the format took longer). It is added to the 2 h 15 min after which the feed counts as up to date.
+    - ``evidence_lifetime``: The highest age of evidence when a request is sent.
+    - ``four_eyes``: Require the approval of a second person: ``"signed"`` with an SSH key that ``allowed_signers``
+      lists, or ``"procedural"`` (unsigned), which proves only that two tokens were used.
+    - ``allowed_signers``: The file that lists the SSH keys that may approve and sign plans.
+    - ``signed_plans``: Accept only plans that their planner signed with such a key.
+    - ``seal``: A function that encrypts evidence: it receives the bytes of each file, and returns the bytes to store.
+      If it fails, nothing is sent.
+
+    Raises InvalidArgumentError for a value that cannot be used.
     """
 
     protected_courses: frozenset[str] = field(default=frozenset(), converter=_ids)
@@ -115,7 +118,7 @@ class Safeguards:
             )
 
     def check_people(self, people: int) -> None:
-        """Raise InvalidArgumentError if these are more people than one plan may hold."""
+        """Raise InvalidArgumentError if the number of people exceeds ``max_users``."""
         if self.max_users is not None and people > self.max_users:
             raise InvalidArgumentError(
                 f"The plan would reset {number(people, 'person', 'people')}, and max_users is {self.max_users}. "
