@@ -2,7 +2,8 @@
 
 ``requests.jsonl`` holds sessions: a line that begins one, then a line per request. ``answers.jsonl`` holds an answer
 for each. Tokens and ids of worlds are drawn at random, so both files number them by their first appearance. Left
-out are the date, request ids, the identity header, and in refusals every text for people.
+out are the date, request ids, the identity header, and in refusals every text for people, also in those that the
+request journal returns.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def read(line: Line, number: int, names: Names) -> Request:
 def written(response: Response, names: Names) -> Line:
     """An answer as a record holds it: of a 2xx the body as it is, of a refusal what programs read."""
     headers = {name: names.hide(value) for name, value in response.headers if name not in _LEFT_OUT}
-    text = names.hide(response.body.decode())
+    text = _without_quoted_prose(names.hide(response.body.decode()))
     if 200 <= response.status < 300 or not text.startswith(("{", "[")):
         return {"status": response.status, "headers": headers, "body": _kept(text)}
     return {"status": response.status, "headers": headers, "refusal": _without_prose(json.loads(text))}
@@ -122,6 +123,18 @@ def _kept(text: str) -> object:
     if len(text) <= MOST_KEPT:
         return text
     return {"sha256": sha256(text.encode()).hexdigest(), "characters": len(text), "begins": text[:200]}
+
+
+def _without_quoted_prose(text: str) -> str:
+    """Return an answer without the texts of the refusals that it quotes, as the request journal does."""
+    if not text.startswith('{"calls":'):
+        return text
+    for call in json.loads(text)["calls"]:
+        quoted = call["answer"].get("text", "")
+        if call["status"] >= 400 and quoted.startswith("{"):
+            bare = line_of(_without_prose(json.loads(quoted)))
+            text = text.replace(json.dumps(quoted, ensure_ascii=False), json.dumps(bare, ensure_ascii=False))
+    return text
 
 
 def _without_prose(value: Any) -> Any:
