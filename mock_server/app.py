@@ -67,8 +67,10 @@ def _safely(policy: Policy, request_id: str, run: Callable[[], Response]) -> Res
         shown = refusal.brief() if policy.errors == "brief" else refusal
         return answers.error(shown, detailed=policy.is_reference)
     except Exception:
-        log.exception("request %s failed inside the reference server", request_id)
-        failed = RefusedError(Reason.INTERNAL, f"Request {request_id} failed; see the log.")
+        log.exception("Request %s failed inside the reference server.", request_id)
+        failed = RefusedError(
+            Reason.INTERNAL, f"Request {request_id} failed. See the log of the reference server."
+        )
         return answers.error(failed, detailed=policy.is_reference)
 
 

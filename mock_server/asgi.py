@@ -148,17 +148,17 @@ class _Options(argparse.ArgumentParser):
     """A parser whose errors are raised."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{OPTIONS_VARIABLE}: {message}")
+        raise UsageError(f"{OPTIONS_VARIABLE}: {message[0].upper()}{message[1:].rstrip('.')}.")
 
 
 def _from_environment() -> _Served:
     parser = _Options(prog=OPTIONS_VARIABLE, allow_abbrev=False, add_help=False)
-    add_access(parser.add_argument_group("where"))
+    add_access(parser.add_argument_group("access"))
     add_world(parser)
     try:
         words = shlex.split(os.environ.get(OPTIONS_VARIABLE, ""))
     except ValueError as error:
-        raise UsageError(f"{OPTIONS_VARIABLE}: {error}") from None
+        raise UsageError(f"{OPTIONS_VARIABLE}: {error}.") from None
     arguments = parser.parse_args(words)
     secret = secret_of(arguments)
     check_secret(secret)

@@ -47,7 +47,8 @@ class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line, and that reports output that cannot be written."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(_USAGE_ERROR, f"{self.prog}: {message}; see {self.prog} --help\n")
+        said = f"{message[0].upper()}{message[1:].rstrip('.')}."
+        self.exit(_USAGE_ERROR, f"{self.prog}: {said} See {self.prog} --help.\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print the help or the version to standard output, which argparse would pass over where it fails."""
@@ -69,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = commands.add_parser(
         "serve",
-        help="serve a world until SIGINT or SIGTERM",
-        description="Serve a world. Its tokens are never printed here: training-mock token asks for one.",
+        help="serve a simulated organisation until SIGINT or SIGTERM",
+        description="Serve a simulated organisation. This command never prints its tokens; training-mock token prints"
+        " one of a running server.",
         allow_abbrev=False,
     )
     _add_address(command)
@@ -78,27 +80,28 @@ def _parser() -> argparse.ArgumentParser:
     add_asking(commands)
     commands.add_parser(
         "openapi",
-        help="print the OpenAPI document of the wire",
-        description="Print the OpenAPI 3.1 document that a server has at /openapi.json.",
+        help="print the OpenAPI document of the HTTP API",
+        description="Print the OpenAPI 3.1 document that a server returns at /openapi.json.",
         allow_abbrev=False,
     )
     _add_compare(
         commands.add_parser(
             "compare",
-            help="hold a live tenant's answers beside our own",
-            description="Read a live tenant (GET only, this host only) and say where its answers differ from ours."
-            " The token is read from SAFETYCULTURE_API_TOKEN. Only names and types of fields are printed, no values."
-            " Exit code: 0 nothing worse than a note, 1 warnings or errors, 2 it could not be read.",
+            help="compare the answers of a live service with those of this server",
+            description="Read a live service (GET only, one host only) and list how its answers differ from those of"
+            " this server. The token is read from SAFETYCULTURE_API_TOKEN. Only names and types of fields are"
+            " printed, no values. Exit code: 0 if there are notes at most, 1 if there are warnings or errors, 2 if the"
+            " service cannot be read.",
             allow_abbrev=False,
         )
     )
     _add_rehearse(
         commands.add_parser(
             "rehearse",
-            help="run a script against a server of its own and say what it would have done",
-            description="Run a command with SAFETYCULTURE_BASE_URL and SAFETYCULTURE_API_TOKEN set to a fresh server,"
-            " for this command alone, and print what it asked and what has changed. The exit code is the command's, or"
-            " 128 and the number of the signal that ended it.",
+            help="run a script against a server of its own and list its requests and changes",
+            description="Run a command with SAFETYCULTURE_BASE_URL and SAFETYCULTURE_API_TOKEN set to a new server for"
+            " this command only. Then print its requests and all changes. The exit code is that of the command, or"
+            " 128 plus the number of the signal that ended it.",
             allow_abbrev=False,
         )
     )
@@ -108,9 +111,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_rehearse(command: argparse.ArgumentParser) -> None:
     add_world(command)
     names = [name for name in get_args(TokenName) if name not in ("outsider", "revoked", "expired")]
-    command.add_argument("--token", choices=names, default="admin", help="whose token (default %(default)s)")
     command.add_argument(
-        "script", nargs="+", metavar="COMMAND", help="after --, such as: -- python my_script.py"
+        "--token", choices=names, default="admin", help="name of the token (default %(default)s)"
+    )
+    command.add_argument(
+        "script",
+        nargs="+",
+        metavar="COMMAND",
+        help="command to run, after --, such as: -- python my_script.py",
     )
 
 
@@ -122,14 +130,16 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
 
 
 def _add_address(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("where")
+    group = command.add_argument_group("address and access")
     group.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    group.add_argument("--port", type=int, default=8765, help="0 picks a free one (default %(default)s)")
+    group.add_argument(
+        "--port", type=int, default=8765, help="port to listen on; 0 for any free port (default %(default)s)"
+    )
     group.add_argument(
         "--engine",
         choices=("auto", "uvicorn", "stdlib"),
         default="auto",
-        help="HTTP server: auto and stdlib are the built-in one; uvicorn is less strict"
+        help="HTTP server: auto and stdlib are the built-in server, uvicorn is less strict"
         " (default %(default)s)",
     )
     add_access(group)
@@ -196,7 +206,7 @@ def _print(text: str) -> None:
         # Python would flush again at exit, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # a reader that has gone has seen enough
-            raise UsageError(f"the output could not be written: {error.strerror}") from None
+            raise UsageError(f"The output could not be written: {error.strerror}.") from None
 
 
 def _compare(arguments: argparse.Namespace) -> int:

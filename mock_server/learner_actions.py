@@ -159,4 +159,4 @@ class LiveWorld(World):
 
 def _percent(name: str, value: int, most: int = 100) -> None:
     if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"{name} must be a whole number from 0 to {most}, not {value!r}")
+        raise ValueError(f"{name} must be a whole number from 0 to {most}, not {value!r}.")

@@ -133,7 +133,7 @@ class MockTraining:
         StateError, naming the place, if it does not describe a whole world.
         """
         if not isinstance(document, Mapping):
-            check_path("document", document, "a state document, or the path of a file that holds one")
+            check_path("document", document, "a state document, or the path of a file with one")
             read = state.read_file(Path(document))
         else:
             read = state.read(state.outlined("document", document))
@@ -171,8 +171,8 @@ class MockTraining:
         found = state.read(state.outlined("before", before))
         if found.main != self.world.main.id:
             raise StateError(
-                f"$.main: it is a state of another organisation ({found.main}, not {self.world.main.id});"
-                " MockTraining.load makes a world of it"
+                f"$.main: This is the state of another organisation ({found.main}, not {self.world.main.id})."
+                " Load it with MockTraining.load, which makes a new world."
             )
         self._take(found)
 
@@ -182,11 +182,13 @@ class MockTraining:
 
     def _take(self, read: State) -> None:
         if self.among.opened_elsewhere(self, read.tokens.keys()):
-            raise StateError("tokens: one of them opens another world of this server; load it into that one")
+            raise StateError(
+                "$.tokens: One of the tokens opens another world of this server. Load the state into that world."
+            )
         if read.is_loaded and self.among.are_served_openly:
             raise StateError(
-                "is_loaded: its people come from a file, and this server has no secret, so that every user of this"
-                " machine could read them: serve with a secret"
+                "$.is_loaded: The people of this state come from a file, and this server has no secret, so every user"
+                " of this machine could read their data. Serve with a secret."
             )
         known = self._tokens
         with self.world.lock:
@@ -204,14 +206,16 @@ class MockTraining:
             person = self.world.user(fault.user) if fault.user else None
             if course and person and not self.world.main.progress[course.id].has(person.id):
                 raise LookupError(
-                    f"{course.title!r} is not assigned to {person.email or person.id}: name a user who is assigned"
+                    f"{course.title!r} is not assigned to {person.email or person.id}. Name a user who is assigned."
                 )
 
     def token(self, name: TokenName) -> str:
         """Return a token by its name; LookupError lists the known names."""
         check_argument("name", name, str, 'the name of a token, such as "admin"')
         if name not in self._tokens:
-            raise LookupError(f"this world has no token {name!r}, only {', '.join(sorted(self._tokens))}")
+            raise LookupError(
+                f"There is no token {name!r}. The tokens are {', '.join(sorted(self._tokens))}."
+            )
         return self._tokens[name]
 
     def draw_tokens(self) -> None:

@@ -152,21 +152,19 @@ def read_names(policy: str, kind: type[_N], given: object) -> tuple[_N, ...]:
     """
     names = given.split(",") if isinstance(given, str) and given else given
     if not isinstance(names, Iterable) or isinstance(names, (bytes, dict)):
-        raise TypeError(
-            f"policy {policy}: {given!r} is neither names separated by commas nor a list of names"
-        )
+        raise TypeError(f"{policy} must be a list of names, or names separated by commas, not {given!r}.")
     asked = {_known(policy, kind, each) for each in names}
     for group in _AT_ODDS:
         both = [f"{each}" for each in group if each in asked]
         if len(both) > 1:
-            raise ValueError(f"policy {policy}: a world has only one of {' and '.join(both)}")
+            raise ValueError(f"{policy} can have only one of {' and '.join(both)}.")
     return tuple(each for each in kind if each in asked)
 
 
 def _known(policy: str, kind: type[_N], name: object) -> _N:
     found = next((each for each in kind if isinstance(name, str) and each == name.strip()), None)
     if found is None:
-        raise ValueError(f"policy {policy}: there is no {name!r}; known are {', '.join(kind)}")
+        raise ValueError(f"{policy} must be names out of {', '.join(kind)}, not {name!r}.")
     return found
 
 
@@ -191,7 +189,7 @@ def _hints() -> dict[str, Any]:
 def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
     allowed = _choices(attribute.name)
     if value not in allowed:
-        raise ValueError(f"policy {attribute.name}: {value!r} is not one of {', '.join(map(repr, allowed))}")
+        raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
 
 
 def _whole(least: int, most: int) -> Callable[[object, Attribute[int], int], None]:
@@ -200,7 +198,7 @@ def _whole(least: int, most: int) -> Callable[[object, Attribute[int], int], Non
     def validate(_: object, attribute: Attribute[int], value: int) -> None:
         if type(value) is not int or not least <= value <= most:
             raise ValueError(
-                f"policy {attribute.name}: {value!r} is not a whole number from {least} to {most}"
+                f"{attribute.name} must be a whole number from {least} to {most}, not {value!r}."
             )
 
     return validate
@@ -294,11 +292,11 @@ class Policy:
         for pair in pairs:
             name, equals, value = pair.partition("=")
             if not equals:
-                raise ValueError(f"policy {pair!r} is not of the form name=value")
+                raise ValueError(f"A policy must have the form name=value, not {pair!r}.")
             if name not in _NAMES:
-                raise ValueError(f"there is no policy {name!r}; the policies are {', '.join(_NAMES)}")
+                raise ValueError(f"There is no policy {name!r}. The policies are {', '.join(_NAMES)}.")
             if name in values:
-                raise ValueError(f"policy {name} is given twice")
+                raise ValueError(f"{name} is given twice. Give it once.")
             values[name] = _number(value) if name in _NUMBERS else value
         return cls().changed(values)
 
@@ -310,7 +308,7 @@ class Policy:
             if wanted not in (None, implied, "treacherous"):
                 named = ",".join(made.emulates)
                 raise ValueError(
-                    f"policy {name}: {wanted!r} contradicts emulates={named}, which implies {implied!r}"
+                    f"{name} must be {implied!r}, not {wanted!r}, because emulates={named} implies it."
                 )
         return made
 

@@ -175,7 +175,7 @@ def run(mock: MockTraining, command: Sequence[str], token: TokenName) -> Ending:
         try:
             return run_command(command, os.environ | own, received)
         except OSError as error:
-            raise RehearsalError(f"{command[0]} cannot be started: {error.strerror}") from None
+            raise RehearsalError(f"{command[0]} cannot be started: {error.strerror}.") from None
 
 
 def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[str]:
@@ -187,9 +187,9 @@ def loaded(mock: MockTraining, source: str, *, is_pack: bool = False) -> list[st
     rosters = [each.roster for each in courses.values()]
     rows, people = sum(map(len, rosters)), len(set().union(*rosters))
     if not rows:
-        return [f"WARNING: {source} holds no rows: this world has only the owners of the tokens"]
+        return [f"WARNING: {source} has no rows. This world has only the owners of the tokens."]
     counts = f"{_counted(rows, 'row')} of {_counted(people, 'person', 'people')} in {_counted(len(rosters), 'course')}"
-    said = f"loaded {counts} from {source}"
+    said = f"Loaded {counts} from {source}."
     return [said, *completed_only(mock, source, is_pack=is_pack), *islice(_titles(mock, source), _SHOWN)]
 
 
@@ -210,8 +210,8 @@ def _titles(mock: MockTraining, source: str) -> Iterator[str]:
         if others:
             listed = ", ".join(map(repr, sorted(others)[:_TITLES]))
             yield (
-                f"WARNING: {source} has {len(others) + 1} titles for the course {course.id}: it is"
-                f" {course.title!r} here, and {listed} elsewhere"
+                f"WARNING: {source} has {len(others) + 1} titles for the course {course.id}. This world uses"
+                f" {course.title!r}; other rows have {listed}."
             )
 
 
@@ -224,7 +224,7 @@ def story(mock: MockTraining, before: dict[str, Any], ending: Ending, warnings: 
     requests = [f"{name} -> {status}: {count}" for (name, status), count in asked.items()]
     if mock.calls.dropped:
         requests.insert(
-            0, f"{mock.calls.dropped} earlier ones, which the journal no longer holds; after them:"
+            0, f"{_counted(mock.calls.dropped, 'earlier request')}, no longer in the journal; after them:"
         )
     lines = [ending.said]
     lines += _part("requests", requests)

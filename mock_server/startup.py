@@ -35,7 +35,7 @@ def add_access(group: argparse._ArgumentGroup) -> None:
         type=_host,
         default=[],
         metavar="NAME",
-        help="a further name that clients may call the server by; repeatable",
+        help="one more host name by which clients may call the server; repeatable",
     )
     group.add_argument(
         "--allow-webhook-host",
@@ -43,21 +43,21 @@ def add_access(group: argparse._ArgumentGroup) -> None:
         default=[],
         type=_host,
         metavar="NAME",
-        help="a host that webhooks may be delivered to; repeatable. Without a secret, this machine always is one",
+        help="a host to which webhooks may be delivered; repeatable. Without a secret, this machine is always allowed",
     )
     group.add_argument(
         "--secret-file",
         type=Path,
         metavar="PATH",
         help="file with the secret of the control plane. Needed for an address beyond loopback, and with --progress"
-        f" or --evidence. The environment variable {SECRET_VARIABLE} can hold it instead. Requests below /_mock/ send"
-        " it in the header X-Training-Mock-Secret",
+        f" or --evidence. The environment variable {SECRET_VARIABLE} can hold it instead. Requests below /_mock/ must"
+        " have it in the header X-Training-Mock-Secret",
     )
 
 
 def add_world(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose a world and its policy."""
-    group = parser.add_argument_group("what")
+    group = parser.add_argument_group("organisation and policy")
     source = group.add_mutually_exclusive_group()
     source.add_argument("--seed", choices=("demo",), help="a ready-made organisation (the default)")
     source.add_argument("--users", type=_size, metavar="N", help="generate an organisation of N users")
@@ -69,30 +69,36 @@ def add_world(parser: argparse.ArgumentParser) -> None:
         help="load the vendor exporter's training_course_progresses.csv",
     )
     source.add_argument(
-        "--evidence", type=Path, metavar="FOLDER", help="load an evidence pack, as it was kept before a reset"
+        "--evidence",
+        type=Path,
+        metavar="FOLDER",
+        help="load an evidence pack, which was stored before a reset",
     )
     group.add_argument("--courses", type=_size, metavar="N", help="with --users: N courses (default 12)")
     group.add_argument(
-        "--random-seed", type=int, metavar="INT", help="with --users: another seed, another world"
+        "--random-seed",
+        type=int,
+        metavar="INT",
+        help="with --users: the seed of the generated data (default 0)",
     )
     group.add_argument(
         "--now",
         type=_moment,
         metavar="TIME",
-        help="stop the clock there, such as 2027-03-01 or 2027-03-01T09:00:00+01:00; by default it runs",
+        help="stop the clock at this time, such as 2027-03-01 or 2027-03-01T09:00:00+01:00 (default: the clock runs)",
     )
     group.add_argument(
         "--policy",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"decide a rule that the sources leave open; repeatable. {Policy.choices()}",
+        help=f"choose how a rule works that the vendor's documents leave open; repeatable. {Policy.choices()}",
     )
 
 
 def _host(text: str) -> str:
     try:
-        return check_host_name("NAME", text)
+        return check_host_name("The value", text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -102,14 +108,14 @@ def _moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time; write 2027-03-01, or 2027-03-01T09:00:00Z"
+            f"The value must be a time such as 2027-03-01 or 2027-03-01T09:00:00Z, not {text!r}."
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _size(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"The value must be a whole number from 1, not {text!r}.")
     return int(text)
 
 
@@ -124,15 +130,15 @@ def secret_of(arguments: argparse.Namespace) -> str | None:
             mode = os.fstat(descriptor).st_mode
             content = file.read(_LARGEST_SECRET) if stat.S_ISREG(mode) else b""
         if not stat.S_ISREG(mode):
-            raise UsageError(f"the secret file {path} cannot be read: it is not a regular file")
+            raise UsageError(f"The secret file {path} cannot be read: it is not a regular file.")
         if os.name == "posix" and mode & 0o077:
             raise UsageError(
-                f"others can read {path} or write to it, and it holds a secret: chmod 600 {path}"
+                f"Other users can read or change the secret file {path}. Restrict its permissions: chmod 600 {path}"
             )
         return content.decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"the secret file {path} cannot be read: {reason}") from None
+        raise UsageError(f"The secret file {path} cannot be read: {reason}.") from None
 
 
 def served_world(arguments: argparse.Namespace, secret: str | None) -> MockTraining:
@@ -143,10 +149,10 @@ def served_world(arguments: argparse.Namespace, secret: str | None) -> MockTrain
     mock = world_of(arguments)
     if secret is None and mock.world.is_loaded:
         raise UsageError(
-            f"{arguments.progress or arguments.evidence} may hold data of real people, and every user of this machine"
-            " can call the server. The control plane, which hands out the tokens, needs a secret. Nothing was served."
-            " Write one into a file of your own, (umask 077; openssl rand -hex 24 > mock.secret), and add --secret-file"
-            f" mock.secret, or set the environment variable {SECRET_VARIABLE}"
+            f"{arguments.progress or arguments.evidence} may contain data of real people, and every user of this"
+            " machine can call the server. The control plane, which returns the tokens, needs a secret. Nothing was"
+            " served. Write a secret into a file of your own, (umask 077; openssl rand -hex 24 > mock.secret), and add"
+            f" --secret-file mock.secret, or set the environment variable {SECRET_VARIABLE}."
         )
     return mock
 
@@ -155,7 +161,7 @@ def world_of(arguments: argparse.Namespace) -> MockTraining:
     """Return the world that the options choose."""
     policy = _policy(arguments.policy)
     if arguments.users is None and (arguments.courses is not None or arguments.random_seed is not None):
-        raise UsageError("--courses and --random-seed shape a generated organisation: give --users as well")
+        raise UsageError("--courses and --random-seed are for a generated organisation. Add --users N.")
     if arguments.progress is not None or arguments.evidence is not None:
         return _of_a_file(arguments, policy)
     if arguments.users is not None:
@@ -187,7 +193,7 @@ def _of_a_file(arguments: argparse.Namespace, policy: Policy) -> MockTraining:
     source: Path = arguments.evidence if is_pack else arguments.progress
     load = MockTraining.from_evidence if is_pack else MockTraining.from_exporter_csv
     if source.exists():
-        tell(f"loading {source}")
+        tell(f"Loading {source}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CompletedOnlyWarning)  # said below, as a line
@@ -195,7 +201,11 @@ def _of_a_file(arguments: argparse.Namespace, policy: Policy) -> MockTraining:
     except ExporterCsvError as error:
         folder = source if source.is_dir() else source.parent
         meant = not is_pack and any((folder / each).exists() for each in (MANIFEST, BEGUN))
-        hint = f"\n  it is part of an evidence pack: load that with --evidence {folder}" if meant else ""
+        hint = (
+            f"\n  The file is part of an evidence pack. Load the pack with --evidence {folder}"
+            if meant
+            else ""
+        )
         raise UsageError(f"{error}{hint}") from None
     for line in rehearsal.loaded(mock, str(source), is_pack=is_pack):
         tell(line)

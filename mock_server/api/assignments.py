@@ -84,7 +84,7 @@ def update_assignments(call: Call) -> Response:
     course_id = call.path_id("courseId")
     fields = call.fields(call.body, _FIELDS)
     if not fields.values:
-        raise invalid(f"The body names no change; give one of {', '.join(_FIELDS)}.", "assignments")
+        raise invalid(f"The body has no change. Send at least one of {', '.join(_FIELDS)}.", "assignments")
     changes = _changes(call, fields)
     flags = {name: fields.flag(name) for name in _FIELDS[2:]}
     universal = fields.flag("universalAccess") if fields.has("universalAccess") else None
@@ -122,7 +122,7 @@ def _changes(call: Call, fields: Fields) -> list[_Change]:
         )
         if read.setdefault((change.kind, change.id), change) is not change:
             raise invalid(
-                f"assignments names {change.id} twice; name each once.", f"assignments[{number}].id"
+                f"assignments contains {change.id} twice. Send each id once.", f"assignments[{number}].id"
             )
     return list(read.values())
 
@@ -137,7 +137,9 @@ def _all_exist(organisation: Organisation, changes: list[_Change]) -> None:
         unknown = [change.id for change in changes if change.kind == kind and change.id not in existing]
         if unknown:
             listed = ", ".join(unknown)
-            raise RefusedError(reason, f"Nothing was changed: unknown ids {listed}.", {"ids": listed})
+            raise RefusedError(
+                reason, f"These ids are unknown: {listed}. Nothing was changed.", {"ids": listed}
+            )
 
 
 def _changed(

@@ -164,8 +164,8 @@ def user_in_path(call: Call) -> str:
         # The same answer for a hidden and for an unknown user, or it would show which of the two it is (R04).
         raise RefusedError(
             Reason.USER_NOT_FOUND,
-            f"There is no user {user_id}, or this token does not see them; "
-            'all users are seen with the permission "Training: Administration".',
+            f"There is no user {user_id}, or this token cannot see them. "
+            'A token with the permission "Training: Administration" sees all users.',
             {"ids": user_id},
         )
     return user_id

@@ -105,7 +105,7 @@ class Router:
         """Return a hint at the probable path, within the service of the given one."""
         service = self._service_meant(segments)
         if not service:
-            return f" It is not part of Training; served here are {', '.join(self._services)}."
+            return f" The path is not part of Training. This server has the services {', '.join(self._services)}."
         return self._nearest(service, segments)
 
     def _nearest(self, service: str, segments: Sequence[str]) -> str:
@@ -122,7 +122,7 @@ class Router:
             return ""
         template = filled[close[0]][0].template
         methods = ", ".join(sorted(each.method for each in filled[close[0]] if each.template == template))
-        return f" The nearest is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
+        return f" The nearest operation is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
 
     def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
         """Return the operation and its path parameters; 404 for an unknown path, 405 for another method."""
@@ -144,10 +144,12 @@ class Router:
         if wanted in methods:
             operation, named = methods[wanted]
             return operation, {part[1:-1]: value for part, value in named.items() if part.startswith("{")}
-        refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, f"{template} does not take {method[:20]}.")
+        refusal = RefusedError(
+            Reason.METHOD_NOT_ALLOWED, f"{template} does not support the method {method[:20]}."
+        )
         allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
         refusal.headers = (("allow", allowed),)
-        refusal.hint = f" It takes {allowed}.{_LISTED}"
+        refusal.hint = f" Use {allowed}.{_LISTED}"
         raise refusal
 
 
@@ -187,10 +189,10 @@ def _filled(parts: Sequence[str], segments: Sequence[str]) -> list[str]:
 def _difference(parts: Sequence[str], segments: Sequence[str]) -> str:
     for number, (part, segment) in enumerate(zip(parts, segments, strict=False), 1):
         if not _fits(part, segment):
-            return f"its segment {number} is {part!r}, not {segment!r}"
+            return f"segment {number} must be {part!r}, not {segment!r}"
     if len(segments) > len(parts):
-        return f"{segments[len(parts)]!r} is too much"
-    return f"{parts[len(segments)]!r} is missing"
+        return f"segment {segments[len(parts)]!r} is not part of it"
+    return f"segment {parts[len(segments)]!r} is missing"
 
 
 def _fits(part: str, segment: str) -> bool:

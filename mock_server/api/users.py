@@ -181,7 +181,7 @@ def list_users(call: Call) -> Response:
     size = fields.number("page_size", default_size(call, _PAGE), 1, _PAGE)
     after = fields.text("page_token")
     if fields.has("filters") == fields.flag("list_all"):
-        raise invalid("Send either list_all: true or filters, one of the two.", "filters")
+        raise invalid("Send exactly one of list_all: true and filters.", "filters")
     fits = _filter(call, fields.values["filters"]) if fields.has("filters") else (lambda _: True)
     people, order = call.organisation.people, call.organisation.people_in_order()
     # The token is the last id of the page before, so that people who come or go shift nothing.
@@ -206,7 +206,7 @@ def _filter(call: Call, given: object) -> Callable[[Person], bool]:
     if fields.has("seat_types"):
         wanted.append((lambda person: person.seat, frozenset(fields.choices("seat_types", list(Seat)))))
     if not wanted:
-        raise invalid("filters is empty; send list_all: true for everyone.", "filters")
+        raise invalid("filters is empty. Send list_all: true to list everyone.", "filters")
     return lambda person: all(of(person) in allowed for of, allowed in wanted)
 
 

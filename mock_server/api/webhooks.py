@@ -82,11 +82,11 @@ def create_webhook(call: Call) -> Response:
     events = fields.texts("trigger_events", _MOST_EVENTS)
     if not events or set(events) != {world.RESET_EVENT}:
         raise invalid(
-            f"trigger_events must be [{world.RESET_EVENT}]; the reference server sends no other.",
+            f"trigger_events must be [{world.RESET_EVENT}], the only event that the reference server sends.",
             "trigger_events",
         )
     if len(_of(call)) >= MOST:
-        raise invalid(f"There are {MOST} webhooks already; delete one first.")
+        raise invalid(f"There are {MOST} webhooks already. Delete one first.")
     made = world.Webhook(
         call.world.ids.uuid("webhook"),
         call.organisation.id,

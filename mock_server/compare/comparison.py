@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
-from mock_server.compare.reader import Answer, LiveError, NoAnswerError, Reader
+from mock_server.compare.reader import TOKEN_VARIABLE, Answer, LiveError, NoAnswerError, Reader
 from mock_server.compare.structure import Structure, declared, is_certain, parent, structure
 from mock_server.mock import MockTraining
 from mock_server.terminal_text import inline
@@ -80,7 +80,10 @@ def compare(reader: Reader) -> Comparison:
                 raise
             findings.append(Difference(Grade.WARNING, operation.name, "", f"has no answer: {fault}"))
     if asked and not any(value is not None for value in live.said.values()):
-        raise LiveError(f"nothing could be compared: {findings[0].operation} {findings[0].said}, and so on")
+        first = findings[0]
+        raise LiveError(
+            f"Nothing could be compared. The first result: {first.operation} {first.said.rstrip('.')}."
+        )
     return Comparison(tuple(asked), tuple(findings))
 
 
@@ -154,11 +157,15 @@ def _sources() -> dict[tuple[str, str], tuple[str, str]]:
 def _compared(operation: Operation, live: _Side, own: _Side, asked: list[str]) -> Iterator[Difference]:
     theirs, ours = live.ask(operation), own.ask(operation)
     if theirs is None or ours is None:
-        yield Difference(Grade.NOTE, operation.name, "", "was not asked: the tenant has nothing to ask about")
+        yield Difference(
+            Grade.NOTE, operation.name, "", "was not requested: the service has no value for its parameters"
+        )
         return
     asked.append(operation.name)
     if theirs.status == 401:
-        raise LiveError("the tenant takes this token for none: set another one")
+        raise LiveError(
+            f"The service refused the token with status 401. Set {TOKEN_VARIABLE} to a valid API token."
+        )
     if theirs.trouble:
         grade = Grade.WARNING if theirs.status >= 400 else Grade.ERROR
         yield Difference(grade, operation.name, "", theirs.trouble)
@@ -191,12 +198,14 @@ def differences(operation: str, theirs: Structure, ours: Structure) -> Iterator[
                     Grade.WARNING, operation, place, f"is missing; ours is {_types(ours, place)}"
                 )
             else:
-                yield Difference(Grade.NOTE, operation, above, "is empty, so nothing in it could be compared")
+                yield Difference(Grade.NOTE, operation, above, "is empty, so its items could not be compared")
         elif not theirs[place].types <= ours[place].types:
             said = f"is {_types(theirs, place)}, ours is {_types(ours, place)}"
             yield Difference(Grade.ERROR, operation, place, said)
         elif place and not place.endswith("[]") and is_certain(ours, place) and not is_certain(theirs, place):
-            yield Difference(Grade.WARNING, operation, place, "is missing in some; ours always has it")
+            yield Difference(
+                Grade.WARNING, operation, place, "is missing in some objects; ours always has it"
+            )
 
 
 def _has_parts(found: Structure, place: str) -> bool:
@@ -214,7 +223,7 @@ def _next_page(operation: Operation, value: object) -> Iterator[Difference]:
     if not isinstance(more, str) or not more:
         return
     if not more.startswith("/") or more.startswith("//"):
-        said = "is not a path of this host; it was not followed"
+        said = "is not a path of this host, so it was not followed"
         yield Difference(Grade.ERROR, operation.name, "metadata.next_page", said)
 
 
@@ -235,7 +244,7 @@ def as_table(comparison: Comparison) -> str:
     ]
     counts = {grade: sum(each.grade is grade for each in found) for grade in _WORST_FIRST}
     said = ", ".join(f"{count} {grade}{'' if count == 1 else 's'}" for grade, count in counts.items())
-    return "\n".join((*rows, f"{len(comparison.asked)} operations asked: {said}"))
+    return "\n".join((*rows, f"{len(comparison.asked)} operations requested: {said}"))
 
 
 def as_json(comparison: Comparison) -> str:

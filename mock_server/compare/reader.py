@@ -42,6 +42,9 @@ class Answer:
     """The seconds after which to send the request again, from a 429."""
 
 
+_URL = "a URL with scheme and host only, such as https://api.safetyculture.io"
+
+
 @frozen
 class Reader:
     """One host that is read with one token."""
@@ -58,27 +61,27 @@ class Reader:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise LiveError("--live is not a URL; give one such as https://api.safetyculture.io") from None
+            raise LiveError(f"--live must be {_URL}.") from None
         host = parts.hostname or ""
         is_plain = not (
             parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
         )
         if parts.scheme not in ("https", "http") or not host or not is_plain:
-            raise LiveError("--live takes scheme and host alone, such as https://api.safetyculture.io")
+            raise LiveError(f"--live must be {_URL}.")
         if parts.scheme == "http" and not is_loopback(host):
             raise LiveError(
-                "--live takes http on this machine alone, for the token would be readable: use https"
+                "--live must use https. With http, others could read the token, so http is for this machine only."
             )
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise LiveError(
-                f"set {TOKEN_VARIABLE} to an API token; it is never an option, as others could see it"
+                f"The environment variable {TOKEN_VARIABLE} must be an API token. An option would show it to others."
             )
         return cls(parts.scheme, host, port, token)
 
     def get(self, path: str) -> Answer:
         """Read one path of the host; after a 429, wait and read it again. NoAnswerError without an answer."""
         if not path.startswith("/") or path.startswith("//"):
-            raise ValueError("only a path of the host itself is read")
+            raise ValueError("path must be a path of the host itself.")
         answer = self._ask(path)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             time.sleep(answer.wait)
@@ -95,7 +98,7 @@ class Reader:
                 raise IncompleteRead(b"", response.length)
             kind = response.headers.get_content_type()
         except (OSError, HTTPException) as error:
-            raise NoAnswerError(f"{self._where} cannot be read: {_why(error)}") from None
+            raise NoAnswerError(f"{self._where} cannot be read: {_why(error)}.") from None
         finally:
             connection.close()
         return evolve(_answer(response.status, kind, body), wait=_pause(response))
@@ -122,7 +125,7 @@ def _why(error: OSError | HTTPException) -> str:
     """Return the cause of an error in words, without any part of an answer."""
     match error:
         case ConnectionRefusedError():
-            return "nothing listens there"
+            return "no server listens at this address"
         case socket.gaierror():
             return "there is no such host"
         case TimeoutError():
@@ -130,12 +133,12 @@ def _why(error: OSError | HTTPException) -> str:
         case ssl.SSLCertVerificationError():
             return f"its certificate is not trusted: {error.verify_message}"
         case ssl.SSLError():
-            return "no TLS is spoken there"
+            return "the server does not use TLS"
         case ConnectionError() | IncompleteRead():
-            return "it ended the connection before the answer was whole"
+            return "the server ended the connection before the answer was complete"
         case OSError():
             return error.strerror or type(error).__name__
-    return "what answers there is no HTTP"
+    return "the answer is not HTTP"
 
 
 def _pause(response: HTTPResponse) -> float:
@@ -148,7 +151,7 @@ def _answer(status: int, kind: str, body: bytes) -> Answer:
     if 300 <= status < 400:
         return Answer(status, trouble="redirects, which is not followed")
     if status != 200:
-        return Answer(status, trouble=f"is answered {status}")
+        return Answer(status, trouble=f"was answered with status {status}")
     if kind != "application/json":
         return Answer(status, trouble="is not application/json")
     if len(body) > _LARGEST:

@@ -46,7 +46,7 @@ def set_clock(mock: MockTraining, request: Request) -> Response:
         try:
             _change(mock, name, value)
         except (ValueError, OverflowError) as fault:
-            raise invalid(f"{fault}.", name[:100]) from None
+            raise invalid(str(fault), name[:100]) from None
     return get_clock(mock, request)
 
 
@@ -60,19 +60,23 @@ def _change(mock: MockTraining, name: str, value: object) -> None:
             mock.clock.resume()
         case "advance", int() | float() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
             if value < 0:
-                raise ValueError("advance must be from 0; freeze sets an earlier moment")
+                raise ValueError(
+                    f"advance must be at least 0, not {value:g}. Set an earlier moment with freeze."
+                )
             mock.clock.advance(timedelta(seconds=value))
         case "lag", int() if not isinstance(value, bool) and abs(value) <= _FURTHEST:
             mock.lag = timedelta(seconds=value)
         case _:
-            raise ValueError(f"{name[:100]}: send one of {_CHANGES}")
+            raise ValueError(
+                f"{name[:100]!r} with this value is not a change of the clock. Send one of {_CHANGES}."
+            )
 
 
 def _moment(text: str) -> datetime:
     try:
         return clock.parse(text)
     except ValueError:
-        message = f"freeze must be a date with time and zone, such as 2026-11-30T09:00:00Z, or true; not {text[:100]!r}"
+        message = f"freeze must be true or a date with time and zone, such as 2026-11-30T09:00:00Z, not {text[:100]!r}."
         raise ValueError(message) from None
 
 
@@ -88,8 +92,8 @@ def add_fault(mock: MockTraining, request: Request) -> Response:
     unknown = [name for name in body if name not in known]
     if unknown or "kind" not in body:
         more = ", ".join(name for name in known if name != "kind")
-        wrong = f"; not {', '.join(unknown)[:300]}" if unknown else ""
-        raise invalid(f"A fault must have kind, and may have {more}{wrong}.")
+        wrong = f" It has no field {', '.join(unknown)[:300]}." if unknown else ""
+        raise invalid(f"A fault must have kind, and may have {more}.{wrong}")
     try:
         mock.faults.add(**body)
     except (ValueError, TypeError) as fault:

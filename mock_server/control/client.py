@@ -41,11 +41,14 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         description="Ask a running server for the token with this name, and print it.",
         allow_abbrev=False,
     )
-    token.add_argument("name", metavar="NAME", choices=get_args(TokenName), help=f"one of {_NAMES}")
+    token.add_argument(
+        "name", metavar="NAME", choices=get_args(TokenName), help=f"name of the token, one of {_NAMES}"
+    )
     environment = commands.add_parser(
         "env",
-        help="print what to export for a running server",
-        description='Print the variables that lead training-sdk to a running server: eval "$(training-mock env)".',
+        help="print the environment variables for a running server",
+        description="Print the commands that set the environment variables of training-sdk for a running server. Run"
+        ' eval "$(training-mock env)".',
         allow_abbrev=False,
     )
     environment.add_argument(
@@ -54,38 +57,42 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         nargs="?",
         default="admin",
         choices=get_args(TokenName),
-        help=f"whose token, one of {_NAMES} (default admin)",
+        help=f"name of the token, one of {_NAMES} (default admin)",
     )
     environment.add_argument(
-        "--shell", choices=get_args(Shell), default="sh", help="for which shell (default %(default)s)"
+        "--shell",
+        choices=get_args(Shell),
+        default="sh",
+        help="shell that runs the commands (default %(default)s)",
     )
     for command in (token, environment):
         command.add_argument(
             "--url",
             default=os.environ.get(_URL_VARIABLE) or DEFAULT_URL,
             metavar="URL",
-            help=f"where it listens (default: {_URL_VARIABLE}, or {DEFAULT_URL})",
+            help=f"address of the server (default: {_URL_VARIABLE}, or {DEFAULT_URL})",
         )
         command.add_argument(
             "--secret-file",
             type=Path,
             metavar="PATH",
-            help=f"file with the secret of its control plane (or the environment variable {SECRET_VARIABLE})",
+            help="file with the secret of the control plane (default: the environment variable"
+            f" {SECRET_VARIABLE})",
         )
 
 
-_ELSEWHERE = "If it listens elsewhere, name its address: --url URL"
+_ELSEWHERE = "Check that training-mock serve runs at this address, or name its address with --url URL."
 
 
 def token_of(name: str, url: str, secret: str | None) -> str:
     """The token with this name on a running server. Raises AskingError."""
     tokens = _tokens(url, secret)
     if name not in tokens:
-        raise AskingError(f"there is no token {name!r} on {url}; there are {', '.join(tokens)}")
+        raise AskingError(f"There is no token {name!r} on {url}. The tokens are {', '.join(tokens)}.")
     if not _TOKEN.fullmatch(tokens[name]):
         raise AskingError(
-            f"the token {name!r} on {url} has characters that no bearer token has, and a shell might run them: is "
-            "training-mock serve running there?"
+            f"The token {name!r} on {url} has characters that no bearer token has and that a shell might run. It was "
+            "not printed. Check that training-mock serve runs at this address."
         )
     return tokens[name]
 
@@ -111,18 +118,18 @@ def exports(name: str, url: str, secret: str | None, shell: Shell) -> str:
 def _tokens(url: str, secret: str | None) -> dict[str, str]:
     if "@" in url or "?" in url or "#" in url:
         raise AskingError(
-            "the address takes scheme, host, port and path only: no user, password, query or fragment"
+            "--url must have scheme, host, port and path only: no user, password, query or fragment."
         )
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
-        raise AskingError(f"{url!r} is not the address of a server, such as {DEFAULT_URL}")
+        raise AskingError(f"--url must be the address of a server, such as {DEFAULT_URL}, not {url!r}.")
     if parts.hostname.rstrip(".") in VENDOR_HOSTS:
         raise AskingError(
-            f"{url} is the vendor's service, so it was not asked, and no secret was sent. Name the address of "
-            f"training-mock serve: --url {DEFAULT_URL}"
+            f"{url} is the vendor's service. Nothing was sent. Name the address of training-mock serve, such as "
+            f"--url {DEFAULT_URL}."
         )
     return _listed(url, secret)
 
@@ -148,21 +155,15 @@ def _listed(url: str, secret: str | None) -> dict[str, str]:
     except HTTPError as error:
         if error.code in (401, 403):
             raise AskingError(
-                f"{url} asks for the secret of its control plane: add --secret-file PATH, or set TRAINING_MOCK_SECRET"
+                f"{url} requires the secret of its control plane. Add --secret-file PATH, or set TRAINING_MOCK_SECRET."
             ) from None
-        raise AskingError(
-            f"{url} answered {error.code}: is training-mock serve running there? {_ELSEWHERE}"
-        ) from None
+        raise AskingError(f"{url} answered with status {error.code}. {_ELSEWHERE}") from None
     except (OSError, HTTPException) as error:
         is_system = isinstance(error, OSError)  # an HTTPException may quote the answer
         why = inline(str(getattr(error, "reason", error))) if is_system else "its answer is not HTTP"
-        raise AskingError(
-            f"{url} cannot be reached ({why}): is training-mock serve running there? {_ELSEWHERE}"
-        ) from None
+        raise AskingError(f"{url} cannot be reached: {why}. {_ELSEWHERE}") from None
     except (ValueError, KeyError, TypeError):
-        raise AskingError(
-            f"{url} lists no tokens: is training-mock serve running there? {_ELSEWHERE}"
-        ) from None
+        raise AskingError(f"{url} lists no tokens. {_ELSEWHERE}") from None
 
 
 def _dictionaries(listed: Sequence[object]) -> list[dict[str, object]]:

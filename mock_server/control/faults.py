@@ -108,7 +108,7 @@ class Fault:
 
     def __attrs_post_init__(self) -> None:
         for fault in _wrong(self):
-            raise ValueError(f"fault {self.kind!r}: {fault}")
+            raise ValueError(f"Fault {self.kind!r}: {fault}")
 
 
 def _wrong(fault: Fault) -> list[str]:
@@ -118,28 +118,28 @@ def _wrong(fault: Fault) -> list[str]:
         *_operation_checks(fault),
         (
             _whole(fault.times, 1) or fault.times is None,
-            "times must be a whole number from 1, or None (in JSON null) for always",
+            "times must be a whole number from 1, or None (in JSON null) for no limit.",
         ),
-        (_whole(fault.after, 0), "after must be a whole number from 0"),
+        (_whole(fault.after, 0), "after must be a whole number from 0."),
         (
             _between(fault.probability, 0, 1) and fault.probability > 0,
-            "probability must be above 0, at most 1",
+            "probability must be above 0 and at most 1.",
         ),
-        (fault.when in ("before", "after"), 'when must be "before" or "after"'),
-        (fault.when == "before" or fault.kind in _EITHER_SIDE, 'this kind knows no when="after"'),
+        (fault.when in ("before", "after"), 'when must be "before" or "after".'),
+        (fault.when == "before" or fault.kind in _EITHER_SIDE, 'when must be "before" for this kind.'),
         (
             fault.seconds is None or _between(fault.seconds, 0, _LONGEST),
-            f"seconds must be 0 to {_LONGEST:.0f}",
+            f"seconds must be from 0 to {_LONGEST:.0f}.",
         ),
-        (fault.seconds is None or fault.kind in _TIMED, f"seconds belongs to {listed(_TIMED)} alone"),
-        (fault.status is None or fault.kind == "error", "status belongs to error alone"),
+        (fault.seconds is None or fault.kind in _TIMED, f"seconds is allowed for {listed(_TIMED)} only."),
+        (fault.status is None or fault.kind == "error", "status is allowed for error only."),
         (
             fault.kind != "error" or (_whole(fault.status, 0) and fault.status in _STATUSES),
-            "status must be 403, 404, 500, 501, 502, 503 or 504",
+            "status must be 403, 404, 500, 501, 502, 503 or 504.",
         ),
         (
             fault.when == "before" or fault.status not in _REFUSALS,
-            'status 403, 404 or 501 says that nothing was done: use when="before"',
+            'status 403, 404 or 501 means that nothing was done. Use when="before".',
         ),
         (_text(fault.course, required=fault.kind in _OF_A_COURSE), _NAMES),
         (_text(fault.user, required=fault.kind in _OF_A_USER), _NAMES),
@@ -149,7 +149,7 @@ def _wrong(fault: Fault) -> list[str]:
 
 def _kinds(kind: object) -> str:
     near = close(kind, KINDS) if isinstance(kind, str) else []
-    return f"the kinds are {listed(KINDS)}{f'; did you mean {near[0]}?' if near else ''}"
+    return f"kind must be one of {listed(KINDS)}.{f' Did you mean {near[0]}?' if near else ''}"
 
 
 def _operation_checks(fault: Fault) -> list[tuple[bool, str]]:
@@ -162,12 +162,12 @@ def _operation_checks(fault: Fault) -> list[tuple[bool, str]]:
     return [
         (
             _fits(fault.kind, operation),
-            f"{operation.name} has no such pages; name an operation that lists something",
+            f"{operation.name} has no pages of this kind. Name an operation that lists something.",
         )
     ]
 
 
-_NAMES = "course belongs to course_archived, user to user_deactivated, both to learner_writes, and must be given there"
+_NAMES = "course_archived needs course, user_deactivated needs user, learner_writes needs both; no other kind has them."
 
 
 def _whole(value: object, least: int) -> bool:
@@ -231,13 +231,13 @@ class Faults:
         """
         for name in fields.keys() - fields_dict(Fault).keys():
             near = close(name, fields_dict(Fault))
-            raise TypeError(f"a fault has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+            raise TypeError(f"A fault has no field {name!r}.{f' Did you mean {near[0]}?' if near else ''}")
         fault = Fault(kind, **fields)
         if self.check is not None:
             try:
                 self.check(fault)
             except LookupError as unknown:
-                raise ValueError(f"fault {kind!r}: {unknown.args[0]}") from None
+                raise ValueError(f"Fault {kind!r}: {unknown.args[0]}") from None
         with self._lock:
             self._lines.append(self._line(fault, len(self._lines)))
         return fault

@@ -31,7 +31,7 @@ def put_state(mock: MockTraining, request: Request) -> Response:
     """PUT /_mock/state: bring the world into the state of a document."""
     document = reading.json_body(request)
     if not isinstance(document, dict):
-        raise invalid("The body must be a state document, as GET /_mock/state answers it.")
+        raise invalid("The body must be a state document that GET /_mock/state returned.")
     return _become(mock, document)
 
 
@@ -39,7 +39,7 @@ def _become(mock: MockTraining, document: dict[str, Any]) -> Response:
     try:
         mock.become(document)
     except StateError as fault:
-        raise invalid(f"The state cannot be loaded, and nothing was changed: {fault}") from None
+        raise invalid(f"The state cannot be loaded. Nothing was changed. {fault}") from None
     return answers.ok({})
 
 
@@ -53,7 +53,7 @@ def make_mark(mock: MockTraining, request: Request) -> Response:
     name = Fields.read(reading.json_body(request), ("name",)).id("name")
     with mock.world.lock:
         if len(mock.marks) >= MAX_MARKS and name not in mock.marks:
-            raise invalid(f"There are {MAX_MARKS} marks already; delete one first.", "name")
+            raise invalid(f"There are {MAX_MARKS} marks already. Delete one first.", "name")
         mock.marks[name] = mock.state()
     return answers.ok({"mark": name})
 
@@ -79,7 +79,7 @@ def _mark(mock: MockTraining, request: Request) -> str:
     name = unquote(request.path.rpartition("/")[2])
     if name not in mock.marks:
         listed = ", ".join(mock.marks) or "none"
-        raise RefusedError(Reason.UNKNOWN_PATH, f"There is no mark {name[:100]!r}; there are: {listed}.")
+        raise RefusedError(Reason.UNKNOWN_PATH, f"There is no mark {name[:100]!r}. The marks are: {listed}.")
     return name
 
 

@@ -53,7 +53,7 @@ class Body:
     def json(self) -> Any:
         """The body read as JSON; ValueError if it is cut or no JSON."""
         if self.is_cut:
-            raise ValueError(f"the body was cut after {len(self.data)} bytes: it cannot be read as JSON")
+            raise ValueError(f"The body was cut after {len(self.data)} bytes, so it cannot be read as JSON.")
         return json.loads(self.data)
 
     @property
@@ -171,13 +171,13 @@ class Calls(Sequence[Exchange]):
             <= check_argument("status", status, int, "a whole number from 100 to 599, such as 200")
             <= 599
         ):
-            raise ValueError(f"status must be a whole number from 100 to 599, not {status}")
+            raise ValueError(f"status must be a whole number from 100 to 599, not {status}.")
         return self.where(lambda each: each.status == status, f"{self._what} answered {status}")
 
     def where(self, fits: Callable[[Exchange], bool], what: str = "") -> Calls:
         """Return the calls for which ``fits`` is true; ``what`` names them in failures."""
         if not callable(fits):
-            raise TypeError(f"fits must be a function of an exchange, not {fits!r}")
+            raise TypeError(f"fits must be a function of an exchange, not {fits!r}.")
         return self._narrowed(lambda seen: filter(fits, seen), what or f"{self._what} that fit")
 
     def _narrowed(self, choose: Callable[[tuple[Exchange, ...]], Iterable[Exchange]], what: str) -> Calls:
@@ -191,7 +191,7 @@ class Calls(Sequence[Exchange]):
         __tracebackhide__ = True
         check_argument("number", number, int, "a whole number, such as 2")
         if number < 0:
-            raise ValueError(f"number must be a whole number from 0, not {number}")
+            raise ValueError(f"number must be a whole number from 0, not {number}.")
         found = len(self.seen)
         self._require(found == number, f"{number} {self._what}", f", not {found}", is_short=found < number)
         return self
@@ -213,12 +213,12 @@ class Calls(Sequence[Exchange]):
         """
         __tracebackhide__ = True
         if not operations:
-            raise ValueError('in_order needs the names of operations, such as in_order("progress", "reset")')
+            raise ValueError('in_order needs the names of operations, such as in_order("progress", "reset").')
         left = [known_operation(each) for each in operations]
         for each in self.seen:
             if left and each.operation == left[0]:
                 left.pop(0)
-        missing = f"; {left[0]} did not come" if left else ""
+        missing = f"; {left[0]} is missing" if left else ""
         self._require(not left, " then ".join(operations), missing)
 
     def _token_names(self) -> Collection[str]:
@@ -228,16 +228,16 @@ class Calls(Sequence[Exchange]):
         __tracebackhide__ = True
         if self.dropped:
             raise AssertionError(
-                f"cannot tell whether there were {expected}: {self.dropped} older requests are no longer in the"
-                " journal; clear it (mock.calls.clear()) before what you count"
+                f"The journal cannot show whether there were {expected}: it no longer has {self.dropped} older"
+                " requests. Clear it with mock.calls.clear() before the requests that you count."
             )
         if not holds:
             shown = self._shown() if is_short else self
-            which = f" of all {shown._what}" if len(shown) > len(self) else ""
+            which = f" among all {shown._what}" if len(shown) > len(self) else ""
             lines = "".join(
                 f"\n  {each} ({each.operation or 'no operation'})" for each in shown.seen[-_SHOWN:]
             )
-            raise AssertionError(f"expected {expected}{but}; seen{which}:{lines or ' none'}")
+            raise AssertionError(f"Expected {expected}{but}. Recorded{which}:{lines or ' none.'}")
 
     def _shown(self) -> Calls:
         """Return these calls, or the nearest wider ones of which there are more."""

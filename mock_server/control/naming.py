@@ -55,12 +55,12 @@ def known_operation(name: str) -> str:
     ).casefold()
     if given in _KNOWN:
         return _KNOWN[given]
-    said = f"there is no operation {name[:100]!r}"
+    said = f"There is no operation {name[:100]!r}."
     meant = [each for each in _NAMES if given in _parts(each)]
     if len(meant) > 1:
-        raise LookupError(f"{said}; it may mean {listed(meant)}")
+        raise LookupError(f"{said} Name one of these: {listed(meant)}.")
     near = meant or [_KNOWN[each] for each in close(given, _KNOWN)]
-    raise LookupError(f"{said}; {f'did you mean {near[0]}?' if near else f'there are {listed(_NAMES)}'}")
+    raise LookupError(f"{said} {f'Did you mean {near[0]}?' if near else f'There are {listed(_NAMES)}.'}")
 
 
 @lru_cache(maxsize=1024)
@@ -79,9 +79,10 @@ def known_token(name: str, names: Iterable[str]) -> str:
         return name
     near = close(name, there)
     if near:
-        raise LookupError(f"there is no token {name!r}; did you mean {near[0]}?")
+        raise LookupError(f"There is no token {name!r}. Did you mean {near[0]}?")
     raise LookupError(
-        f"no token has this name (and a token itself is no name); there are {listed(there) or 'none'}"
+        "No token has this name. Give the name of a token, not the token itself. The names are "
+        f"{listed(there) or 'none'}."
     )
 
 

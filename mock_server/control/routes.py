@@ -28,7 +28,7 @@ def handle_control(mock: MockTraining, request: Request) -> Response:
     methods = _methods(request.path)
     if methods is None:
         known = ", ".join(_ROUTES)
-        raise RefusedError(Reason.UNKNOWN_PATH, f"the control plane has no such path; it has {known}")
+        raise RefusedError(Reason.UNKNOWN_PATH, f"The control plane has no such path. It has {known}.")
     operation = methods.get("GET" if request.method == "HEAD" else request.method)
     if operation is None:
         raise _method_not_allowed(request, methods)
@@ -43,8 +43,8 @@ def _refuse_strangers(mock: MockTraining, request: Request) -> None:
     if find_token(mock.world, authorization) is None:
         raise RefusedError(
             Reason.UNAUTHENTICATED,
-            "The API token opens no world of this server: send no Authorization header for its first world, or"
-            " Authorization: Bearer with a token of a world that exists, be it revoked or expired.",
+            "The API token opens no world of this server. Send no Authorization header for its first world, or"
+            " Authorization: Bearer with a token of a world that exists; it may be revoked or expired.",
         )
 
 
@@ -56,7 +56,7 @@ def _methods(path: str) -> dict[str, Operation] | None:
 
 def _method_not_allowed(request: Request, methods: dict[str, Operation]) -> RefusedError:
     allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
-    message = f"{request.path} takes {allowed}, not {request.method[:20]}"
+    message = f"{request.path} supports {allowed}, not {request.method[:20]}."
     refusal = RefusedError(Reason.METHOD_NOT_ALLOWED, message)
     refusal.headers = (("allow", allowed),)
     return refusal

@@ -107,8 +107,8 @@ class Worlds:
         if len(self._by_id) >= MAX_WORLDS or together > MAX_ROWS_TOGETHER:
             raise RefusedError(
                 Reason.WORLDS_EXHAUSTED,
-                f"This server holds {len(self._by_id)} worlds and takes at most {MAX_WORLDS}, with"
-                f" {MAX_ROWS_TOGETHER} rows together: delete those no longer needed (DELETE {PATH}/{{id}}).",
+                f"There is no room for one more world: the limits are {MAX_WORLDS} worlds and {MAX_ROWS_TOGETHER}"
+                f" rows together. Delete worlds that are no longer needed: DELETE {PATH}/{{id}}.",
             )
 
     def keep(self, mock: MockTraining, seed: str, rows: int) -> _Kept:
@@ -173,7 +173,7 @@ def delete_world(mock: MockTraining, request: Request) -> Response:
 def _refuse_sizes(given: Fields) -> None:
     for name in ("users", "courses", "random_seed"):
         if given.has(name):
-            raise invalid(f'{name} shapes a generated world: send "seed": "generated" with it.', name)
+            raise invalid(f'{name} is for generated worlds only. Send "seed": "generated" with it.', name)
 
 
 def _generated(
@@ -181,7 +181,7 @@ def _generated(
 ) -> tuple[MockTraining, int]:
     users, courses = given.number("users", 50, 1, MAX_ROWS), given.number("courses", 12, 1, MAX_ROWS)
     if users * courses > MAX_ROWS:
-        message = f"users times courses must be at most {MAX_ROWS}, not {users * courses}: serve larger worlds alone."
+        message = f"users times courses must be at most {MAX_ROWS}, not {users * courses}. Serve a larger world alone."
         raise invalid(message, "users")
     mock.worlds.check_room(users * courses)
     seed = given.number("random_seed", 0, 0, _MAX_SEED)
@@ -200,7 +200,7 @@ def _policy(switches: dict[str, Any], otherwise: Policy) -> Policy:
     try:
         return otherwise.changed(switches)
     except (ValueError, TypeError) as error:
-        raise invalid(f"{error}.", "policy") from None
+        raise invalid(str(error), "policy") from None
 
 
 def _switched(policy: Policy) -> dict[str, Any]:

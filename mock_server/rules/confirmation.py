@@ -27,11 +27,11 @@ def read(headers: Sequence[str]) -> Confirmation | None:
     if not headers:
         return None
     if len(headers) > 1:
-        raise invalid(f"{_FORM}, once; it was sent {len(headers)} times.", "Reset-Confirmation")
+        raise invalid(f"{_FORM}, and sent once, not {len(headers)} times.", "Reset-Confirmation")
     text = headers[0]
     if not text.isascii() or len(text) > _MAX:
         raise invalid(
-            f"{_FORM}, at most {_MAX} bytes; write other characters as \\uXXXX.", "Reset-Confirmation"
+            f"{_FORM}, at most {_MAX} bytes. Write other characters as \\uXXXX.", "Reset-Confirmation"
         )
     value = strict_json(text.encode(), "header Reset-Confirmation")
     if not isinstance(value, dict) or set(value) != {"courseTitle", "users"}:
@@ -50,8 +50,8 @@ def check(confirmation: Confirmation | None, course_title: str, users: int) -> N
     if confirmation is None:
         raise RefusedError(
             Reason.CONFIRMATION_REQUIRED,
-            f"A reset must be confirmed. {_FORM}: what would be cleared, as the same body sent to"
-            " /training/courseprogress/v1/reset:preview says.",
+            f"A reset must be confirmed. Nothing was changed. {_FORM}. Send the same body to"
+            " /training/courseprogress/v1/reset:preview to get both values.",
         )
     if confirmation != Confirmation(course_title, users):
         raise RefusedError(

@@ -44,7 +44,7 @@ def replay(keys: IdempotencyKeys, slot: Slot, content: str, *, is_repeat: bool) 
     if is_repeat:
         raise RefusedError(
             Reason.IDEMPOTENCY_KEY_IN_FLIGHT,
-            "The first request with this Idempotency-Key is still running; send it again later.",
+            "The first request with this Idempotency-Key is still running. Send this request again later.",
         )
     if slot not in keys.kept:
         return None
@@ -52,6 +52,6 @@ def replay(keys: IdempotencyKeys, slot: Slot, content: str, *, is_repeat: bool) 
     if first != content:
         raise RefusedError(
             Reason.IDEMPOTENCY_KEY_REUSED,
-            "This Idempotency-Key was used with another body or confirmation; take a new key.",
+            "This Idempotency-Key was used with another body or confirmation. Use a new key.",
         )
     return body

@@ -19,6 +19,6 @@ def check(policy: Policy, progress: CourseProgress, user_id: str, made_at: datet
     reset_at = progress.reset_at.get(user_id)
     if policy.late_writes == "refused" and reset_at is not None and made_at < reset_at:
         raise LateWriteError(
-            f"made at {made_at.isoformat()}, before the reset at {reset_at.isoformat()}: refused (R22); "
-            'Policy(late_writes="accepted") accepts such writes'
+            f"The action was made at {made_at.isoformat()}, before the reset at {reset_at.isoformat()}, so it was "
+            'refused (R22). Accept such actions with Policy(late_writes="accepted").'
         )

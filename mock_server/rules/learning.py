@@ -61,9 +61,8 @@ class LearnerContext:
         for lesson in self.lessons:
             if wanted in {lesson.id, lesson.title} or (wanted is None and lesson.kind is kind):
                 return lesson
-        raise LookupError(
-            f"the course {self.course.title!r} has no lesson {wanted or f'of the kind {kind}'!r}"
-        )
+        named = f"of the kind {kind}" if wanted is None else repr(wanted)
+        raise LookupError(f"The course {self.course.title!r} has no lesson {named}.")
 
     def survey(self, wanted: str | None) -> tuple[Lesson, Slide]:
         """Return the survey with this id or question, or else the first one, and its lesson. Raises LookupError."""
@@ -71,14 +70,16 @@ class LearnerContext:
             for slide in lesson.slides:
                 if slide.kind is SlideKind.SURVEY and (wanted is None or wanted in {slide.id, slide.title}):
                     return lesson, slide
-        raise LookupError(f"the course {self.course.title!r} has no survey {wanted or ''}".rstrip())
+        raise LookupError(
+            f"The course {self.course.title!r} has no survey{f' {wanted!r}' if wanted else ''}."
+        )
 
 
 def write(desk: LearnerContext, change: Callable[[Record], Record]) -> Record:
     """Apply an action to the record, with all its consequences; on an error nothing changes."""
     progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
     if not progress.has(user_id):
-        raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}")
+        raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}.")
     late_writes.check(desk.world.policy, progress, user_id, desk.at)
     before = progress.records.get(user_id)
     record = opened(before, desk.at, desk.world.clock.now())
@@ -142,7 +143,7 @@ def surveyed(desk: LearnerContext, record: Record, question: str | None, answer:
     lesson, slide = desk.survey(question)
     if not answer or (slide.options and answer not in slide.options):
         options = f"one of {', '.join(slide.options)}" if slide.options else "some text"
-        raise ValueError(f"the answer to {slide.title!r} must be {options}, not {answer!r}")
+        raise ValueError(f"The answer to {slide.title!r} must be {options}, not {answer!r}.")
     return with_survey(record, lesson, slide, desk.at, answer)
 
 

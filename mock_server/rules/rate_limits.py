@@ -54,7 +54,7 @@ def spend(world: World, actor: Actor, operation: str) -> Headers:
     if window.spent > limit:
         # The policy "silent" hides the limit in the body as well as in the headers.
         is_told = world.policy.rate_limits != "silent"
-        said = f"More than {limit} requests in a minute; the next window begins in {seconds} s."
+        said = f"More than {limit} requests were sent in a minute. The next window begins in {seconds} s."
         refusal = RefusedError(
             Reason.RATE_LIMITED,
             said if is_told else "Too many requests.",

@@ -48,11 +48,11 @@ def read(policy: Policy, body: object) -> Scope:
     fields = Fields.read(body, (COURSE, USERS, EVERYONE))
     course_id = fields.id(COURSE)
     if fields.has(USERS) == fields.has(EVERYONE):
-        raise invalid(f"Send either {USERS} or {EVERYONE}: true, one of the two.", USERS)
+        raise invalid(f"Send exactly one of {USERS} and {EVERYONE}: true.", USERS)
     if fields.has(USERS):
         return Scope(course_id, fields.ids(USERS, policy.max_users_per_reset))
     if not fields.flag(EVERYONE):
-        raise invalid(f"{EVERYONE} can only be true; list {USERS} for a reset of some.", EVERYONE)
+        raise invalid(f"{EVERYONE} must be true. To reset some users, list them in {USERS}.", EVERYONE)
     return Scope(course_id, None)
 
 
@@ -76,7 +76,8 @@ def find(organisation: Organisation, scope: Scope) -> Course:
     unknown = [user_id for user_id in scope.user_ids or () if user_id not in organisation.people]
     if unknown:
         listed = ", ".join(unknown)
+        users = "is no user" if len(unknown) == 1 else "are no users"
         raise RefusedError(
-            Reason.USER_NOT_FOUND, f"Nothing was changed: there are no users {listed}.", {"ids": listed}
+            Reason.USER_NOT_FOUND, f"There {users} {listed}. Nothing was changed.", {"ids": listed}
         )
     return course

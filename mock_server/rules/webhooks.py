@@ -57,17 +57,20 @@ def check_url(world: World, url: str) -> str:
         or " " in url
     )
     if parts.scheme not in ("http", "https") or not host or bad:
-        raise invalid("url must be http or https, with a host, without user name, space or fragment.", "url")
+        raise invalid(
+            "url must be an http or https address with a host and without user name, space and fragment.",
+            "url",
+        )
     allowed = world.webhook_hosts
     if host not in allowed and not (is_loopback(host) and "localhost" in allowed):
         own = (
-            "this machine alone"
+            "Webhooks are delivered to this machine only"
             if "localhost" in allowed
-            else "nobody, since other machines reach this server"
+            else "Webhooks are delivered to no host, because other machines can reach this server"
         )
         raise invalid(
-            f"url: webhooks are delivered to {own}, unless a host is allowed, and {host[:100]} is not"
-            " (serve --allow-webhook-host, or mock.webhooks.allow in Python).",
+            f"url must not be on {host[:100]}. {own}. Allow the host with serve --allow-webhook-host, or"
+            " mock.webhooks.allow in Python.",
             "url",
         )
     return url
@@ -102,7 +105,11 @@ def send(world: World, messages: Sequence[Message]) -> None:
     room = max(0, MAX_PENDING - len(world.pending))
     world.pending.extend(messages[:room])
     if len(messages) > room:
-        log.warning("%d webhook messages dropped: %d wait already", len(messages) - room, MAX_PENDING)
+        log.warning(
+            "%d webhook messages were dropped, because %d are waiting already.",
+            len(messages) - room,
+            MAX_PENDING,
+        )
 
 
 def body(message: Message) -> bytes:

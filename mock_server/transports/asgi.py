@@ -56,7 +56,7 @@ class MockASGI:
                 await receive()
                 await send({"type": "websocket.close", "code": 1000})
             case other:
-                raise RuntimeError(f"the reference server does not speak ASGI {other!r}")
+                raise RuntimeError(f"The reference server does not support ASGI {other!r}.")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = BodyBuffer()
@@ -186,7 +186,7 @@ async def _deliver(request: Request, response: Response, delivery: Delivery, sen
 
 
 def _aborted() -> ConnectionAbortedError:
-    return ConnectionAbortedError("a fault in the script of this server ends the connection")
+    return ConnectionAbortedError("A fault in the script of this server ends the connection.")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

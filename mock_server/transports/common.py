@@ -151,7 +151,7 @@ def library(name: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        message = f"{name} is not installed. In a checkout of the SDK: pip install '.[testing]'"
+        message = f"{name} is not installed. In a checkout of the SDK, run pip install '.[testing]'."
         raise ImportError(message, name=name) from None
 
 
@@ -161,15 +161,15 @@ def checked_hosts(hosts: str | Iterable[str], unhandled: str) -> frozenset[str]:
     several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     names = frozenset(check_host_name("hosts", each) for each in several)
     if not names:
-        raise ValueError("hosts: nothing given; give host names without scheme and port, such as localhost")
+        raise ValueError("hosts must have at least one host name without scheme and port, such as localhost.")
     if unhandled not in ("refuse", "pass"):
-        raise ValueError(f"unhandled: {unhandled!r} is neither 'refuse' nor 'pass'")
+        raise ValueError(f"unhandled must be 'refuse' or 'pass', not {unhandled!r}.")
     return names
 
 
 def refusal(host: str, hosts: frozenset[str]) -> str:
     """Return the message for a request to a host that is not answered for."""
     return (
-        f"the reference server answers for {', '.join(sorted(hosts))}, not for {host}: add it to hosts=,"
-        " mock it beside, or let other hosts through with unhandled='pass'"
+        f"The reference server answers for {', '.join(sorted(hosts))}, not for {host}. Add the host to hosts=,"
+        " mock it separately, or send requests to other hosts out with unhandled='pass'."
     )

@@ -64,13 +64,13 @@ def _host_name(request: Request) -> str:
 def _form(request: Request, host: str) -> RefusedError | None:
     """Refuse what HTTP itself forbids; ASGI servers differ in what they accept."""
     if not host:
-        return invalid("exactly one Host header of the form name or name:port is needed", "Host")
+        return invalid("Send exactly one Host header of the form name or name:port.", "Host")
     if not request.path.startswith("/"):
         return invalid(
-            "the request target must be a path, or an http address of the host that the header Host names"
+            "The request target must be a path, or an http address of the host in the header Host."
         )
     if request.header("content-length") is not None and request.header("transfer-encoding") is not None:
-        return invalid("Content-Length and Transfer-Encoding exclude each other")
+        return invalid("Send Content-Length or Transfer-Encoding, not both.")
     return None
 
 
@@ -82,7 +82,7 @@ def _origin(request: Request) -> RefusedError | None:
         each in ("same-origin", "none") for each in sites
     ):
         return None
-    message = "web pages of another origin may not call this server: call it from a program"
+    message = "Web pages of another origin may not call this server. Call it from a program."
     return RefusedError(Reason.ORIGIN_NOT_ALLOWED, message)
 
 
@@ -111,10 +111,10 @@ class Guard:
     def _host(self, host: str) -> RefusedError | None:
         if self._knows(host):
             return None
-        message = f"this server does not answer for the host {host[:100]}"
+        message = f"This server does not answer for the host {host[:100]}."
         refusal = RefusedError(Reason.HOST_NOT_ALLOWED, message)
         refusal.hint = (
-            ": call it by a loopback name, or name the host when starting it (--host, --allow-host)"
+            " Use a loopback name, or name the host when you start the server (--host, --allow-host)."
         )
         return refusal
 
@@ -133,7 +133,7 @@ class Guard:
         # Compared as bytes, since compare_digest refuses text beyond ASCII.
         if len(given) == 1 and compare_digest(given[0].encode(), self.secret.encode()):
             return None
-        message = "the control plane of this server asks for its secret in the header X-Training-Mock-Secret"
+        message = "The control plane of this server requires its secret in the header X-Training-Mock-Secret."
         return RefusedError(Reason.CONTROL_SECRET_REQUIRED, message)
 
 

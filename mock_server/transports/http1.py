@@ -50,12 +50,12 @@ class ProtocolError(Exception):
 
 def too_late() -> ProtocolError:
     """Return the error 408: the client was too slow."""
-    return ProtocolError("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+    return ProtocolError("The request did not arrive in time.", HTTPStatus.REQUEST_TIMEOUT)
 
 
 def too_many(connections: int) -> ProtocolError:
     """Return the error 503: there is no room for one more client."""
-    message = f"{connections} connections are open: close some and try again"
+    message = f"{connections} connections are open, which is the limit. Close some, then try again."
     return ProtocolError(message, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -89,17 +89,17 @@ def parse_head(lines: Sequence[bytes]) -> Head:
 def _request_line(line: bytes) -> tuple[str, str, int]:
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise ProtocolError("the request line is not of the form: METHOD target HTTP/1.1")
+        raise ProtocolError("The request line must have the form METHOD target HTTP/1.1.")
     method, target, major, minor = match.groups()
     if major != b"1":
-        raise ProtocolError("this server speaks HTTP/1.1", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        raise ProtocolError("This server supports HTTP/1.1 only.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     return method.decode().upper(), target.decode(), int(minor)
 
 
 def _header(line: bytes) -> tuple[str, str]:
     match = _HEADER.fullmatch(line)
     if match is None:
-        raise ProtocolError("a header line is malformed: expected name, colon, printable value")
+        raise ProtocolError("A header line must be a name, a colon and a printable value.")
     name, value = match.groups()
     return name.decode().lower(), value.strip(b" \t").decode("latin-1")
 
@@ -109,12 +109,14 @@ def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> i
     codings = [value for name, value in headers if name == "transfer-encoding"]
     if codings:
         if lengths:
-            raise ProtocolError("Content-Length and Transfer-Encoding exclude each other")
+            raise ProtocolError("Send Content-Length or Transfer-Encoding, not both.")
         if [coding.lower() for coding in codings] != ["chunked"] or not chunks_known:
-            raise ProtocolError("the only transfer encoding understood is chunked, in HTTP/1.1")
+            raise ProtocolError(
+                "The only transfer encoding that this server supports is chunked, in HTTP/1.1."
+            )
         return None
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
-        raise ProtocolError("Content-Length must be one whole number")
+        raise ProtocolError("Content-Length must be one whole number.")
     length = int(lengths[0]) if lengths else 0
     if length > MAX_DRAIN:
         # Refused unread, and before a client that expects 100 Continue gets it.
@@ -129,7 +131,9 @@ def _tokens(headers: Sequence[tuple[str, str]], name: str) -> set[str]:
 def _expects_continue(headers: Sequence[tuple[str, str]]) -> bool:
     expected = _tokens(headers, "expect")
     if not expected <= {"100-continue"}:
-        raise ProtocolError("the only expectation understood is 100-continue", HTTPStatus.EXPECTATION_FAILED)
+        raise ProtocolError(
+            "The only expectation that this server supports is 100-continue.", HTTPStatus.EXPECTATION_FAILED
+        )
     return bool(expected)
 
 
@@ -137,7 +141,7 @@ def parse_chunk_size(line: bytes) -> int:
     """Return the number of bytes in the chunk that follows; 0 for the last one."""
     match = _CHUNK.fullmatch(line)
     if match is None:
-        raise ProtocolError("a chunk's size line is malformed")
+        raise ProtocolError("The size line of a chunk is malformed.")
     return int(match.group(1), 16)
 
 
@@ -151,7 +155,7 @@ def render(method: str, response: Response, *, close: bool, front: ServerAnswers
         lines.append("connection: close")
     head = "\r\n".join((*lines, "", ""))
     if head.count("\r") != len(lines) + 1 or head.count("\n") != len(lines) + 1:
-        raise ValueError("an answer's header holds a line break")
+        raise ValueError("A header of the answer contains a line break.")
     return head.encode("latin-1") + body
 
 
@@ -200,11 +204,11 @@ class ReceiveBuffer:
             yield piece
 
     def _chunks(self) -> Reading:
-        misfit = "the body's chunks do not fit their size lines"
+        misfit = "The chunks of the body do not match their size lines."
         left = MAX_CHUNKS
         while size := parse_chunk_size((yield from self._line(MAX_CHUNK_LINE, ProtocolError(misfit)))):
             if not left:
-                raise ProtocolError(f"a body may come in {MAX_CHUNKS} chunks")
+                raise ProtocolError(f"A body may have at most {MAX_CHUNKS} chunks.")
             left -= 1
             yield from self.pieces(size)
             # Two bytes hold nothing but the CRLF that must follow.
@@ -214,12 +218,12 @@ class ReceiveBuffer:
     def _block(self, most: int) -> Generator[bytes, None, list[bytes]]:
         """Return the lines up to an empty one, at most ``most``: a head, or the trailers of a chunked body."""
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        too_long = ProtocolError(f"request line and headers may take {MAX_HEAD} bytes", status)
+        too_long = ProtocolError(f"Request line and headers may have at most {MAX_HEAD} bytes.", status)
         left = MAX_HEAD
         lines: list[bytes] = []
         while line := (yield from self._line(left, too_long)):
             if len(lines) == most:
-                raise ProtocolError(f"a request may have {MAX_HEADERS} headers", status)
+                raise ProtocolError(f"A request may have at most {MAX_HEADERS} headers.", status)
             lines.append(line)
             left -= len(line) + 2
         return lines
@@ -235,5 +239,5 @@ class ReceiveBuffer:
         line = bytes(self._bytes[:end])
         del self._bytes[: end + 1]
         if not line.endswith(b"\r"):
-            raise ProtocolError("lines end in CR LF")
+            raise ProtocolError("Lines must end in CR LF.")
         return line[:-1]

@@ -29,7 +29,7 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         body = BodyBuffer()
         if not isinstance(request.stream, httpx.SyncByteStream):
             raise _unsuitable(
-                request, "a synchronous client cannot send an asynchronous body: use httpx.AsyncClient"
+                request, "A synchronous client cannot send an asynchronous body. Use httpx.AsyncClient."
             )
         for piece in request.stream:
             if not body.feed(piece):
@@ -44,7 +44,7 @@ class MockTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         body = BodyBuffer()
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise _unsuitable(
-                request, "an asynchronous client cannot send a synchronous body: use httpx.Client"
+                request, "An asynchronous client cannot send a synchronous body. Use httpx.Client."
             )
         async for piece in request.stream:
             if not body.feed(piece):
@@ -60,8 +60,8 @@ def _unsuitable(request: object, why: str) -> TypeError:
         return TypeError(why)
     library = type(request).__module__.partition(".")[0]
     return TypeError(
-        f"this transport is for clients of httpx, not of {library}: use mock.serve(), or an ASGI transport of "
-        f"{library} with mock.asgi"
+        f"This transport is for clients of httpx, not of {library}. Use mock.serve(), or an ASGI transport of "
+        f"{library} with mock.asgi."
     )
 
 

@@ -77,7 +77,7 @@ class Server:
             answer = b""
         if not answer.startswith(b"HTTP/1.1 "):
             raise ServeError(
-                f"the server started on {self.url} and does not answer: try another port or engine"
+                f"The server started on {self.url}, but it does not answer. Try another port or engine."
             )
 
     def stop(self, *, grace: float = GRACE) -> None:
@@ -144,7 +144,7 @@ def check_secret(secret: str | None) -> None:
     """Raise ServeError for a secret that no header can carry."""
     if secret is None or (secret.isascii() and secret.isprintable() and secret.strip() == secret != ""):
         return
-    raise ServeError("the secret must be printable ASCII, not empty, without white space around it")
+    raise ServeError("The secret must be printable ASCII, not empty, without white space around it.")
 
 
 def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
@@ -152,9 +152,9 @@ def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
     family, address = _resolve(host, port)
     if local_only and not is_loopback(str(address[0])):
         raise ServeError(
-            f"{host!r} can be reached from other machines, and the control plane hands out tokens: set a secret"
-            f" (--secret-file PATH, the environment variable {SECRET_VARIABLE}, or secret= in Python),"
-            " or serve on 127.0.0.1"
+            f"{host!r} can be reached from other machines, and the control plane returns tokens. Nothing was served."
+            f" Set a secret (--secret-file PATH, the environment variable {SECRET_VARIABLE}, or secret= in Python),"
+            " or serve on 127.0.0.1."
         )
     # TCP by name: only of such a socket asyncio lets small answers go at once, and not 40 ms later.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -172,12 +172,12 @@ def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     if not 0 <= port <= _LAST_PORT:
         raise ServeError(
-            f"port {port} does not exist: choose one from 1 to {_LAST_PORT}, or 0 for a free one"
+            f"port must be a whole number from 1 to {_LAST_PORT}, or 0 for any free port, not {port}."
         )
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
-        raise ServeError(f"the host {host!r} cannot be resolved: name an address of this machine") from None
+        raise ServeError(f"The host {host!r} cannot be resolved. Name an address of this machine.") from None
     family, _, _, _, address = found[0]
     return family, address
 
@@ -185,25 +185,25 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...
 def _why_not(error: OSError, host: str, port: int) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"port {port} on {host} is in use: choose another, or 0 for any free one"
+            return f"Port {port} on {host} is in use. Choose another port, or 0 for any free port."
         case errno.EACCES:
-            return f"port {port} on {host} is reserved for the system: choose one above 1023, or 0 for a free one"
+            return f"Port {port} on {host} is reserved for the system. Choose one above 1023, or 0 for any free port."
         case _:
-            return f"cannot listen on {host}, port {port}: {error.strerror}"
+            return f"The server cannot listen on {host}, port {port}: {error.strerror}."
 
 
 def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: Limits | None) -> _Engine:
     if engine in ("auto", "stdlib"):
         return StdlibServer(guarded, listener, limits, guarded.front)
     if engine != "uvicorn":
-        raise ServeError(f"engine must be auto, stdlib or uvicorn, not {engine!r}.")
+        raise ServeError(f"engine must be 'auto', 'stdlib' or 'uvicorn', not {engine!r}.")
     if limits is not None:
         raise ServeError(
-            "limits are those of the built-in server: uvicorn has its own. Leave them out, or the engine."
+            "limits is for the built-in server only; uvicorn has limits of its own. Remove limits or engine."
         )
     if find_spec("uvicorn") is None:
         raise ServeError(
-            "uvicorn is not installed. In a checkout of the SDK: pip install '.[server]'. Or use the engine stdlib."
+            "uvicorn is not installed. In a checkout of the SDK, run pip install '.[server]', or use the engine stdlib."
         )
     from mock_server.transports.uvicorn import UvicornServer
 

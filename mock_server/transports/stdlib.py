@@ -267,8 +267,8 @@ class StdlibServer:
         try:
             return self._handler.handle(request)
         except Exception:
-            _log.exception("a request could not be answered")
-            fault = RefusedError(Reason.INTERNAL, "a fault of the server itself: see its log")
+            _log.exception("A request could not be answered.")
+            fault = RefusedError(Reason.INTERNAL, "The server failed. Its log shows the reason.")
             return self.front.refused(fault, request)
 
     def render(self, method: str, response: Response, *, close: bool) -> bytes:

@@ -61,7 +61,9 @@ class UvicornServer:
         end = time.monotonic() + _START
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > end:
-                raise ServeError("uvicorn did not start. Its log says why. Or use the engine stdlib.")
+                raise ServeError(
+                    "uvicorn did not start. Its log shows the reason. Correct it, or use the engine stdlib."
+                )
             time.sleep(_STEP)
 
     def stop(self, grace: float) -> None:

@@ -76,7 +76,7 @@ class Webhooks:
         if check_argument(
             "between", between, timedelta, "a timedelta, such as timedelta(seconds=1)"
         ) < timedelta(0):
-            raise ValueError(f"between must be from 0 s, not {between.total_seconds():g} s")
+            raise ValueError(f"between must be at least 0 s, not {between.total_seconds():g} s.")
         self._pause = between.total_seconds()
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class Webhooks:
         with self._changed:
             if not self._changed.wait_for(lambda: not (self._is_running or self._world.pending), timeout):
                 raise TimeoutError(
-                    f"webhooks are still under way after {timeout} s: {len(self._world.pending)} wait"
+                    f"Webhooks are still being delivered after {timeout} s: {len(self._world.pending)} waiting."
                 )
             return tuple(self._kept)
 

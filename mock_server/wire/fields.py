@@ -52,11 +52,11 @@ def _canonical(
         if name not in spellings:
             if lenient:
                 continue
-            known = f"known here: {', '.join(allowed)}" if allowed else "there are none here"
-            raise invalid(f"Unknown {kind} {name[:100]!r}; {known}.", name[:100])
+            known = f"Allowed are {', '.join(allowed)}." if allowed else "None is allowed."
+            raise invalid(f"Unknown {kind} {name[:100]!r}. {known}", name[:100])
         canonical = spellings[name]
         if spelled.setdefault(canonical, name) != name:
-            raise invalid(f"The {kind} {canonical} is given in both spellings; send one.", canonical)
+            raise invalid(f"The {kind} {canonical} is given in both spellings. Send one.", canonical)
         read.setdefault(canonical, []).append(value)
     return read
 
@@ -64,11 +64,13 @@ def _canonical(
 def check_id(value: str, name: str) -> str:
     """Return an id that a path can contain: 1 to 128 characters, no slash, no control character, no dot segment."""
     if not value:
-        raise invalid(f"{name} is empty; an id is needed.", name)
+        raise invalid(f"{name} is empty. Send an id.", name)
     if len(value) > MAX_ID:
         raise invalid(f"{name} is longer than {MAX_ID} characters.", name)
     if value in {".", ".."} or "/" in value or "\\" in value or _CONTROL.search(value):
-        raise invalid(f"{name} is not an id: no '/', no '\\', no control characters, not '.' or '..'.", name)
+        raise invalid(
+            f"{name} must be an id without '/', '\\' and control characters, and not '.' or '..'.", name
+        )
     return value
 
 
@@ -106,7 +108,7 @@ class Params:
         values = _canonical(given, allowed, "query parameter", lenient=lenient)
         for name, found in values.items():
             if len(found) > 1 and not name.endswith("Ids"):
-                raise invalid(f"The query parameter {name} is given {len(found)} times; send it once.", name)
+                raise invalid(f"The query parameter {name} is given {len(found)} times. Send it once.", name)
         return cls(values)
 
     def _one(self, name: str) -> str | None:
@@ -136,7 +138,9 @@ class Params:
             return None
         given = [each for value in self.values[name] for each in value.split(",")]
         if len(given) > MAX_IDS:
-            raise invalid(f"{name} may list at most {MAX_IDS} ids, not {len(given)}; ask in parts.", name)
+            raise invalid(
+                f"{name} must list at most {MAX_IDS} ids, not {len(given)}. Send several requests.", name
+            )
         return [check_id(each, name) for each in given]
 
     def flag(self, name: str) -> bool:
@@ -190,14 +194,14 @@ class Fields:
         """Return an id; required."""
         value = self.values.get(name)
         if not isinstance(value, str):
-            raise self._refuse(name, "given, as an id in quotes")
+            raise self._refuse(name, "an id in quotes")
         return check_id(value, f"{self.where}{name}")
 
     def ids(self, name: str, most: int) -> list[str]:
         """Return a list of ids: counted as sent, then each once, in order."""
         given = self.items(name, most)
         if not given:
-            raise self._refuse(name, "a list of at least one id; an empty list never means everyone")
+            raise self._refuse(name, "a list of at least one id. An empty list never means everyone")
         ids = [check_id(value, f"{self.where}{name}") for value in given if isinstance(value, str)]
         if len(ids) != len(given):
             raise self._refuse(name, "a list of ids, each in quotes")
@@ -217,7 +221,9 @@ class Fields:
         if not isinstance(value, list):
             raise self._refuse(name, "a list")
         if len(value) > most:
-            raise self._refuse(name, f"a list of at most {most}, not {len(value)}; send them in parts")
+            raise self._refuse(
+                name, f"a list of at most {most} items, not {len(value)}. Send several requests"
+            )
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:

@@ -25,15 +25,17 @@ def decode(text: str, where: str) -> str:
     """Undo percent-encoding strictly: complete escapes, visible ASCII otherwise, and UTF-8 as the result."""
     is_plain = "%" not in text
     if not is_plain and _BAD_ESCAPE.search(text):
-        raise invalid(f"The {where} holds a '%' that two hexadecimal digits do not follow; write %25.")
+        raise invalid(
+            f"The {where} contains a '%' without two hexadecimal digits after it. Write %25 for a percent sign."
+        )
     if not _VISIBLE.fullmatch(text):
-        raise invalid(f"The {where} holds characters that must be percent-encoded as UTF-8.")
+        raise invalid(f"The {where} contains characters that must be percent-encoded as UTF-8.")
     if is_plain:
         return text
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise invalid(f"The {where} is not UTF-8 once its percent-encoding is undone.") from None
+        raise invalid(f"The {where} is not UTF-8 after percent-decoding.") from None
 
 
 def segments(path: str) -> list[str]:
@@ -56,7 +58,7 @@ def pairs(query: str) -> list[tuple[str, str]]:
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
         if not name:
-            raise invalid("The query holds a parameter without a name.")
+            raise invalid("The query contains a parameter without a name.")
         read.append((decode(name, "query"), decode(value.replace("+", "%20"), "query")))
     return read
 
@@ -65,14 +67,14 @@ def no_body(request: Request) -> None:
     """Refuse a body of an operation that takes none: 413 if it is too large, else 400."""
     _bounded(request)
     if request.body:
-        raise invalid("This operation takes no body.")
+        raise invalid("This operation accepts no body. Send the request without one.")
 
 
 def agent(request: Request) -> None:
     """Refuse a request without a User-Agent; that a live service requires it is assumed."""
     if not (request.header("user-agent") or "").strip():
         raise invalid(
-            "The header User-Agent is missing; name your program and its version in it.", "User-Agent"
+            "The header User-Agent is missing. Send the name and version of your program in it.", "User-Agent"
         )
 
 
@@ -102,18 +104,18 @@ def strict_json(data: bytes, where: str) -> object:
     except UnicodeDecodeError as fault:
         raise invalid(f"The {where} is not UTF-8 (at byte {fault.start}).") from None
     if text.startswith("\ufeff"):
-        raise invalid(f"The {where} begins with a byte order mark; send it without.")
+        raise invalid(f"The {where} begins with a byte order mark. Send it without one.")
     if not text.strip():
-        raise invalid(f"The {where} is empty; JSON is expected.")
+        raise invalid(f"The {where} is empty. Send JSON.")
     try:
         value: object = _decoder.decode(text)
     except RecursionError:
         raise invalid(f"The {where} is nested too deeply.") from None
     except ValueError as fault:
-        raise invalid(f"The {where} is not JSON as it must be: {_harmless(str(fault))}.") from None
+        raise invalid(f"The {where} is not valid JSON: {_harmless(str(fault))}.") from None
     if _is_deep(value):
         raise invalid(
-            f"The {where} is nested too deeply: at most {MAX_DEPTH} objects and lists in one another."
+            f"The {where} is nested too deeply: at most {MAX_DEPTH} levels of objects and lists are allowed."
         )
     return value
 
@@ -139,10 +141,10 @@ def _harmless(text: str) -> str:
 
 def _unique(items: list[tuple[str, object]]) -> dict[str, object]:
     if len(items) > MAX_KEYS:
-        raise ValueError(f"an object has {len(items)} keys, and {MAX_KEYS} is the most")
+        raise ValueError(f"an object has {len(items)} keys, and at most {MAX_KEYS} are allowed")
     found = dict(items)
     if len(found) != len(items):
-        raise ValueError(f"the key {_first_repeated(items)[:100]!r} stands more than once")
+        raise ValueError(f"the key {_first_repeated(items)[:100]!r} occurs more than once")
     for name, value in items:
         _unicode(name)
         _unicode(value)
@@ -155,7 +157,7 @@ def _first_repeated(items: list[tuple[str, object]]) -> str:
         if name in seen:
             return name
         seen.add(name)
-    raise LookupError("no key stands more than once")
+    raise LookupError("No key occurs more than once.")
 
 
 def _unicode(value: object) -> None:
@@ -164,7 +166,7 @@ def _unicode(value: object) -> None:
         for each in value:
             _unicode(each)
     elif isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
-        raise ValueError("a text holds an unpaired surrogate")
+        raise ValueError("a text contains an unpaired surrogate")
 
 
 def _constant(name: str) -> object:

@@ -15,14 +15,14 @@ def check_argument(name: str, given: object, kind: type[_T], how: str) -> _T:
     # bool is a subclass of int; reject it, because True is a mistake here.
     if isinstance(given, kind) and not (isinstance(given, bool) and kind is not bool):
         return given
-    raise TypeError(f"{name} must be {how}, not {_shown(given)}")
+    raise TypeError(f"{name} must be {how}, not {_shown(given)}.")
 
 
 def check_datetime(name: str, given: object) -> datetime:
     """Return a datetime. ValueError for one without a time zone."""
     moment = check_argument(name, given, datetime, _MOMENT)
     if moment.tzinfo is None:
-        raise ValueError(f"{name} has no time zone: write {_MOMENT}, not {given!r}")
+        raise ValueError(f"{name} must be {_MOMENT}, not {given!r}.")
     return moment
 
 
@@ -37,7 +37,7 @@ def check_host_name(name: str, given: object) -> str:
     host = check_argument(name, given, str, "a host name, such as localhost").lower()
     if not host or set(host) & set("/@?#[]* ") or host.count(":") == 1:
         raise ValueError(
-            f"{name}: {given!r} given; give host names without scheme and port, such as localhost"
+            f"{name} must be a host name without scheme and port, such as localhost, not {given!r}."
         )
     return host
 

@@ -43,12 +43,12 @@ def parse(text: str) -> datetime:
 
 def aware(at: datetime) -> datetime:
     """Return the same moment in UTC. Raises ValueError without a time zone or outside years 1 to 9999, or TypeError."""
-    if check_argument("a moment", at, datetime, "a datetime with a time zone").tzinfo is None:
-        raise ValueError(f"{at.isoformat()} has no time zone: write it as 2026-01-31T09:00:00Z")
+    if check_argument("moment", at, datetime, "a datetime with a time zone").tzinfo is None:
+        raise ValueError(f"{at.isoformat()} has no time zone. Write it as 2026-01-31T09:00:00Z.")
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{at.isoformat()} must be in the years 1 to 9999 in UTC") from None
+        raise ValueError(f"{at.isoformat()} is not in the years 1 to 9999 in UTC.") from None
 
 
 def add_months(at: datetime, months: int) -> datetime:
@@ -95,7 +95,7 @@ class Clock:
         """Move forward, frozen or running. Raises ValueError for a step back: use `freeze`."""
         if check_argument("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
             raise ValueError(
-                f"by must be from 0 s, not {by.total_seconds():g} s: freeze(at) sets an earlier moment"
+                f"by must be at least 0 s, not {by.total_seconds():g} s. Set an earlier moment with freeze(at)."
             )
         moved = _moved(self.now(), by)
         if self._frozen is not None:
@@ -129,10 +129,10 @@ class Clock:
         return f"Clock({self.now().isoformat()}{', frozen' if self._frozen is not None else ''})"
 
 
-def within(at: datetime, what: str = "the clock") -> datetime:
+def within(at: datetime, what: str = "The clock") -> datetime:
     """Return a moment in UTC from 1970 to 8999. Raises ValueError, about ``what``, for any other."""
     if not EARLIEST <= aware(at) < LATEST:
-        raise ValueError(f"{what} must be between 1970 and 8999, not {at.isoformat()}")
+        raise ValueError(f"{what} must be in the years 1970 to 8999, not {at.isoformat()}.")
     return aware(at)
 
 
@@ -140,4 +140,4 @@ def _moved(at: datetime, by: timedelta) -> datetime:
     try:
         return within(at + by)
     except OverflowError:
-        raise ValueError(f"the clock must be between 1970 and 8999; it cannot move by {by}") from None
+        raise ValueError(f"The clock must be in the years 1970 to 8999. It cannot advance by {by}.") from None

@@ -57,10 +57,10 @@ def _entity(kind: Any, value: Any, where: str) -> Any:
     hints = _hints(kind)
     unknown = given.keys() - hints.keys()
     if unknown:
-        raise StateError(f"{where}: there is no field {', '.join(sorted(unknown))} in {_called(kind)}")
+        raise StateError(f"{where}: There is no field {', '.join(sorted(unknown))} in {_called(kind)}.")
     missing = [each.name for each in attrs.fields(kind) if each.default is attrs.NOTHING]
     if missing := [each for each in missing if each not in given]:
-        raise StateError(f"{where} lacks {', '.join(missing)}")
+        raise StateError(f"{where} lacks {', '.join(missing)}.")
     read = {name: _typed(hints[name], each, f"{where}.{name}") for name, each in given.items()}
     try:
         return kind(**read)
@@ -120,7 +120,7 @@ def _called(kind: type[Any]) -> str:
 
 
 def _refuse(where: str, what: str, value: Any) -> Any:
-    shown = f"{where} must be {what}, not {_SHOWN.repr(value)}"
+    shown = f"{where} must be {what}, not {_SHOWN.repr(value)}."
     raise StateError(shown.encode(errors="backslashreplace").decode())
 
 

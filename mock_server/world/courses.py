@@ -39,7 +39,7 @@ class Slide:
         is_question = self.kind is SlideKind.QUESTION
         if is_question and (len(set(self.options)) < 2 or self.right not in self.options):
             raise ValueError(
-                f"the question {self.title!r} needs two options or more, the right one among them"
+                f"The question {self.title!r} needs at least two options, and the right one must be among them."
             )
 
 
@@ -239,7 +239,9 @@ class RefreshQuestion:
 
     def __attrs_post_init__(self) -> None:
         if len(set(self.options)) < 2 or self.right not in self.options:
-            raise ValueError(f"{self.question!r} needs two options or more, the right one among them")
+            raise ValueError(
+                f"The question {self.question!r} needs at least two options, and the right one must be among them."
+            )
 
 
 @frozen
@@ -258,7 +260,9 @@ class RapidRefresh:
         for each in self.questions:
             if wanted is None or wanted in {each.id, each.question}:
                 return each
-        raise LookupError(f"the rapid refresh {self.title!r} has no question {wanted or ''}".rstrip())
+        raise LookupError(
+            f"The rapid refresh {self.title!r} has no question{f' {wanted!r}' if wanted else ''}."
+        )
 
 
 @frozen

@@ -32,7 +32,7 @@ class Ids:
         """Continue as the instance that returned this `state`. Raises ValueError unless the key has 64 hex digits."""
         found = bytes.fromhex(key)
         if len(found) != len(self._key):
-            raise ValueError("the key of the ids must be 64 hexadecimal digits")
+            raise ValueError("The key of the ids must be 64 hexadecimal digits.")
         with self._lock:
             self._key, self._counters = found, Counter(counters)
 

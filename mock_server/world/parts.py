@@ -105,7 +105,7 @@ class Part:
             for part, ids in self.refers(each).items():
                 if missing := set(ids) - known[part]:
                     listed = ", ".join(sorted(missing))
-                    raise StateError(f"{where}[{number}]: there is no {_KINDS[part]} {listed}")
+                    raise StateError(f"{where}[{number}]: There is no {_KINDS[part]} {listed}.")
 
 
 class _People(Part):
@@ -115,7 +115,7 @@ class _People(Part):
     def check(self, state: OrganisationState, known: Mapping[str, set[str]], where: str) -> None:
         for number, each in enumerate(state.people):
             if each.organisation_id != state.id:
-                raise StateError(f"{where}[{number}] belongs to {each.organisation_id}, not {state.id}")
+                raise StateError(f"{where}[{number}] belongs to {each.organisation_id}, not to {state.id}.")
         super().check(state, known, where)
 
 
@@ -174,7 +174,7 @@ class _Courses(Part):
         courses = [each.course for each in members]
         found = super().ids(courses, where)
         slides = (slide.id for each in courses for lesson in each.lessons for slide in lesson.slides)
-        unique(slides, f"{where}: the list of slides")
+        unique(slides, f"{where}: The list of slides")
         return found
 
     def check(self, state: OrganisationState, known: Mapping[str, set[str]], where: str) -> None:
@@ -182,10 +182,12 @@ class _Courses(Part):
             for name in _BY_USER:
                 if missing := getattr(each, name).keys() - known["people"]:
                     listed = ", ".join(sorted(missing))
-                    raise StateError(f"{where}[{number}]: there is no user {listed}")
+                    raise StateError(f"{where}[{number}]: There is no user {listed}.")
             if missing := set(_roster(state.people, each.assigned)) - each.enrolments.keys():
                 listed = ", ".join(sorted(missing))
-                raise StateError(f"{where}[{number}].enrolments lacks {listed}, to whom it is assigned")
+                raise StateError(
+                    f"{where}[{number}].enrolments lacks {listed}, although the course is assigned to them."
+                )
 
 
 _BY_USER = {"enrolments": "enrolment", "records": "record", "reset_at": "reset mark"}
@@ -243,7 +245,7 @@ class _RefreshAnswers(Part):
         asked = {(each.id, question.id) for each in state.rapid_refreshes for question in each.questions}
         for number, each in enumerate(state.refresh_answers):
             if (each.refresh_id, each.question_id) not in asked or each.user_id not in known["people"]:
-                raise StateError(f"{where}[{number}]: there is no such question, or no such user")
+                raise StateError(f"{where}[{number}]: There is no such question, or no such user.")
 
 
 def _part(how: Part) -> Any:
@@ -344,7 +346,7 @@ def unique(ids: Iterable[str], where: str) -> set[str]:
     seen: set[str] = set()
     for each in ids:
         if each in seen:
-            raise StateError(f"{where} has {each} twice")
+            raise StateError(f"{where} has {each} twice.")
         seen.add(each)
     return seen
 

@@ -126,7 +126,7 @@ def read(data: object) -> State:
     try:
         _set(Clock(), state.clock)
     except OverflowError:
-        raise StateError("$.clock: ahead_seconds takes it beyond the years there are") from None
+        raise StateError("$.clock: ahead_seconds sets the clock to a year after 9999.") from None
     except ValueError as fault:
         raise StateError(f"$.clock: {fault}") from None
     return state
@@ -137,24 +137,24 @@ def read_file(path: Path) -> State:
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
-        raise StateError(f"{path} is larger than {LARGEST_FILE // 1024**2} MiB")
+        raise StateError(f"{path} is larger than {LARGEST_FILE // 1024**2} MiB.")
     try:
         document = json.loads(content.decode("utf-8"))
     except ValueError as fault:
-        raise StateError(f"{path} is not JSON: {fault}") from None
+        raise StateError(f"{path} is not JSON: {fault}.") from None
     return read(document)
 
 
 def outlined(name: str, given: object) -> Mapping[str, Any]:
     """Return the argument if it has the required fields of a state. Raises StateError or TypeError, naming it."""
     document: Mapping[str, Any] = check_argument(
-        name, given, dict, "a state document, as mock.state() gives it"
+        name, given, dict, "a state document that mock.state() returned"
     )
     needed = [each.name for each in attrs.fields(State) if each.default is attrs.NOTHING]
     missing = [each for each in needed if each not in document]
     if missing:
         raise StateError(
-            f"$: {name} is no state document, as mock.state() gives it: it lacks {', '.join(missing)}"
+            f"$: {name} is not a state document that mock.state() returned. It lacks {', '.join(missing)}."
         )
     return document
 
@@ -258,7 +258,7 @@ def _validate(state: State) -> None:
     """Raise StateError, naming the place, if a document contradicts itself."""
     organisations = unique((each.id for each in state.organisations), "$.organisations")
     if state.main not in organisations:
-        raise StateError(f"$.main: there is no organisation {state.main}")
+        raise StateError(f"$.main: There is no organisation {state.main}.")
     for number, each in enumerate(state.organisations):
         parts.validate(each, f"$.organisations[{number}]")
     _check_tokens(state)
@@ -266,17 +266,17 @@ def _validate(state: State) -> None:
     unique((each.id for each in state.webhooks), "$.webhooks")
     for number, hook in enumerate(state.webhooks):
         if hook.organisation_id not in organisations:
-            raise StateError(f"$.webhooks[{number}]: there is no organisation {hook.organisation_id}")
+            raise StateError(f"$.webhooks[{number}]: There is no organisation {hook.organisation_id}.")
 
 
 def _check_tokens(state: State) -> None:
     known = {(each.id, person.id) for each in state.organisations for person in each.people}
     for key, token in state.tokens.items():
         if (token.organisation_id, token.user_id) not in known:
-            raise StateError(f"$.tokens.{key}: there is no user {token.user_id} in its organisation")
+            raise StateError(f"$.tokens.{key}: There is no user {token.user_id} in its organisation.")
     for name, text in state.token_names.items():
         if digest(text) not in state.tokens:
-            raise StateError(f"$.token_names.{name}: this token is not among the tokens")
+            raise StateError(f"$.token_names.{name}: This token is not in $.tokens.")
 
 
 def _check_queue(state: State) -> None:
@@ -284,7 +284,7 @@ def _check_queue(state: State) -> None:
     courses = {(each.id, found.course.id) for each in state.organisations for found in each.courses}
     for number, each in enumerate(state.queued):
         if (each.organisation_id, each.course_id) not in courses:
-            raise StateError(f"$.queued[{number}]: there is no course {each.course_id} in its organisation")
+            raise StateError(f"$.queued[{number}]: There is no course {each.course_id} in its organisation.")
         for user_id in (each.user_id, each.actor_id):
             if (each.organisation_id, user_id) not in people:
-                raise StateError(f"$.queued[{number}]: there is no user {user_id} in its organisation")
+                raise StateError(f"$.queued[{number}]: There is no user {user_id} in its organisation.")

@@ -123,10 +123,10 @@ class World:
             asked, person = self.rapid_refresh(refresh), self.user(user)
             put = asked.question(question)
             if asked.assigned.since(person) is None:
-                raise LookupError(f"{asked.title!r} is not assigned to {person.email or person.id}")
+                raise LookupError(f"{asked.title!r} is not assigned to {person.email or person.id}.")
             if answer not in put.options:
                 raise ValueError(
-                    f"the answer to {put.question!r} must be one of {', '.join(put.options)}, not {answer!r}"
+                    f"The answer to {put.question!r} must be one of {', '.join(put.options)}, not {answer!r}."
                 )
             given = RefreshAnswer(
                 asked.id, put.id, person.id, answer, answer == put.right, clock.to_text(self.clock.now())
@@ -160,7 +160,7 @@ class World:
     def lag(self, lag: timedelta) -> None:
         check_argument("lag", lag, timedelta, "a timedelta, such as timedelta(hours=1)")
         if lag != timedelta(seconds=int(lag.total_seconds())) or not timedelta(0) <= lag <= LONGEST:
-            raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag.total_seconds():g} s")
+            raise ValueError(f"lag must be whole seconds from 0 to 2 hours, not {lag.total_seconds():g} s.")
         with self.lock:
             self.policy = evolve(self.policy, lag_seconds=int(lag.total_seconds()))
             self._remember()
@@ -206,9 +206,13 @@ def _find(kind: str, asked: str, every: Mapping[str, _T], name: str, what: str) 
         return found[0]
     if not found:
         near = _near(asked, [getattr(each, name) for each in every.values()])
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise LookupError(f"there is no {kind} {asked!r} in this world{hint}")
-    raise LookupError(f"{len(found)} {kind}s are called {asked!r}: name one by its id")
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise LookupError(f"There is no {kind} {asked!r} in this world.{hint}")
+    raise LookupError(f"{len(found)} {_plural(kind)} are called {asked!r}. Name one by its id.")
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}es" if kind.endswith("sh") else f"{kind}s"
 
 
 def _near(asked: str, names: Sequence[str]) -> Sequence[str]:

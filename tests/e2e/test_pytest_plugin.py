@@ -133,23 +133,23 @@ def test_faults_of_markers_strike_in_the_order_in_which_they_are_written(pyteste
 
 
 MISTAKEN = {
-    'training_policy(eligibility="never")': "policy eligibility: 'never' is not one of",
-    'training_policy(emulates="forgets")': "policy emulates: there is no 'forgets'; known are refuses_partway_404",
+    'training_policy(eligibility="never")': "eligibility must be one of 'recorded', 'completed', not 'never'",
+    'training_policy(emulates="forgets")': "emulates must be names out of refuses_partway_404",
     "training_policy(elligibility=1)": "unexpected keyword argument 'elligibility'; it takes everyone_permission, elig",
     'training_policy("eligibility=completed")': "too many positional arguments",
     'training_world("moon")': "'moon' with nothing is no world",
     "training_world(users=5)": "'demo' with users is no world",
     'training_world("generated", people=5)': "unexpected keyword argument 'people'; it takes seed, now, users",
-    'training_world("generated", users=0)': "a world needs at least one user",
+    'training_world("generated", users=0)': "users and courses must be at least 1, not 0",
     'training_world("generated", users="3")': "users must be a whole number, not '3'",
     'training_world("generated", seed=7)': "multiple values for argument 'seed'; it takes seed, now, users",
-    'training_world(now="2026-11-30T09:00:00")': "has no time zone",
+    'training_world(now="2026-11-30T09:00:00")': "now must be a datetime with a time zone",
     'training_world(now="yesterday")': "now is a date with a time zone, as 2026-11-30T09:00:00Z, not 'yesterday'",
     "training_lag(60)": "lag must be ",
     "training_lag()": "missing a required argument: 'lag'",
     "training_lag(hours=1)": "'lag'; it takes lag",
-    'training_faults("eror")': "the kinds are rate_limited, error",
-    'training_faults("error", operation="ListCorses")': "there is no operation 'ListCorses'",
+    'training_faults("eror")': "kind must be one of rate_limited, error",
+    'training_faults("error", operation="ListCorses")': "There is no operation 'ListCorses'",
     'training_faults("error", often=3)': "unexpected keyword argument 'often'; it takes kind, operation, ",
 }
 

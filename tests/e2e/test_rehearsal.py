@@ -107,7 +107,7 @@ def test_a_finished_pack_that_was_touched_is_refused(past: Past, tmp_path: Path)
     copy = shutil.copytree(past.pack, tmp_path / "pack")
     rows = copy / "rows.jsonl"
     rows.write_bytes(rows.read_bytes().replace(b'"score":80', b'"score":81', 1))
-    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl.* is not what was written"):
+    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl.*: The file was changed"):
         MockTraining.from_evidence(copy)
     rows.unlink()
     with pytest.raises(ExporterCsvError, match=r"rows\.jsonl.* cannot be read"):
@@ -125,7 +125,7 @@ def test_a_pack_that_was_never_finished_is_refused(past: Past, tmp_path: Path) -
 def test_a_manifest_that_is_none_is_said(past: Past, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(past.pack, tmp_path / "pack")
     (copy / "manifest.json").write_text(text)
-    with pytest.raises(ExporterCsvError, match=r"manifest\.json: .*restore a copy"):
+    with pytest.raises(ExporterCsvError, match=r"manifest\.json: .*Restore a copy"):
         MockTraining.from_evidence(copy)
 
 
@@ -142,15 +142,15 @@ def test_in_a_pseudonymised_pack_people_go_by_their_pseudonyms(past: Past, tmp_p
 def test_a_sealed_pack_is_loaded_with_the_hook_that_opens_it(past: Past, tmp_path: Path) -> None:
     sealed = kept(tmp_path / "state", seal=shift)
     assert said(MockTraining.from_evidence(sealed.pack, unseal=shift))[0] == sealed.rows
-    with pytest.raises(ExporterCsvError, match=r"is sealed: .*unseal="):
+    with pytest.raises(ExporterCsvError, match=r"is sealed\. .*unseal="):
         MockTraining.from_evidence(sealed.pack)
-    with pytest.raises(ExporterCsvError, match="the unseal hook failed: no key"):
+    with pytest.raises(ExporterCsvError, match="The unseal hook failed: no key"):
         MockTraining.from_evidence(sealed.pack, unseal=no_key)
-    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl\.sealed.* is not what was written"):
+    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl\.sealed.*: The file was changed"):
         MockTraining.from_evidence(sealed.pack, unseal=lambda data: data)
     done = rehearsed(sealed.pack, tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "is sealed: load it in Python" in done.stderr
+    assert "is sealed. Load it in Python" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -173,7 +173,7 @@ def test_a_script_is_rehearsed_on_a_pack_and_leaves_no_records(past: Past, tmp_p
     done = rehearsed(past.pack, tmp_path)
     assert done.returncode == 7, done.stderr
     people = sum(each.course_title == COURSES[0] for each in past.rows)
-    assert f"loaded {len(past.rows)} rows of " in done.stderr
+    assert f"Loaded {len(past.rows)} rows of " in done.stderr
     assert "ResetCourseProgress -> 200: 1" in done.stdout
     assert f'"{COURSES[0]}", {people} listed: done, {people} users reset' in done.stdout
     assert f"{people} sent" in done.stdout

@@ -120,7 +120,7 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(arguments: Se
         done = subprocess.run(
             [*TRAINING_MOCK, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
         )
-    said = "training-mock: the output could not be written: No space left on device\n"
+    said = "training-mock: The output could not be written: No space left on device.\n"
     assert (done.returncode, done.stderr) == (2, said)
 
 
@@ -253,7 +253,9 @@ def test_a_file_of_real_people_is_not_served_without_a_secret(tmp_path: Path, op
     (tmp_path / "rows.jsonl").write_text(json.dumps(row | typed) + "\n", encoding="utf-8")
     given = str(tmp_path if option == "--evidence" else path)
     *_, printed = failed("serve", "--port", "0", "--host", host, option, given).splitlines()
-    assert printed.startswith(f"training-mock: {given} may hold data of real people, and every user of this")
+    assert printed.startswith(
+        f"training-mock: {given} may contain data of real people, and every user of this"
+    )
     for said in ("Nothing was served.", "--secret-file", "TRAINING_MOCK_SECRET", "umask 077"):
         assert said in printed
 
@@ -282,45 +284,54 @@ def test_a_name_is_answered_to_only_when_it_is_allowed() -> None:
 
 
 WRONG: list[tuple[Sequence[str], str]] = [
-    ([], "the following arguments are required: serve"),
+    ([], "The following arguments are required: serve"),
     (["serv"], "invalid choice: 'serv'"),
-    (["serve", "--prot", "1"], "unrecognized arguments: --prot 1"),
-    (["serve", "--po", "1"], "unrecognized arguments: --po 1"),
-    (["serve", "--port", "http"], "argument --port: invalid int value: 'http'"),
-    (["serve", "--port", "70000"], "port 70000 does not exist: choose one from 1 to 65535"),
-    (["serve", "--engine", "gunicorn"], "argument --engine: invalid choice: 'gunicorn'"),
-    (["serve", "--host", "no.such.host.invalid"], "the host 'no.such.host.invalid' cannot be resolved"),
+    (["serve", "--prot", "1"], "Unrecognized arguments: --prot 1"),
+    (["serve", "--po", "1"], "Unrecognized arguments: --po 1"),
+    (["serve", "--port", "http"], "Argument --port: invalid int value: 'http'"),
+    (
+        ["serve", "--port", "70000"],
+        "port must be a whole number from 1 to 65535, or 0 for any free port, not 70000.",
+    ),
+    (["serve", "--engine", "gunicorn"], "Argument --engine: invalid choice: 'gunicorn'"),
+    (["serve", "--host", "no.such.host.invalid"], "The host 'no.such.host.invalid' cannot be resolved"),
     (
         ["serve", "--host", "0.0.0.0"],
-        "set a secret (--secret-file PATH, the environment variable TRAINING_MOCK_SECRET",
+        "Set a secret (--secret-file PATH, the environment variable TRAINING_MOCK_SECRET",
     ),
-    (["serve", "--seed", "prod"], "argument --seed: invalid choice: 'prod'"),
-    (["serve", "--users", "0"], "argument --users: '0' is not a whole number from 1"),
-    (["serve", "--users", "-3"], "argument --users: '-3' is not a whole number from 1"),
-    (["serve", "--courses", "3"], "--courses and --random-seed shape a generated organisation: give --users"),
+    (["serve", "--seed", "prod"], "Argument --seed: invalid choice: 'prod'"),
+    (["serve", "--users", "0"], "Argument --users: The value must be a whole number from 1, not '0'."),
+    (["serve", "--users", "-3"], "Argument --users: The value must be a whole number from 1, not '-3'."),
+    (
+        ["serve", "--courses", "3"],
+        "--courses and --random-seed are for a generated organisation. Add --users N.",
+    ),
     (
         ["serve", "--random-seed", "3"],
-        "--courses and --random-seed shape a generated organisation: give --users",
+        "--courses and --random-seed are for a generated organisation. Add --users N.",
     ),
-    (["serve", "--seed", "demo", "--users", "3"], "argument --users: not allowed with argument --seed"),
+    (["serve", "--seed", "demo", "--users", "3"], "Argument --users: not allowed with argument --seed"),
     (["serve", "--users", "3", "--progress", "x.csv"], "not allowed with argument"),
     (
         ["serve", "--allow-host", "*"],
-        "argument --allow-host: NAME: '*' given; give host names without scheme",
+        "Argument --allow-host: The value must be a host name without scheme and port, such as localhost, not '*'",
     ),
     (
         ["serve", "--allow-host", "http://mock:80"],
-        "argument --allow-host: NAME: 'http://mock:80' given; give host names",
+        "Argument --allow-host: The value must be a host name without scheme and port, such as localhost, not 'http://mock:80'",
     ),
     (
         ["serve", "--allow-webhook-host", "*"],
-        "argument --allow-webhook-host: NAME: '*' given; give host names without scheme",
+        "Argument --allow-webhook-host: The value must be a host name without scheme and port",
     ),
-    (["serve", "--policy", "mercy=yes"], "there is no policy 'mercy'; the policies are everyone_permission"),
-    (["serve", "--policy", "eligibility=all"], "'all' is not one of 'recorded', 'completed'"),
-    (["serve", "--policy", "eligibility"], "is not of the form name=value"),
-    (["serve", "--progress", "missing.csv"], "missing.csv: cannot be read: No such file"),
-    (["serve", "--secret-file", "missing"], "the secret file missing cannot be read: No such file"),
+    (["serve", "--policy", "mercy=yes"], "There is no policy 'mercy'. The policies are everyone_permission"),
+    (
+        ["serve", "--policy", "eligibility=all"],
+        "eligibility must be one of 'recorded', 'completed', not 'all'.",
+    ),
+    (["serve", "--policy", "eligibility"], "A policy must have the form name=value, not 'eligibility'."),
+    (["serve", "--progress", "missing.csv"], "missing.csv: The file cannot be read: No such file"),
+    (["serve", "--secret-file", "missing"], "The secret file missing cannot be read: No such file"),
 ]
 
 
@@ -339,7 +350,8 @@ def test_a_secret_that_others_can_reach_is_refused(tmp_path: Path, mode: int) ->
     path.chmod(mode)
     printed = failed("serve", "--secret-file", str(path))
     assert printed == (
-        f"training-mock: others can read {path} or write to it, and it holds a secret: chmod 600 {path}\n"
+        f"training-mock: Other users can read or change the secret file {path}. Restrict its permissions: chmod 600"
+        f" {path}\n"
     )
 
 
@@ -366,13 +378,13 @@ def test_an_occupied_port_is_named_with_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert failed("serve", "--port", str(port)) == (
-            f"training-mock: port {port} on 127.0.0.1 is in use: choose another, or 0 for any free one\n"
+            f"training-mock: Port {port} on 127.0.0.1 is in use. Choose another port, or 0 for any free port.\n"
         )
 
 
 def test_an_empty_secret_is_refused_rather_than_no_secret() -> None:
     printed = failed("serve", environment={"TRAINING_MOCK_SECRET": ""})
-    assert "the secret must be printable ASCII, not empty" in printed
+    assert "The secret must be printable ASCII, not empty" in printed
 
 
 def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_path: Path) -> None:
@@ -380,11 +392,13 @@ def test_everything_wrong_with_an_export_is_listed_and_nothing_is_served(tmp_pat
     broken = SOUND_ROW.replace("33.3", "101").replace("2026-01-01", "2026-02-30")
     path.write_text(",".join(COLUMNS) + "\n" + SOUND_ROW + broken + SOUND_ROW, encoding="utf-8")
     first, *printed = failed("serve", "--port", "0", "--progress", str(path)).splitlines()
-    assert first == f"training-mock: loading {path}"
-    assert printed[0].startswith(f"training-mock: {path}: line 3, column opened_at: must be a date")
-    assert printed[1].startswith("  line 3, column progress_percent: must be a number from 0 to 100")
+    assert first == f"training-mock: Loading {path}."
+    assert printed[0].startswith(f"training-mock: {path}: line 3, column opened_at: The value must be a date")
+    assert printed[1].startswith(
+        "  line 3, column progress_percent: The value must be a number from 0 to 100"
+    )
     assert printed[2].startswith(
-        "  line 4, column user_id: this user has a row in this course already, in line 2"
+        "  line 4, column user_id: This user has a row in this course already, in line 2."
     )
     assert len(printed) == 3
 
@@ -426,18 +440,20 @@ def test_a_token_and_what_to_export_are_printed_for_a_running_server(tmp_path: P
 
 def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> None:
     said = failed("token", "admin", "--url", "http://127.0.0.1:9")
-    assert "is training-mock serve running there?" in said
+    assert "Check that training-mock serve runs at this address" in said
     assert "--url URL" in said
-    assert "is not the address of a server" in failed("token", "admin", "--url", "localhost:8765")
+    assert "must be the address of a server" in failed("token", "admin", "--url", "localhost:8765")
     for vendor in ("https://api.safetyculture.io", "https://API.mitti.com.:443/"):
         said = failed("env", environment={"SAFETYCULTURE_BASE_URL": vendor, "TRAINING_MOCK_SECRET": "s" * 40})
-        assert "is the vendor's service, so it was not asked" in said
+        assert "is the vendor's service. Nothing was sent." in said
     with wire(says(b"ann@example.org\r\n\r\n")) as other:
-        assert "(its answer is not HTTP)" in failed("token", "admin", "--url", other.url)
+        assert ": its answer is not HTTP" in failed("token", "admin", "--url", other.url)
     assert "invalid choice: 'nobody'" in failed("token", "nobody")
-    assert "'soon' is not a time" in failed("serve", "--now", "soon")
+    assert "The value must be a time such as 2027-03-01 or 2027-03-01T09:00:00Z, not 'soon'." in failed(
+        "serve", "--now", "soon"
+    )
     with running(environment={"TRAINING_MOCK_SECRET": "s" * 40}) as server:
         url = f"http://127.0.0.1:{server.port}"
-        assert "add --secret-file PATH" in failed("token", "admin", "--url", url)
+        assert "Add --secret-file PATH" in failed("token", "admin", "--url", url)
         token = told("token", "admin", "--url", url, environment={"TRAINING_MOCK_SECRET": "s" * 40})
         assert token.strip() == server.tokens(("x-training-mock-secret", "s" * 40))["admin"]

@@ -64,7 +64,7 @@ class Line:
         if kind is int and type(value) is float and value.is_integer():
             value = int(value)
         if type(value) is not kind:
-            raise self.problem(f"is missing, or is not of type {kind.__name__}", name)
+            raise self.problem(f"The field is missing, or its type is not {kind.__name__}.", name)
         return value
 
     def read(self, name: str, kind: type[Any], how: Callable[[str], _T], default: object = None) -> _T:
@@ -99,17 +99,21 @@ class PackFiles:
         """Open a pack. Raises ExporterCsvError if it is sealed and there is no hook, or was never finished."""
         if not (folder / MANIFEST).exists():
             if (folder / BEGUN).exists():
-                raise _wrong(folder, f"was never finished: it has no {MANIFEST}; name a whole pack")
+                raise _wrong(
+                    folder, f"The pack was never finished: it has no {MANIFEST}. Name a finished pack."
+                )
             return cls(folder, None)
         manifest = _object(folder / MANIFEST)
         marks = manifest.get("files")
         if not isinstance(marks, dict) or not all(isinstance(each, dict) for each in marks.values()):
-            raise _wrong(folder / MANIFEST, "does not list the files; restore a copy of the pack")
+            raise _wrong(
+                folder / MANIFEST, "The manifest does not list the files. Restore a copy of the pack."
+            )
         if manifest.get("sealed") is True and unseal is None:
             raise _wrong(
                 folder,
-                "is sealed: load it in Python, with MockTraining.from_evidence(folder, unseal=...), the hook that "
-                "opens what the seal hook closed",
+                "The pack is sealed. Load it in Python with MockTraining.from_evidence(folder, unseal=...), where "
+                "unseal is the hook that decrypts what the seal hook encrypted.",
             )
         return cls(folder, marks, unseal if manifest.get("sealed") is True else None)
 
@@ -127,7 +131,7 @@ class PackFiles:
             except (ValueError, RecursionError):
                 values = None
             if not isinstance(values, dict):
-                raise ExporterCsvError(str(path), (Problem(number, "", "is not a JSON object"),))
+                raise ExporterCsvError(str(path), (Problem(number, "", "The line is not a JSON object."),))
             yield Line(str(path), number, values)
 
     def _text(self, path: Path) -> str:
@@ -142,28 +146,32 @@ class PackFiles:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise _wrong(path, "is not UTF-8") from None
+            raise _wrong(path, "The file is not UTF-8.") from None
 
 
 def _read(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise _wrong(path, "is not a regular file; name the folder of an evidence pack")
+        raise _wrong(path, "This is not a regular file. Name the folder of an evidence pack.")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _wrong(path, f"cannot be read: {error.strerror}; name the folder of an evidence pack") from None
+        message = f"The file cannot be read: {error.strerror}. Name the folder of an evidence pack."
+        raise _wrong(path, message) from None
 
 
 def _check(data: bytes, sha256: object, path: Path) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise _wrong(path, f"is not what was written, by {MANIFEST}; restore a copy of the pack")
+        message = (
+            f"The file was changed: its checksum is not the one in {MANIFEST}. Restore a copy of the pack."
+        )
+        raise _wrong(path, message)
 
 
 def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
     try:
         return unseal(data)
     except Exception as error:  # the hook is the user's own, and may fail in any way
-        raise _wrong(path, f"the unseal hook failed: {error}") from error
+        raise _wrong(path, f"The unseal hook failed: {error}") from error
 
 
 def _sound(value: object) -> object:
@@ -178,7 +186,7 @@ def _object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _wrong(path, "is not a JSON object; restore a copy of the pack")
+        raise _wrong(path, "The file is not a JSON object. Restore a copy of the pack.")
     return found
 
 
@@ -187,9 +195,9 @@ def _wrong(path: Path, what: str) -> ExporterCsvError:
 
 
 COMPLETED_ONLY = (
-    "all people in {source} are completed, so it is not the whole organisation. An evidence pack holds only the people "
-    "of its plan, and this plan chose completed people: a rehearsal counts no people who are in progress or have not "
-    "started. `training-sdk progress --format exporter-csv` writes people in every state"
+    "All people in {source} are completed, so it is not the whole organisation. An evidence pack contains only the "
+    "people of its plan, and this plan chose completed people. A rehearsal counts no people who are in progress or "
+    "have not started. Use `training-sdk progress --format exporter-csv`, which writes people in every state."
 )
 
 Key = tuple[str, str]
@@ -223,7 +231,7 @@ def _refuse_repeated(lines: Iterable[Line]) -> None:
     for line in lines:
         before = first.setdefault(line.key, line.number)
         if before != line.number:
-            raise line.problem(f"this user has a row in this course already, in line {before}", "user_id")
+            raise line.problem(f"This user has a row in this course already, in line {before}.", "user_id")
 
 
 def _row(line: Line) -> ExportRow:
@@ -240,13 +248,13 @@ def _about(lines: Iterable[Line], rows: Container[Key]) -> Iterator[Line]:
     """Yield lines about users who have a row. Raises ExporterCsvError for any other line."""
     for line in lines:
         if line.key not in rows:
-            raise line.problem("there is no row of this user in this course", "user_id")
+            raise line.problem("This user has no row in this course.", "user_id")
         yield line
 
 
 def _once(line: Line, column: str, value: str, seen: set[tuple[Key, str]]) -> str:
     if (line.key, value) in seen:
-        raise line.problem(f"{value!r} is a duplicate for this user in this course", column)
+        raise line.problem(f"{value!r} occurs more than once for this user in this course.", column)
     seen.add((line.key, value))
     return value
 

@@ -39,9 +39,9 @@ MOST_BYTES = 2 * 1024**3
 LONGEST_LINE = 1024 * 1024
 
 COMPLETED_ONLY = (
-    "all people in {source} are completed, so it is not the whole organisation: people who are in progress or have not "
-    "started are missing, and a rehearsal counts none of them. The vendor's exporter writes completed rows only; "
-    "`training-sdk progress --format exporter-csv` writes people in every state"
+    "All people in {source} are completed, so it is not the whole organisation. People who are in progress or have not "
+    "started are missing, and a rehearsal counts none of them. The vendor's exporter writes completed rows only. Use "
+    "`training-sdk progress --format exporter-csv`, which writes people in every state."
 )
 
 
@@ -59,7 +59,9 @@ def build_exporter_csv(path: str | PathLike[str], *, now: datetime | None = None
         with Path(source).open("rb") as file:
             rows = parse(_decoded(_bounded(file), source), source)
     except OSError as error:
-        raise ExporterCsvError(source, (Problem(0, "", f"cannot be read: {error.strerror}"),)) from None
+        raise ExporterCsvError(
+            source, (Problem(0, "", f"The file cannot be read: {error.strerror}."),)
+        ) from None
     if rows and all(row.completed_at for row in rows):
         warnings.warn(COMPLETED_ONLY.format(source=source), CompletedOnlyWarning, stacklevel=3)
     return build_rows(rows, now=now)
@@ -84,17 +86,17 @@ def _decoded(lines: Iterable[bytes], source: str) -> Iterator[str]:
             line = line.removeprefix(codecs.BOM_UTF8)
             for mark, encoding in _OTHER_ENCODINGS.items():
                 if line.startswith(mark):
-                    raise _not_utf8(source, number, f"the file is {encoding}")
+                    raise _not_utf8(source, number, f"The file is {encoding}.")
         if b"\0" in line:
-            raise _not_utf8(source, number, "there is a NUL byte, as UTF-16 has them")
+            raise _not_utf8(source, number, "The line contains a NUL byte, as UTF-16 does.")
         try:
             yield line.decode()
         except UnicodeDecodeError as error:
-            raise _not_utf8(source, number, f"byte 0x{line[error.start]:02x} is not UTF-8") from None
+            raise _not_utf8(source, number, f"Byte 0x{line[error.start]:02x} is not UTF-8.") from None
 
 
 def _not_utf8(source: str, line: int, what: str) -> ExporterCsvError:
-    return ExporterCsvError(source, (Problem(line, "", f"{what}: save the file as UTF-8"),))
+    return ExporterCsvError(source, (Problem(line, "", f"{what} Save the file as UTF-8."),))
 
 
 def build_rows(rows: Sequence[ExportRow], *, now: datetime | None = None) -> WorldBuilder:

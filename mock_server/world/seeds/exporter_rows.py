@@ -120,18 +120,25 @@ def _records(lines: Iterable[str], source: str) -> Iterator[tuple[int, list[str]
                 yield begin, cells
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise ExporterCsvError(source, (Problem(begin, "", f"not valid CSV: {error}"),)) from None
+        raise ExporterCsvError(
+            source, (Problem(begin, "", f"The line is not valid CSV ({error})."),)
+        ) from None
 
 
 def _columns(header: list[str], line: int, source: str) -> list[str]:
     """Return the order of the columns. Raises ExporterCsvError unless the header has each exactly once."""
     if not header:
-        raise ExporterCsvError(source, (Problem(1, "", f"the file is empty; expected {','.join(COLUMNS)}"),))
+        raise ExporterCsvError(
+            source,
+            (Problem(1, "", f"The file is empty. It must begin with the columns {','.join(COLUMNS)}."),),
+        )
     if left := _left_by_a_spreadsheet(header):
         raise ExporterCsvError(source, (Problem(line, "", left),))
-    found = [Problem(line, name, "is missing") for name in COLUMNS if name not in header]
-    found += [Problem(line, name, "is not a column of this export") for name in header if name not in COLUMNS]
-    found += [Problem(line, name, "is a duplicate column") for name in COLUMNS if header.count(name) > 1]
+    found = [Problem(line, name, "The column is missing.") for name in COLUMNS if name not in header]
+    found += [Problem(line, name, "The export has no such column.") for name in header if name not in COLUMNS]
+    found += [
+        Problem(line, name, "The column occurs more than once.") for name in COLUMNS if header.count(name) > 1
+    ]
     if found:
         raise ExporterCsvError(source, tuple(found))
     return header
@@ -140,21 +147,21 @@ def _columns(header: list[str], line: int, source: str) -> list[str]:
 def _left_by_a_spreadsheet(header: list[str]) -> str | None:
     """Return the problem if a spreadsheet has changed the header."""
     if re.fullmatch(r"\ufeff?sep=.?", header[0], re.IGNORECASE):
-        return f"{header[0]!r} is a line for a spreadsheet; delete it"
+        return f"{header[0]!r} is a line that a spreadsheet program added. Delete it."
     if len(header) == 1:
         for separator, name in ((";", "semicolons"), ("\t", "tabs")):
             if separator in header[0]:
-                return f"the columns are separated by {name}; the exporter writes commas"
+                return f"The columns are separated by {name}. Separate them by commas, as the exporter does."
     if header[0].startswith("\ufeff"):
-        return "the file begins with two byte order marks; delete one"
+        return "The file begins with two byte order marks. Delete one."
     if nameless := [str(place) for place, name in enumerate(header, 1) if not name.strip()]:
-        return f"column {', '.join(nameless)} has no name; delete it, as the exporter writes no such column"
+        return f"Column {', '.join(nameless)} has no name. Delete it: the exporter writes no such column."
     return None
 
 
 def _row(line: int, order: list[str], cells: list[str]) -> tuple[list[Problem], ExportRow | None]:
     if len(cells) != len(order):
-        return [Problem(line, "", f"has {len(cells)} cells instead of {len(order)}")], None
+        return [Problem(line, "", f"The line has {len(cells)} cells instead of {len(order)}.")], None
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     for column, text in zip(order, cells, strict=True):
@@ -166,7 +173,9 @@ def _row(line: int, order: list[str], cells: list[str]) -> tuple[list[Problem], 
         return problems, None
     row = ExportRow(**values)
     if row.completed_lessons > row.total_lessons:
-        message = f"{row.completed_lessons} of {row.total_lessons} lessons cannot be completed"
+        message = (
+            f"The value must be at most total_lessons ({row.total_lessons}), not {row.completed_lessons}."
+        )
         return [Problem(line, "completed_lessons", message)], None
     return [], row
 
@@ -175,7 +184,7 @@ def _repeated(line: int, row: ExportRow, first_seen: dict[tuple[str, str], int])
     before = first_seen.setdefault((row.course_id, row.user_id), line)
     if before == line:
         return []
-    return [Problem(line, "user_id", f"this user has a row in this course already, in line {before}")]
+    return [Problem(line, "user_id", f"This user has a row in this course already, in line {before}.")]
 
 
 def date(text: str) -> str:
@@ -187,7 +196,7 @@ def date(text: str) -> str:
             clock.parse(text)
         except (ValueError, OverflowError):
             raise ValueError(
-                f"must be a date like 2026-01-31T09:00:00Z or empty, not {_shown(text)}"
+                f"The value must be a date such as 2026-01-31T09:00:00Z or empty, not {_shown(text)}."
             ) from None
     return text
 
@@ -197,7 +206,7 @@ def whole(most: int = INT32) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not _WHOLE.fullmatch(text) or int(text) > most:
-            raise ValueError(f"must be a whole number from 0 to {most}, not {_shown(text)}")
+            raise ValueError(f"The value must be a whole number from 0 to {most}, not {_shown(text)}.")
         return int(text)
 
     return read
@@ -206,17 +215,18 @@ def whole(most: int = INT32) -> Callable[[str], int]:
 def percent(text: str) -> float:
     """A number from 0 to 100."""
     if not _DECIMAL.fullmatch(text) or float(text) > 100:
-        raise ValueError(f"must be a number from 0 to 100, not {_shown(text)}")
+        raise ValueError(f"The value must be a number from 0 to 100, not {_shown(text)}.")
     return float(text)
 
 
 def identifier(text: str) -> str:
     """Return an id that can be part of a path, because requests name it there."""
     if not text:
-        raise ValueError("is empty")
+        raise ValueError("The value is empty, and an id is needed.")
     if text in (".", "..") or not _ID.fullmatch(text):
         raise ValueError(
-            f"must be an id: at most 128 characters, no slash, no control character, not {_shown(text)}"
+            "The value must be an id of at most 128 characters without slash and control character,"
+            f" not {_shown(text)}."
         )
     return text
 

@@ -272,7 +272,7 @@ def test_no_value_of_anybody_is_printed(
     assert made.mock.token("admin") not in printed
     assert "anna@" not in printed
     assert json.loads(found.out)["findings"]
-    assert "operations asked" in table.out
+    assert "operations requested" in table.out
     assert "people.{key}" not in table.out  # what is new is named once, at the top
 
 
@@ -339,10 +339,10 @@ def answering(said: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("scheme", "said", "why"),
     [
-        ("http", b"", "it ended the connection before the answer was whole"),
-        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "it ended the connection before"),
-        ("http", b"220 mail.example ESMTP\r\n", "what answers there is no HTTP"),
-        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "no TLS is spoken there"),
+        ("http", b"", "the server ended the connection before the answer was complete"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "the server ended the connection before"),
+        ("http", b"220 mail.example ESMTP\r\n", "the answer is not HTTP"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "the server does not use TLS"),
     ],
 )
 def test_why_a_host_cannot_be_read_is_said_in_words_with_the_port(scheme: str, said: bytes, why: str) -> None:
@@ -354,15 +354,17 @@ def test_why_a_host_cannot_be_read_is_said_in_words_with_the_port(scheme: str, s
 def test_a_host_that_is_not_there_is_said_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(LiveError, match=rf"^127\.0\.0\.1:{port} cannot be read: nothing listens there$"):
+    with pytest.raises(
+        LiveError, match=rf"^127\.0\.0\.1:{port} cannot be read: no server listens at this address\.$"
+    ):
         Reader.to(f"http://127.0.0.1:{port}", "token").get("/")
-    with pytest.raises(LiveError, match=r"^nowhere\.invalid:443 cannot be read: there is no such host$"):
+    with pytest.raises(LiveError, match=r"^nowhere\.invalid:443 cannot be read: there is no such host\.$"):
         Reader.to("https://nowhere.invalid", "token").get("/")
 
 
 @pytest.mark.parametrize("path", ["", "feed", "//elsewhere/x", "https://elsewhere/"])
 def test_only_paths_of_the_host_are_read(path: str) -> None:
-    with pytest.raises(ValueError, match="only a path"):
+    with pytest.raises(ValueError, match="path must be a path of the host"):
         Reader.to("http://127.0.0.1:1", "token").get(path)
 
 
@@ -372,7 +374,7 @@ def test_an_empty_list_is_no_missing_field() -> None:
     assert (found.grade, found.place) == (Grade.NOTE, "items")
     assert list(differences("X", ours, structure({"items": []}))) == []
     (missing,) = differences("X", structure({"items": [{"id": "1"}, {}]}), ours)
-    assert missing.said == "is missing in some; ours always has it"
+    assert missing.said == "is missing in some objects; ours always has it"
 
 
 @pytest.fixture
@@ -386,7 +388,10 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_tenant_that_answers_nothing_but_errors_cannot_be_read() -> None:
     with tenant() as (made, url):
         made.mock.faults.add("error", status=502, times=None)
-        with pytest.raises(LiveError, match="nothing could be compared: WhoAmI is answered 502"):
+        with pytest.raises(
+            LiveError,
+            match=r"Nothing could be compared\. The first result: WhoAmI was answered with status 502",
+        ):
             compared(made, url)
 
 
@@ -419,6 +424,6 @@ def test_a_tenant_that_goes_away_is_given_up() -> None:
 def test_what_was_not_asked_is_not_counted_as_asked() -> None:
     with tenant(courses=changed(lambda value: value.update(items=[], totalCount=0))) as (made, url):
         comparison = compared(made, url)
-    skipped = {each.operation for each in comparison.findings if "was not asked" in each.said}
+    skipped = {each.operation for each in comparison.findings if "was not requested" in each.said}
     assert "GetLesson" in skipped
     assert skipped.isdisjoint(comparison.asked)

@@ -74,7 +74,7 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(address: str) -> N
 
 
 def test_an_address_that_is_not_ascii_is_refused() -> None:
-    with pytest.raises(AskingError, match="not the address"):
+    with pytest.raises(AskingError, match="must be the address of a server"):
         exports("admin", "http://127.0.0.1:1/\u2019;x", None, "powershell")
 
 
@@ -84,6 +84,6 @@ def test_the_secret_follows_no_redirect(status: int) -> None:
         answering(listing("abc")) as (other, elsewhere),
         answering(b"", status, f"{other}/x") as (url, asked),
     ):
-        with pytest.raises(AskingError, match=f"answered {status}"):
+        with pytest.raises(AskingError, match=f"answered with status {status}"):
             token_of("admin", url, "s3cret")
         assert (asked, elsewhere) == (["s3cret"], [])

@@ -124,7 +124,7 @@ def test_a_token_that_opens_no_world_never_means_the_first_one(
     for stranger in ("mock_typo", token(deleted), "two words"):
         status, answer = ask(mock, method, path, body, stranger)
         assert (status, answer["details"][0]["reason"]) == (401, "UNAUTHENTICATED")
-        assert "send no Authorization header for its first world" in answer["message"]
+        assert "Send no Authorization header for its first world" in answer["message"]
     twice = (("authorization", f"Bearer {mock.token('admin')}"),) * 2
     assert mock.handle(Request(method, path, headers=twice)).status == 401
     assert mock.handle(Request(method, path, headers=(("authorization", "Basic x"),))).status == 401

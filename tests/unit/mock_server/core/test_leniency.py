@@ -122,5 +122,5 @@ def test_R06_a_lenient_world_still_asks_for_the_confirmation() -> None:
 def test_the_switch_has_two_positions() -> None:
     assert Policy.from_pairs(["requests=lenient"]).is_lenient
     assert not Policy().is_lenient
-    with pytest.raises(ValueError, match="policy requests: 'loose' is not one of 'strict', 'lenient'"):
+    with pytest.raises(ValueError, match="requests must be one of 'strict', 'lenient', not 'loose'"):
         Policy.from_pairs(["requests=loose"])

@@ -254,7 +254,7 @@ def test_what_cannot_be_answered_changes_nothing(mock: MockTraining) -> None:
     before = mock.world.snapshot()
     with pytest.raises(ValueError, match="one of Very, Fairly, Not yet"):
         mock.world.answer_survey(FORKLIFT, ANNA, "Perhaps")
-    with pytest.raises(LookupError, match="no survey nowhere"):
+    with pytest.raises(LookupError, match="no survey 'nowhere'"):
         mock.world.answer_survey(FORKLIFT, ANNA, "Very", question="nowhere")
     with pytest.raises(LookupError, match="no survey"):
         mock.world.answer_survey("Data protection in 20 minutes", ANNA, "Very")

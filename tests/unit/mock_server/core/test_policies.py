@@ -67,9 +67,7 @@ def test_a_default_page_is_never_larger_than_what_is_published() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 1001, True, 2.0, "25"])
 def test_a_default_page_size_has_bounds(size: Any) -> None:
-    with pytest.raises(
-        ValueError, match=r"policy default_page_size: .* is not a whole number from 1 to 1000"
-    ):
+    with pytest.raises(ValueError, match="default_page_size must be a whole number from 1 to 1000, not"):
         Policy(default_page_size=size)
 
 

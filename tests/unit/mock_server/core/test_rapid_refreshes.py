@@ -68,7 +68,7 @@ def test_what_cannot_be_answered_changes_nothing(mock: MockTraining) -> None:
     answer = mock.world.answer_rapid_refresh
     with pytest.raises(ValueError, match="one of Nobody, Whoever is careful"):
         answer(TITLE, ANNA, "Everybody")
-    with pytest.raises(LookupError, match="no question nowhere"):
+    with pytest.raises(LookupError, match="no question 'nowhere'"):
         answer(TITLE, ANNA, "Nobody", question="nowhere")
     with pytest.raises(LookupError, match="no rapid refresh 'Ladders'"):
         answer("Ladders", ANNA, "Nobody")

@@ -62,7 +62,7 @@ def test_a_key_that_stands_twice_is_named_wherever_it_stands() -> None:
         (b'{"x":{"a":1,"a":1}}', "a"),
         (with_keys(5000), "k4999"),
     ):
-        with pytest.raises(RefusedError, match=f"the key '{name}' stands more than once"):
+        with pytest.raises(RefusedError, match=f"the key '{name}' occurs more than once"):
             reading.strict_json(body, "body")
 
 
@@ -70,11 +70,11 @@ def test_depth_and_keys_are_limited_and_the_limits_are_said() -> None:
     deep, wide = reading.MAX_DEPTH, reading.MAX_KEYS
     for open_, close in (('{"a":', "}"), ("[", "]")):
         assert reading.strict_json((open_ * deep + "1" + close * deep).encode(), "body")
-        with pytest.raises(RefusedError, match=f"at most {deep} objects and lists"):
+        with pytest.raises(RefusedError, match=f"at most {deep} levels of objects and lists"):
             reading.strict_json((open_ * (deep + 1) + "1" + close * (deep + 1)).encode(), "body")
     sound = {f"k{each}": each for each in range(wide)}
     assert reading.strict_json(json.dumps(sound).encode(), "body") == sound
-    with pytest.raises(RefusedError, match=f"{wide + 1} keys, and {wide} is the most"):
+    with pytest.raises(RefusedError, match=f"{wide + 1} keys, and at most {wide} are allowed"):
         reading.strict_json(json.dumps(sound | {"one": "more"}).encode(), "body")
 
 

@@ -88,23 +88,23 @@ def test_ids_in_paths_have_a_form(mock: MockTraining, admin: Speaker, course: st
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("/training/course/v1", "GET /training/courses/v1: its segment 2 is 'courses', not 'course'"),
-        ("/training/courses/v2", "GET /training/courses/v1: its segment 3 is 'v1', not 'v2'"),
-        ("/training/courses/v1/abc/lesson", "/{courseId}/lessons: its segment 5 is 'lessons', not 'lesson'"),
-        ("/training/courses/v1/", "GET /training/courses/v1: '' is too much"),
-        ("/training/lessons/v1", "GET /training/lessons/v1/{id}: '{id}' is missing"),
-        ("/training/courseprogress/v1/resets", "reset: its segment 4 is 'reset', not 'resets'"),
-        ("/webhooks/v1/webhook", "GET, POST /webhooks/v1/webhooks: its segment 3"),
-        ("/feed/user", "GET /feed/users: its segment 2 is 'users', not 'user'"),
-        ("/TRAINING/Courses/v1", "GET /training/courses/v1: its segment 1 is 'training', not 'TRAINING'"),
-        ("/courses", "GET /training/courses/v1: its segment 1 is 'training', not 'courses'"),
-        ("/reset", "POST /training/courseprogress/v1/reset: its segment 1"),
+        ("/training/course/v1", "GET /training/courses/v1: segment 2 must be 'courses', not 'course'"),
+        ("/training/courses/v2", "GET /training/courses/v1: segment 3 must be 'v1', not 'v2'"),
+        ("/training/courses/v1/abc/lesson", "/{courseId}/lessons: segment 5 must be 'lessons', not 'lesson'"),
+        ("/training/courses/v1/", "GET /training/courses/v1: segment '' is not part of it"),
+        ("/training/lessons/v1", "GET /training/lessons/v1/{id}: segment '{id}' is missing"),
+        ("/training/courseprogress/v1/resets", "reset: segment 4 must be 'reset', not 'resets'"),
+        ("/webhooks/v1/webhook", "GET, POST /webhooks/v1/webhooks: segment 3"),
+        ("/feed/user", "GET /feed/users: segment 2 must be 'users', not 'user'"),
+        ("/TRAINING/Courses/v1", "GET /training/courses/v1: segment 1 must be 'training', not 'TRAINING'"),
+        ("/courses", "GET /training/courses/v1: segment 1 must be 'training', not 'courses'"),
+        ("/reset", "POST /training/courseprogress/v1/reset: segment 1"),
     ],
 )
 def test_an_unknown_path_is_answered_with_the_nearest_operation(admin: Speaker, path: str, hint: str) -> None:
     answer = admin.get(path)
     assert (answer.status, answer.reason) == (404, "UNKNOWN_PATH")
-    assert answer.message.startswith("No operation has this path. The nearest is ")
+    assert answer.message.startswith("No operation has this path. The nearest operation is ")
     assert hint in answer.message
     assert answer.message.endswith(". All operations are listed at /openapi.json.")
 
@@ -139,7 +139,7 @@ def test_a_path_of_another_service_gets_no_guess_and_says_so(admin: Speaker, pat
     answer = admin.get(path)
     assert (answer.status, answer.reason) == (404, "UNKNOWN_PATH")
     assert answer.message.startswith(
-        "No operation has this path. It is not part of Training; served here are "
+        "No operation has this path. The path is not part of Training. This server has the services "
     )
     assert "accounts/user, feed," in answer.message
     assert "nearest" not in answer.message
@@ -147,7 +147,7 @@ def test_a_path_of_another_service_gets_no_guess_and_says_so(admin: Speaker, pat
 
 @pytest.mark.parametrize("path", ["/accounts/user/v1/user:Whoami", "/users/v1/list", "/permissions/v1/sets"])
 def test_a_hint_stays_within_its_service(admin: Speaker, path: str) -> None:
-    nearest = admin.get(path).message.split("The nearest is ")[1].split()
+    nearest = admin.get(path).message.split("The nearest operation is ")[1].split()
     assert next(each for each in nearest if each.startswith("/")).split("/")[1] == path.split("/")[1]
 
 
@@ -155,7 +155,8 @@ def test_another_method_is_told_which_there_are(admin: Speaker) -> None:
     answer = admin.send("PUT", "/training/courses/v1", body={})
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.message == (
-        "/training/courses/v1 does not take PUT. It takes GET, HEAD. All operations are listed at /openapi.json."
+        "/training/courses/v1 does not support the method PUT. Use GET, HEAD."
+        " All operations are listed at /openapi.json."
     )
 
 

@@ -256,14 +256,17 @@ def test_r12_a_reset_works_on_a_loaded_world_and_r16_leaves_the_rest(tmp_path: P
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "line 1: the file is empty"),
-        (content([row(user_last_name="Müller")]).decode().encode("cp1252"), "line 2: byte 0xfc is not UTF-8"),
-        (content([row()]).decode().encode("utf-16"), "line 1: the file is UTF-16: save the file as UTF-8"),
-        (content([row()]).decode().encode("utf-32"), "line 1: the file is UTF-32"),
-        (content([row()]).decode().encode("utf-16-le"), "line 1: there is a NUL byte, as UTF-16 has them"),
-        (content([row(user_last_name="a\0b")]), "line 2: there is a NUL byte"),
+        (b"", "line 1: The file is empty"),
+        (content([row(user_last_name="Müller")]).decode().encode("cp1252"), "line 2: Byte 0xfc is not UTF-8"),
+        (content([row()]).decode().encode("utf-16"), "line 1: The file is UTF-16. Save the file as UTF-8."),
+        (content([row()]).decode().encode("utf-32"), "line 1: The file is UTF-32"),
+        (
+            content([row()]).decode().encode("utf-16-le"),
+            "line 1: The line contains a NUL byte, as UTF-16 does",
+        ),
+        (content([row(user_last_name="a\0b")]), "line 2: The line contains a NUL byte"),
         (content([row(), row()]), "line 3, column user_id"),
-        (content([row()], end="\r"), "line 1: not valid CSV"),
+        (content([row()], end="\r"), "line 1: The line is not valid CSV"),
     ],
 )
 def test_an_unsound_file_is_an_error_that_names_file_and_line(

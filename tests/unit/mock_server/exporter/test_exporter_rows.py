@@ -84,7 +84,7 @@ def test_blank_lines_hold_nothing_and_are_passed_over() -> None:
 
 @pytest.mark.parametrize("file", [[], [""], ["\n", "\n"]])
 def test_an_empty_file_is_no_export(file: list[str]) -> None:
-    with pytest.raises(ExporterCsvError, match="the file is empty"):
+    with pytest.raises(ExporterCsvError, match="The file is empty"):
         parse(file)
 
 
@@ -105,12 +105,12 @@ HEADER = ",".join(COLUMNS) + "\n"
 @pytest.mark.parametrize(
     ("file", "complaint"),
     [
-        ([HEADER.replace(",", ";")], "separated by semicolons; the exporter writes commas"),
-        ([HEADER.replace(",", "\t")], "separated by tabs; the exporter writes commas"),
-        (["sep=,\n", HEADER], "'sep=' is a line for a spreadsheet; delete it"),
-        (["sep=;\n", HEADER], "'sep=;' is a line for a spreadsheet; delete it"),
-        (["\ufeff" + HEADER], "begins with two byte order marks; delete one"),
-        ([HEADER.replace("\n", ",,\n")], "column 16, 17 has no name; delete it"),
+        ([HEADER.replace(",", ";")], "separated by semicolons. Separate them by commas"),
+        ([HEADER.replace(",", "\t")], "separated by tabs. Separate them by commas"),
+        (["sep=,\n", HEADER], "'sep=' is a line that a spreadsheet program added. Delete it"),
+        (["sep=;\n", HEADER], "'sep=;' is a line that a spreadsheet program added. Delete it"),
+        (["\ufeff" + HEADER], "begins with two byte order marks. Delete one"),
+        ([HEADER.replace("\n", ",,\n")], "Column 16, 17 has no name. Delete it"),
     ],
 )
 def test_what_a_spreadsheet_leaves_behind_is_named(file: list[str], complaint: str) -> None:
@@ -208,7 +208,7 @@ def test_many_problems_are_listed_up_to_a_bound_and_counted_beyond_it() -> None:
     listed = str(caught.value).splitlines()
     assert len(caught.value.problems) == LISTED + 5
     assert len(listed) == LISTED + 1
-    assert listed[0].startswith("export.csv: line 2, column score: must be a whole number")
+    assert listed[0].startswith("export.csv: line 2, column score: The value must be a whole number")
     assert listed[-1] == "  and 5 more"
 
 

@@ -56,13 +56,13 @@ def test_the_sdk_reads_every_form_as_the_same(form: AnswerForm) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("xml", "there is no 'xml'; known are proto3, .*untitled_drafts$"),
+        ("xml", "answers must be names out of proto3, .*untitled_drafts, not 'xml'\\.$"),
         ("proto3,nulls", "only one of proto3 and nulls"),
         ("no_date_1970,no_date_year_1", "only one of no_date_year_1 and no_date_1970"),
     ],
 )
 def test_an_unknown_form_is_an_error_that_lists_the_known_ones(given: str, message: str) -> None:
-    with pytest.raises(ValueError, match=f"policy answers: .*{message}"):
+    with pytest.raises(ValueError, match=f"{message}"):
         Policy(answers=given)
 
 

@@ -175,7 +175,7 @@ def test_a_queue_of_strangers_is_no_state(name: str) -> None:
     reset(mock, some(mock, 1))
     document = mock.state()
     document["queued"][0][name] = "nobody"
-    with pytest.raises(StateError, match=r"\$\.queued\[0\]: there is no .* nobody"):
+    with pytest.raises(StateError, match=r"\$\.queued\[0\]: There is no .* nobody"):
         MockTraining.load(document)
 
 
@@ -305,10 +305,13 @@ def test_names_stand_in_any_order_as_text_or_list() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("forgets", r"there is no 'forgets'; known are refuses_partway_404, .*rate_limit_reset_epoch$"),
-        ("keeps_score,", "there is no ''; known are"),
-        (["keeps_score", 7], "there is no 7; known are"),
-        (7, "7 is neither names separated by commas nor a list of names"),
+        (
+            "forgets",
+            r"emulates must be names out of refuses_partway_404, .*rate_limit_reset_epoch, not 'forgets'\.$",
+        ),
+        ("keeps_score,", "emulates must be names out of .*, not ''"),
+        (["keeps_score", 7], "emulates must be names out of .*, not 7"),
+        (7, "emulates must be a list of names, or names separated by commas, not 7"),
         (
             "refuses_partway_404,refuses_partway_429",
             "only one of refuses_partway_404 and refuses_partway_429",
@@ -317,7 +320,7 @@ def test_names_stand_in_any_order_as_text_or_list() -> None:
     ],
 )
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones(given: Any, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=f"policy emulates: .*{message}"):
+    with pytest.raises((ValueError, TypeError), match=f"{message}"):
         Policy(emulates=given)
 
 
@@ -326,13 +329,13 @@ def test_the_control_plane_makes_worlds_that_emulate() -> None:
     made = admin.post("/_mock/worlds", {"policy": {"emulates": "keeps_score", "answers": ["proto3"]}})
     assert (made.status, made.json["policy"]["plays"]) == (201, "live")
     wrong = admin.post("/_mock/worlds", {"policy": {"emulates": "forgets"}})
-    assert (wrong.status, wrong.message[:43]) == (400, "policy emulates: there is no 'forgets'; kno")
+    assert (wrong.status, wrong.message[:43]) == (400, "emulates must be names out of refuses_partw")
     both = admin.post("/_mock/worlds", {"policy": {"emulates": "keeps_score", "plays": "reference"}})
-    assert (both.status, "contradicts emulates=keeps_score" in both.message) == (400, True)
+    assert (both.status, "because emulates=keeps_score implies it" in both.message) == (400, True)
 
 
 def test_a_contradiction_on_the_command_line_is_refused() -> None:
-    with pytest.raises(ValueError, match="'recorded' contradicts emulates=resets_completed_only"):
+    with pytest.raises(ValueError, match="not 'recorded', because emulates=resets_completed_only"):
         Policy.from_pairs(["emulates=resets_completed_only", "eligibility=recorded"])
     assert Policy.from_pairs(["plays=treacherous", "emulates=keeps_score"]).emulates == (
         Behaviour.IGNORES_USER_LIST,

@@ -262,11 +262,11 @@ def test_the_control_plane_is_never_struck(mock: MockTraining) -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "said"),
     [
-        ("earthquake", {}, "the kinds are rate_limited"),
-        ("eror", {}, r"did you mean error\?"),
-        ("error", {"operation": "Resett"}, r"'Resett'; did you mean ResetCourseProgress\?"),
-        ("error", {"operation": "users"}, "it may mean ListUsers, FeedUsers"),
-        ("error", {"operation": "~"}, "there are WhoAmI"),
+        ("earthquake", {}, "kind must be one of rate_limited"),
+        ("eror", {}, r"Did you mean error\?"),
+        ("error", {"operation": "Resett"}, r"'Resett'. Did you mean ResetCourseProgress\?"),
+        ("error", {"operation": "users"}, "Name one of these: ListUsers, FeedUsers"),
+        ("error", {"operation": "~"}, "There are WhoAmI"),
         ("error", {"operation": 7}, "operation must be a name .*, not 7"),
         ("error", {"times": 1.0}, r"or None \(in JSON null\)"),
         ("error", {"times": 0}, "times"),
@@ -277,19 +277,19 @@ def test_the_control_plane_is_never_struck(mock: MockTraining) -> None:
         ("error", {"status": 400}, "403, 404, 500, 501, 502, 503 or 504"),
         ("error", {"status": 503.0}, "501, 502, 503 or 504"),
         ("error", {"status": None}, "501, 502, 503 or 504"),
-        ("error", {"status": 403, "when": "after"}, "says that nothing was done"),
-        ("drop", {"status": 503}, "status belongs to error alone"),
-        ("rate_limited", {"status": 500}, "status belongs to error alone"),
-        ("drop", {"seconds": 3}, "seconds belongs to rate_limited, slow, drip alone"),
-        ("cut", {"seconds": 0}, "seconds belongs to"),
+        ("error", {"status": 403, "when": "after"}, "means that nothing was done"),
+        ("drop", {"status": 503}, "status is allowed for error only"),
+        ("rate_limited", {"status": 500}, "status is allowed for error only"),
+        ("drop", {"seconds": 3}, "seconds is allowed for rate_limited, slow, drip only"),
+        ("cut", {"seconds": 0}, "seconds is allowed for"),
         ("error", {"when": "during"}, '"before" or "after"'),
-        ("slow", {"when": "after"}, "knows no when"),
+        ("slow", {"when": "after"}, 'must be "before" for this kind'),
         ("slow", {"seconds": -1}, "seconds"),
         ("slow", {"seconds": float("nan")}, "seconds"),
-        ("course_archived", {}, "course belongs to"),
-        ("user_deactivated", {"user": "x", "course": "y"}, "course belongs to"),
-        ("repeating_cursor", {"operation": "WhoAmI"}, "no such pages"),
-        ("endless_cursor", {"operation": "ListCourses"}, "no such pages"),
+        ("course_archived", {}, "learner_writes needs both"),
+        ("user_deactivated", {"user": "x", "course": "y"}, "learner_writes needs both"),
+        ("repeating_cursor", {"operation": "WhoAmI"}, "no pages of this kind"),
+        ("endless_cursor", {"operation": "ListCourses"}, "no pages of this kind"),
     ],
 )
 def test_a_fault_that_could_never_strike_is_refused(
@@ -354,7 +354,7 @@ def test_a_fault_is_a_value() -> None:
 def test_a_fault_that_names_nobody_fails_when_it_is_added(
     mock: MockTraining, kind: Kind, fields: dict[str, str], said: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"fault '{kind}': there is {said}"):
+    with pytest.raises(ValueError, match=f"Fault '{kind}': There is {said}"):
         mock.faults.add(kind, **fields)
     assert mock.faults.script == ()
     body = json.dumps({"kind": kind, **fields}).encode()
@@ -367,7 +367,7 @@ def test_a_learner_writes_only_in_a_course_that_is_assigned_to_them(mock: MockTr
     stranger = user_of(mock, "resetter")
     assert not mock.world.main.progress[course_id(mock)].has(stranger)
     with pytest.raises(
-        ValueError, match=r"'Forklift basics' is not assigned to .*: name a user who is assigned"
+        ValueError, match=r"'Forklift basics' is not assigned to .*\. Name a user who is assigned"
     ):
         mock.faults.add("learner_writes", course=FORKLIFT, user=stranger)
     assert mock.faults.script == ()

@@ -88,7 +88,7 @@ def altered(seed: Seed, query: str | None, body: bytes | None) -> Seed:
 
 
 def is_ours(answer: bytes) -> bool:
-    return b"failed; see the log" in answer
+    return b"failed. See the log" in answer
 
 
 @pytest.mark.parametrize("kind", KINDS)

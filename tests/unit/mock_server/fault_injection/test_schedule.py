@@ -117,7 +117,9 @@ def test_what_a_fault_takes_is_said_in_whole_sentences(mock: MockTraining) -> No
     assert said.startswith("A fault must have kind, and may have operation, times,")
     assert said.endswith("course, user.")
     assert (
-        Speaker(mock, None).post(FAULTS, {"kind": "error", "often": 2}).message.endswith("user; not often.")
+        Speaker(mock, None)
+        .post(FAULTS, {"kind": "error", "often": 2})
+        .message.endswith("user. It has no field often.")
     )
     assert "null" in Speaker(mock, None).post(FAULTS, {"kind": "error", "times": "always"}).message
 

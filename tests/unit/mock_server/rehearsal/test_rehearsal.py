@@ -110,7 +110,7 @@ def test_what_is_null_in_a_pack_is_empty(pack: Path) -> None:
 def test_a_row_that_stands_there_twice_is_named(pack: Path) -> None:
     rows = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
     lines(pack / "rows.jsonl", [*rows, rows[0]])
-    said = rf"line {len(rows) + 1}, column user_id: this user has a row in this course already, in line 1"
+    said = rf"line {len(rows) + 1}, column user_id: This user has a row in this course already, in line 1"
     with pytest.raises(ExporterCsvError, match=said):
         MockTraining.from_evidence(pack)
 
@@ -124,10 +124,14 @@ def test_a_pack_of_rows_alone_is_enough(pack: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("rows.jsonl", "[]\n", "line 1: is not a JSON object"),
+        ("rows.jsonl", "[]\n", "line 1: The line is not a JSON object"),
         ("rows.jsonl", '{"course_id": "c"}\n', "line 1, column"),
-        ("lessons.jsonl", '{"userId": "u"}\n', "line 1, column course_id: is missing, or is not of type str"),
-        ("attempts.jsonl", "{broken\n", "line 1: is not a JSON object"),
+        (
+            "lessons.jsonl",
+            '{"userId": "u"}\n',
+            "line 1, column course_id: The field is missing, or its type is not str",
+        ),
+        ("attempts.jsonl", "{broken\n", "line 1: The line is not a JSON object"),
     ],
 )
 def test_what_is_wrong_with_a_pack_is_named(pack: Path, name: str, text: str, said: str) -> None:
@@ -145,16 +149,16 @@ WRONG = (
     ("attempts.jsonl", "completedDateTime", "2026-02-30T00:00:00Z", "must be a date"),
     ("attempts.jsonl", "score", -7, "must be a whole number from 0"),
     ("attempts.jsonl", "score", 2**31, "must be a whole number from 0"),
-    ("attempts.jsonl", "success", "yes", "is missing, or is not of type bool"),
-    ("attempts.jsonl", "userId", "user_0", "there is no row of this user in this course"),
-    ("attempts.jsonl", "courseId", "c", "there is no row of this user in this course"),
+    ("attempts.jsonl", "success", "yes", "The field is missing, or its type is not bool"),
+    ("attempts.jsonl", "userId", "user_0", "This user has no row in this course"),
+    ("attempts.jsonl", "courseId", "c", "This user has no row in this course"),
     ("lessons.jsonl", "lessonId", "\n", "must be an id"),
     ("lessons.jsonl", "openedDateTime", "never", "must be a date"),
     ("lessons.jsonl", "completedDateTime", "0001-01-01T00:00:00+14:00", "must be a date"),
     ("lessons.jsonl", "percentageCompleted", 1e9, "must be a number from 0 to 100"),
     ("lessons.jsonl", "percentageCompleted", float("nan"), "must be a number from 0 to 100"),
     ("lessons.jsonl", "score", -1, "must be a whole number from 0"),
-    ("lessons.jsonl", "userId", "user_0", "there is no row of this user in this course"),
+    ("lessons.jsonl", "userId", "user_0", "This user has no row in this course"),
     ("rows.jsonl", "time_spent_seconds", -5, "must be a whole number from 0"),
     ("rows.jsonl", "completion_expiry_date", "tomorrow", "must be a date"),
 )
@@ -175,7 +179,7 @@ def test_what_no_wire_could_have_said_is_refused_with_file_and_line(
 def test_what_stands_there_twice_is_refused(pack: Path, name: str, column: str) -> None:
     kept = [json.loads(line) for line in (pack / name).read_text("utf-8").splitlines()]
     lines(pack / name, [*kept, kept[0]])
-    said = rf"{name}: line {len(kept) + 1}, column {column}: .* is a duplicate for this user"
+    said = rf"{name}: line {len(kept) + 1}, column {column}: .* occurs more than once for this user"
     with pytest.raises(ExporterCsvError, match=said):
         MockTraining.from_evidence(pack)
 
@@ -183,12 +187,12 @@ def test_what_stands_there_twice_is_refused(pack: Path, name: str, column: str) 
 @pytest.mark.parametrize("line", ['{"course_title": "\\ud800"}', "[" * 100_000])
 def test_a_line_that_no_answer_could_hold_is_refused(pack: Path, line: str) -> None:
     (pack / "rows.jsonl").write_text(f"{line}\n", encoding="utf-8")
-    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl: line 1: is not a JSON object"):
+    with pytest.raises(ExporterCsvError, match=r"rows\.jsonl: line 1: The line is not a JSON object"):
         MockTraining.from_evidence(pack)
 
 
 def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ExporterCsvError, match="name the folder of an evidence pack"):
+    with pytest.raises(ExporterCsvError, match="Name the folder of an evidence pack"):
         MockTraining.from_evidence(tmp_path)
 
 
@@ -201,7 +205,7 @@ def test_a_script_is_run_and_its_deeds_are_told(
     assert code == 7
     users = len(begun(MockTraining.from_evidence(pack)))
     rows = len((pack / "rows.jsonl").read_text("utf-8").splitlines())
-    assert f"loaded {rows} rows of {rows} people in 1 course from" in err
+    assert f"Loaded {rows} rows of {rows} people in 1 course from" in err
     assert "The script ended with exit code 7." in out
     assert "PreviewReset -> 200: 1" in out
     assert "ResetCourseProgress -> 200: 1" in out
@@ -249,7 +253,7 @@ def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
     path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
     mock = MockTraining.from_exporter_csv(path)
     (said,) = rehearsal.loaded(mock, "export.csv")
-    assert said.startswith("WARNING: export.csv holds no rows")
+    assert said.startswith("WARNING: export.csv has no rows")
 
 
 def test_a_pack_of_completed_people_is_explained_by_its_plan_and_not_by_the_exporter(
@@ -261,12 +265,12 @@ def test_a_pack_of_completed_people_is_explained_by_its_plan_and_not_by_the_expo
         (pack / name).unlink()
     assert main(["rehearse", "--evidence", str(pack), "--", sys.executable, "-c", SCRIPT, FORKLIFT]) == 7
     out, err = capfd.readouterr()
-    assert f"loaded 1 row of 1 person in 1 course from {pack}" in err
+    assert f"Loaded 1 row of 1 person in 1 course from {pack}" in err
     assert f'"{FORKLIFT}", everyone: done, 1 user reset' in out
     for said in (out, err):
         (warning,) = [line for line in said.splitlines() if "WARNING" in line]
-        assert f"WARNING: all people in {pack} are completed" in warning
-        assert "An evidence pack holds only the people of its plan" in warning
+        assert f"WARNING: All people in {pack} are completed" in warning
+        assert "An evidence pack contains only the people of its plan" in warning
         assert "exporter writes" not in warning
 
 
@@ -282,8 +286,8 @@ def test_a_course_of_two_titles_is_said_with_both(tmp_path: Path) -> None:
     path.write_text("\n".join([",".join(COLUMNS), *cells]) + "\n", encoding="utf-8")
     said = rehearsal.loaded(MockTraining.from_exporter_csv(path), "export.csv")
     assert said == [
-        "loaded 4 rows of 3 people in 2 courses from export.csv",
-        "WARNING: export.csv has 2 titles for the course c1: it is 'Forklift' here, and 'Fork lift' elsewhere",
+        "Loaded 4 rows of 3 people in 2 courses from export.csv.",
+        "WARNING: export.csv has 2 titles for the course c1. This world uses 'Forklift'; other rows have 'Fork lift'.",
     ]
 
 
@@ -297,7 +301,7 @@ def test_a_story_says_what_it_could_not_count(monkeypatch: pytest.MonkeyPatch) -
     assert told[:4] == [
         "The end.",
         "requests:",
-        "  2 earlier ones, which the journal no longer holds; after them:",
+        "  2 earlier requests, no longer in the journal; after them:",
         "  WhoAmI -> 200: 3",
     ]
 
@@ -317,21 +321,21 @@ def test_a_file_of_a_pack_given_as_an_export_gets_a_hint(
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "rows.csv").write_text("course_id,user_id,kept\n")
     assert main(["rehearse", "--progress", str(tmp_path / name), "--", "true"]) == 2
-    assert f"load that with --evidence {tmp_path}" in capsys.readouterr().err
+    assert f"Load the pack with --evidence {tmp_path}" in capsys.readouterr().err
 
 
 def test_what_is_loaded_is_said_before_and_after(pack: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["rehearse", "--evidence", str(pack), "--", sys.executable, "-c", "pass"]) == 0
     first, second = capfd.readouterr().err.splitlines()
-    assert first == f"training-mock: loading {pack}"
-    assert second.startswith("training-mock: loaded ")
+    assert first == f"training-mock: Loading {pack}."
+    assert second.startswith("training-mock: Loaded ")
 
 
 def test_a_trouble_with_a_whole_file_names_no_line(pack: Path) -> None:
     (pack / "begun.json").write_text("{}")
     with pytest.raises(ExporterCsvError) as refused:
         MockTraining.from_evidence(pack)
-    assert str(refused.value).startswith(f"{pack}: was never finished")
+    assert str(refused.value).startswith(f"{pack}: The pack was never finished")
 
 
 OTHERS = """
@@ -373,7 +377,7 @@ def test_real_people_served_in_python_are_closed_to_other_users_of_the_machine(p
             assert asked(server, "/_mock/tokens") == 403
             assert asked(server, "/_mock/tokens", ("x-training-mock-secret", str(server.secret))) == 200
     assert mock.token("admin") == token, "it is random already, and a script may hold it"
-    with pytest.raises(ServeError, match="set a secret"):
+    with pytest.raises(ServeError, match="Set a secret"):
         mock.serve(host="0.0.0.0")
     with mock.serve(secret="open sesame") as given:
         assert given.secret == "open sesame"

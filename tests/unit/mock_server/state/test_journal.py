@@ -58,11 +58,11 @@ def test_every_operation_is_found_under_its_name_whatever_the_spelling(mock: Moc
 
 
 def test_a_misspelt_operation_is_an_error_and_not_no_calls(mock: MockTraining) -> None:
-    with pytest.raises(LookupError, match=r"'resett'; did you mean ResetCourseProgress\?"):
+    with pytest.raises(LookupError, match=r"'resett'. Did you mean ResetCourseProgress\?"):
         mock.calls.of("resett")
-    with pytest.raises(LookupError, match="there are WhoAmI") as caught:
+    with pytest.raises(LookupError, match="There are WhoAmI") as caught:
         mock.calls.in_order("reset", "~~~~~~~~")
-    named = str(caught.value.args[0]).partition("there are ")[2].split(", ")
+    named = str(caught.value.args[0]).partition("There are ")[2].rstrip(".").split(", ")
     assert sorted(named) == sorted(operation.name for operation in OPERATIONS)
 
 
@@ -71,22 +71,22 @@ def test_a_word_for_several_operations_never_means_one_of_them(
     mock: MockTraining, admin: Speaker, word: str
 ) -> None:
     admin.get("/feed/users")
-    with pytest.raises(LookupError, match=f"no operation '{word}'; it may mean .*, "):
+    with pytest.raises(LookupError, match=f"no operation '{word}'. Name one of these: .*, "):
         mock.calls.of(word)
 
 
 def test_a_part_of_one_name_alone_asks_for_it(mock: MockTraining) -> None:
-    with pytest.raises(LookupError, match=r"did you mean WhoAmI\?"):
+    with pytest.raises(LookupError, match=r"Did you mean WhoAmI\?"):
         mock.calls.of("whoam")
 
 
 def test_a_slip_in_a_tokens_name_is_an_error_and_not_no_calls(mock: MockTraining, admin: Speaker) -> None:
     admin.get(WHO)
     for calls in (mock.calls, mock.calls.of("WhoAmI"), mock.calls[:1]):
-        with pytest.raises(LookupError, match=r"there is no token 'amdin'; did you mean admin\?"):
+        with pytest.raises(LookupError, match=r"There is no token 'amdin'. Did you mean admin\?"):
             calls.by("amdin")
         with pytest.raises(
-            LookupError, match=r"a token itself is no name.*; there are admin, expired"
+            LookupError, match=r"not the token itself. The names are admin, expired"
         ) as caught:
             calls.by(mock.token("learner"))
         assert mock.token("learner") not in str(caught.value)
@@ -100,7 +100,7 @@ def test_a_token_that_spoke_is_known_for_as_long_as_its_calls_are(mock: MockTrai
     mock._tokens.pop("admin")
     mock.calls.by("admin").once()
     mock.calls.clear()
-    with pytest.raises(LookupError, match="no token"):
+    with pytest.raises(LookupError, match="No token has this name"):
         mock.calls.by("admin")
 
 
@@ -133,15 +133,15 @@ def test_a_slip_is_refused_whatever_has_been_asked(
 
 
 def test_assertions_fail_with_what_was_seen(mock: MockTraining, admin: Speaker) -> None:
-    with pytest.raises(AssertionError, match="expected 1 ResetCourseProgress, not 0; seen: none"):
+    with pytest.raises(AssertionError, match=r"Expected 1 ResetCourseProgress, not 0\. Recorded: none"):
         mock.calls.of("reset").once()
     admin.get(WHO)
     admin.get(COURSES)
     with pytest.raises(
-        AssertionError, match=r"expected 0 WhoAmI, not 1; seen:\n  #1 GET .*WhoAmI as admin -> 200"
+        AssertionError, match=r"Expected 0 WhoAmI, not 1\. Recorded:\n  #1 GET .*WhoAmI as admin -> 200"
     ):
         mock.calls.of("WhoAmI").never()
-    with pytest.raises(AssertionError, match="expected 3 requests, not 2"):
+    with pytest.raises(AssertionError, match="Expected 3 requests, not 2"):
         mock.calls.times(3)
     assert mock.calls.times(2).of("courses").once().number == 2
 
@@ -153,15 +153,15 @@ def test_what_is_missing_is_looked_for_among_the_wider_ones(mock: MockTraining, 
     with pytest.raises(AssertionError) as narrowed:
         mock.calls.of("reset").by("manager").once()
     assert str(narrowed.value) == (
-        f"expected 1 ResetCourseProgress as manager, not 0; seen of all ResetCourseProgress:\n  {reset}"
+        f"Expected 1 ResetCourseProgress as manager, not 0. Recorded among all ResetCourseProgress:\n  {reset}"
     )
     with pytest.raises(AssertionError) as widest:
         mock.calls.of("courses").answered(200).once()
     assert str(widest.value) == (
-        "expected 1 ListCourses answered 200, not 0; seen of all requests:"
+        "Expected 1 ListCourses answered 200, not 0. Recorded among all requests:"
         f"\n  {reset}\n  #2 GET /nowhere as admin -> 404 (no operation)"
     )
-    with pytest.raises(AssertionError, match=r"0 ResetCourseProgress, not 1; seen:\n  #1 [^\n]*\Z"):
+    with pytest.raises(AssertionError, match=r"0 ResetCourseProgress, not 1\. Recorded:\n  #1 [^\n]*\Z"):
         mock.calls.of("reset").never()
 
 
@@ -182,7 +182,7 @@ def test_order_is_asserted_with_others_in_between(mock: MockTraining, admin: Spe
     mock.calls.in_order("WhoAmI", "courses")
     mock.calls.in_order("courses", "WhoAmI")
     mock.calls.in_order("WhoAmI", "courses", "WhoAmI")
-    with pytest.raises(AssertionError, match="courses then courses; ListCourses did not come"):
+    with pytest.raises(AssertionError, match="courses then courses; ListCourses is missing"):
         mock.calls.in_order("courses", "courses")
 
 
@@ -340,7 +340,7 @@ def test_what_has_been_dropped_is_never_taken_for_not_called(monkeypatch: pytest
     kept.record(Request("GET", WHO), Response(200), {})
     for ask in (kept.of("reset").never, kept.of("WhoAmI").once, lambda: kept.in_order("WhoAmI")):
         with pytest.raises(
-            AssertionError, match=r"cannot tell whether there were .*: 1 older requests are no"
+            AssertionError, match=r"cannot show whether there were .*: it no longer has 1 older requests"
         ):
             ask()
     kept.clear()

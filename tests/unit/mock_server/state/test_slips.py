@@ -39,16 +39,19 @@ WRONG_TYPES: list[tuple[Slip, str]] = [
     (lambda mock: mock.save(None), "path must be a path"),
     (
         lambda mock: mock.diff("st.json"),
-        r"before must be a state document, as mock.state\(\) gives it, not 'st.json'",
+        r"before must be a state document that mock.state\(\) returned, not 'st.json'",
     ),
     (lambda mock: mock.rollback(None), "before must be a state document"),
     (lambda mock: mock.token(["admin"]), "name must be the name of a token"),
     (lambda mock: mock.world.user(7), "user must be an id or an e-mail address, not 7"),
     (lambda mock: mock.world.course(["x"]), "course must be an id or a title"),
     (lambda mock: mock.world.rapid_refresh(["x"]), "rapid refresh must be an id or a title"),
-    (lambda mock: mock.world.open("Forklift basics", ANNA, made_at="2026"), "a moment must be a datetime"),
+    (lambda mock: mock.world.open("Forklift basics", ANNA, made_at="2026"), "moment must be a datetime"),
     (lambda mock: mock.faults.replay("7"), "seed must be a whole number, such as 7, not '7'"),
-    (lambda mock: mock.faults.add("error", statsu=500), r"a fault has no 'statsu'; did you mean status\?"),
+    (
+        lambda mock: mock.faults.add("error", statsu=500),
+        r"A fault has no field 'statsu'. Did you mean status\?",
+    ),
     (lambda mock: mock.webhooks.pause(3), "between must be a timedelta, .*, not 3"),
     (lambda mock: mock.webhooks.allow(None), "host must be a host name, such as localhost, not None"),
     (lambda mock: mock.respx(hosts=7), "hosts must be a host name"),
@@ -62,21 +65,30 @@ WRONG_VALUES: list[tuple[Slip, str]] = [
     ),
     (
         lambda mock: mock.clock.advance(timedelta(hours=-1)),
-        r"by must be from 0 s, not -3600 s: freeze\(at\) sets",
+        r"by must be at least 0 s, not -3600 s. Set an earlier moment with freeze",
     ),
-    (lambda mock: mock.clock.freeze(datetime(2026, 1, 1)), r"at has no time zone: write .*tzinfo=UTC\)"),
-    (lambda mock: mock.diff({}), "before is no state document, .*: it lacks clock, ids, main, organisations"),
-    (lambda mock: mock.rollback({}), "before is no state document"),
-    (lambda _: UNTYPED.load({}), "document is no state document"),
-    (lambda mock: mock.webhooks.pause(timedelta(-1)), "between must be from 0 s, not -86400 s"),
+    (
+        lambda mock: mock.clock.freeze(datetime(2026, 1, 1)),
+        r"at must be a datetime with a time zone, .*tzinfo=UTC\)",
+    ),
+    (
+        lambda mock: mock.diff({}),
+        r"before is not a state document .*\. It lacks clock, ids, main, organisations",
+    ),
+    (lambda mock: mock.rollback({}), "before is not a state document"),
+    (lambda _: UNTYPED.load({}), "document is not a state document"),
+    (lambda mock: mock.webhooks.pause(timedelta(-1)), "between must be at least 0 s, not -86400 s"),
     *[
         (
             lambda mock, host=host: mock.webhooks.allow(host),
-            "host: .* given; give host names without scheme and port",
+            "host must be a host name without scheme and port",
         )
         for host in ("https://hooks.example/", "host:8080", "", "a b")
     ],
-    (lambda mock: mock.serve(allow_hosts=("http://x",)), "allow_hosts: 'http://x' given; give host names"),
+    (
+        lambda mock: mock.serve(allow_hosts=("http://x",)),
+        "allow_hosts must be a host name without scheme and port, .*, not 'http://x'",
+    ),
 ]
 
 
@@ -103,7 +115,7 @@ def test_a_long_thing_is_not_repeated_at_length(mock: MockTraining) -> None:
     with pytest.raises(TypeError) as caught:
         UNTYPED.load(mock.state()).diff([mock.state()])
     assert len(str(caught.value)) < 250
-    assert str(caught.value).endswith("... (list)")
+    assert str(caught.value).endswith("... (list).")
 
 
 @pytest.mark.parametrize(
@@ -111,11 +123,11 @@ def test_a_long_thing_is_not_repeated_at_length(mock: MockTraining) -> None:
     [
         (
             {"freeze": "yesterday"},
-            "freeze must be a date with time and zone, such as 2026-11-30T09:00:00Z, or true",
+            "freeze must be true or a date with time and zone, such as 2026-11-30T09:00:00Z",
         ),
-        ({"advance": -1}, "advance must be from 0; freeze sets an earlier moment"),
+        ({"advance": -1}, "advance must be at least 0, not -1. Set an earlier moment with freeze"),
         ({"lag": -5}, "lag must be whole seconds from 0 to 2 hours, not -5 s"),
-        ({"advance": "1"}, "advance: send one of freeze"),
+        ({"advance": "1"}, "'advance' with this value is not a change of the clock. Send one of freeze"),
     ],
 )
 def test_the_wire_says_it_in_its_own_words(mock: MockTraining, body: dict[str, object], said: str) -> None:
@@ -130,16 +142,16 @@ def test_a_server_is_not_started_under_a_name_that_nobody_can_send(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main(["serve", "--allow-host", "http://x"])
-    assert "--allow-host: NAME: 'http://x' given; give host names without scheme" in capsys.readouterr().err
+    assert "--allow-host: The value must be a host name without scheme and port" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("anna", "did you mean anna.oezdemir@nordwerk.example"),
-        ("anna.oezdemir@nordwerk.exampel", r"did you mean anna.oezdemir@nordwerk.example\?"),
-        ("~", "in this world$"),
-        ("", "in this world$"),
+        ("anna", "Did you mean anna.oezdemir@nordwerk.example"),
+        ("anna.oezdemir@nordwerk.exampel", r"Did you mean anna.oezdemir@nordwerk.example\?"),
+        ("~", r"in this world\.$"),
+        ("", r"in this world\.$"),
     ],
 )
 def test_somebody_misspelt_is_looked_for(mock: MockTraining, asked: str, said: str) -> None:
@@ -149,7 +161,7 @@ def test_somebody_misspelt_is_looked_for(mock: MockTraining, asked: str, said: s
 
 def test_a_course_misspelt_is_looked_for(mock: MockTraining) -> None:
     with pytest.raises(
-        LookupError, match=r"no course 'Forklift basic' in this world; did you mean Forklift "
+        LookupError, match=r"no course 'Forklift basic' in this world. Did you mean Forklift "
     ):
         mock.world.course("Forklift basic")
 
@@ -192,7 +204,8 @@ def test_a_state_of_another_organisation_is_no_way_back(mock: MockTraining) -> N
     before = mock.state()
     mock.faults.add("error")
     with pytest.raises(
-        ValueError, match=r"\$.main: it is a state of another organisation .*MockTraining.load makes"
+        ValueError,
+        match=r"\$.main: This is the state of another organisation .*MockTraining.load, which makes",
     ):
         mock.rollback(other)
     assert (mock.diff(before), len(mock.faults.script)) == ((), 1)

@@ -178,7 +178,7 @@ def test_R24_delivery_happens_outside_the_worlds_lock(
     other.join(20)
     assert [each.status for each in answers] == [200]
     assert mock.webhooks.deliveries == ()
-    with pytest.raises(TimeoutError, match=r"still under way after 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"still being delivered after 0\.01 s"):
         mock.webhooks.wait(0.01)
     there.held.set()
     assert len(mock.webhooks.wait()) == 1
@@ -195,7 +195,7 @@ def test_R24_what_waits_is_bounded_and_said(
     subscribe(admin, there.url)
     reset(admin, 5)
     assert len(mock.webhooks.wait()) == 2
-    assert "3 webhook messages dropped" in caplog.text
+    assert "3 webhook messages were dropped" in caplog.text
 
 
 # --- subscriptions -----------------------------------------------------------------------------------------------

@@ -133,12 +133,15 @@ def test_a_second_worker_refuses_every_request_and_says_why(uvicorn: Start) -> N
 
 
 WRONG = [
-    ("--users none", "TRAINING_MOCK_OPTIONS: argument --users: 'none' is not a whole number from 1"),
-    ("--port 80", "TRAINING_MOCK_OPTIONS: unrecognized arguments: --port 80"),
-    ("--policy eligibility=all", "'all' is not one of 'recorded', 'completed'"),
+    (
+        "--users none",
+        "TRAINING_MOCK_OPTIONS: Argument --users: The value must be a whole number from 1, not 'none'.",
+    ),
+    ("--port 80", "TRAINING_MOCK_OPTIONS: Unrecognized arguments: --port 80."),
+    ("--policy eligibility=all", "eligibility must be one of 'recorded', 'completed', not 'all'."),
     ("--policy 'open", "TRAINING_MOCK_OPTIONS: No closing quotation"),
-    ("--secret-file missing", "the secret file missing cannot be read"),
-    ("--progress missing.csv", "missing.csv: cannot be read"),
+    ("--secret-file missing", "The secret file missing cannot be read"),
+    ("--progress missing.csv", "missing.csv: The file cannot be read"),
 ]
 
 
@@ -156,7 +159,7 @@ def test_people_of_a_file_are_not_served_without_a_secret(
     monkeypatch: pytest.MonkeyPatch, export: Path
 ) -> None:
     monkeypatch.setenv(OPTIONS_VARIABLE, f"--progress '{export}'")
-    with pytest.raises(UsageError, match="may hold data of real people"):
+    with pytest.raises(UsageError, match="may contain data of real people"):
         asked(Application())
     monkeypatch.setenv("TRAINING_MOCK_SECRET", "open sesame")
     assert asked(Application())[0] == 200

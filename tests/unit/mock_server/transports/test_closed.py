@@ -185,7 +185,9 @@ def test_a_webhook_that_a_document_brings_into_a_closed_server_is_not_delivered(
             WAYS[way](mock, server, document)
             assert [each.url for each in mock.world.webhooks.values()] == [there.url]
             error = reset_one(mock)
-            assert error.startswith("not sent: url: webhooks are delivered to nobody")
+            assert error.startswith(
+                "not sent: url must not be on 127.0.0.1. Webhooks are delivered to no host"
+            )
             assert there.bodies == []
             mock.webhooks.allow("localhost")
             assert Speaker(mock).reset(course_id(mock), recorded(mock)[:1], (FORKLIFT, 1)).status == 200

@@ -80,16 +80,16 @@ def test_a_client_of_httpx2_gets_a_clear_error() -> None:
     httpx2 = pytest.importorskip("httpx2")
     with (
         httpx2.Client(transport=MockTransport(Recorder())) as http,
-        pytest.raises(TypeError, match=r"not of httpx2: use mock\.serve"),
+        pytest.raises(TypeError, match=r"not of httpx2\. Use mock\.serve"),
     ):
         http.get("http://x/")
 
 
 def test_a_body_of_the_other_kind_is_a_clear_error() -> None:
     transport = MockTransport(Recorder())
-    with pytest.raises(TypeError, match=r"use httpx\.AsyncClient"):
+    with pytest.raises(TypeError, match=r"Use httpx\.AsyncClient"):
         transport.handle_request(httpx.Request("POST", "http://x/", content=asynchronous(pieces())))
-    with pytest.raises(TypeError, match=r"use httpx\.Client"):
+    with pytest.raises(TypeError, match=r"Use httpx\.Client"):
         asyncio.run(transport.handle_async_request(httpx.Request("POST", "http://x/", content=pieces())))
 
 

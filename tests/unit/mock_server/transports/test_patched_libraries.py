@@ -78,14 +78,14 @@ def test_respx_refuses_other_hosts_and_says_what_to_do(mock: MockTraining, elsew
             await client.get(f"{elsewhere}/_mock/health")
 
     with mock.respx():
-        with pytest.raises(AssertionError, match=r"not for 127\.0\.0\.1: add it to hosts="):
+        with pytest.raises(AssertionError, match=r"not for 127\.0\.0\.1\. Add the host to hosts="):
             httpx.get(f"{elsewhere}/_mock/health")
-        with pytest.raises(AssertionError, match=r"not for 127\.0\.0\.1: add it to hosts="):
+        with pytest.raises(AssertionError, match=r"not for 127\.0\.0\.1\. Add the host to hosts="):
             asyncio.run(asynchronously())
 
 
 def test_responses_refuses_other_hosts_and_says_what_to_do(mock: MockTraining, elsewhere: str) -> None:
-    with mock.responses(), pytest.raises(requests.ConnectionError, match=r"add it to hosts="):
+    with mock.responses(), pytest.raises(requests.ConnectionError, match=r"Add the host to hosts="):
         requests.get(f"{elsewhere}/_mock/health", timeout=5)
 
 
@@ -133,14 +133,14 @@ def test_nothing_stays_patched_after_the_block(mock: MockTraining, elsewhere: st
 
 @pytest.mark.parametrize("hosts", ["https://api.safetyculture.io", "localhost:8080", "", (), ["a b"]])
 def test_a_host_that_could_never_match_is_refused(mock: MockTraining, hosts: str | list[str]) -> None:
-    with pytest.raises(ValueError, match="give host names without scheme and port"):
+    with pytest.raises(ValueError, match="host name without scheme and port"):
         mock.respx(hosts=hosts)
-    with pytest.raises(ValueError, match="give host names without scheme and port"):
+    with pytest.raises(ValueError, match="host name without scheme and port"):
         mock.responses(hosts=hosts)
 
 
 def test_an_unknown_choice_is_refused(mock: MockTraining) -> None:
-    with pytest.raises(ValueError, match="'passs' is neither 'refuse' nor 'pass'"):
+    with pytest.raises(ValueError, match="unhandled must be 'refuse' or 'pass', not 'passs'"):
         mock.respx(unhandled="passs")  # type: ignore[arg-type]  # the point of the test
 
 
@@ -151,7 +151,8 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"mock_server.transports.{name}", raising=False)
     with pytest.raises(
-        ImportError, match=rf"{name} is not installed\. In a checkout of the SDK: pip install '\.\[testing\]'"
+        ImportError,
+        match=rf"{name} is not installed\. In a checkout of the SDK, run pip install '\.\[testing\]'",
     ):
         getattr(mock, name)()
 

@@ -58,7 +58,7 @@ def test_a_server_starts_again_on_the_port_it_left(engine: Engine) -> None:
 
 def test_an_occupied_port_is_named_with_the_remedy(engine: Engine) -> None:
     with serve(Hello()) as server:
-        expected = f"port {server.port} on 127.0.0.1 is in use: choose another, or 0 for any free one"
+        expected = f"Port {server.port} on 127.0.0.1 is in use. Choose another port, or 0 for any free port."
         with pytest.raises(ServeError, match=re.escape(expected)):
             serve(Hello(), port=server.port, engine=engine)
         assert health(server) == 200
@@ -66,7 +66,7 @@ def test_an_occupied_port_is_named_with_the_remedy(engine: Engine) -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536, 10**9])
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    with pytest.raises(ServeError, match=f"port {port} does not exist"):
+    with pytest.raises(ServeError, match=f"port must be a whole number from 1 to 65535, .*, not {port}"):
         serve(Hello(), port=port)
 
 
@@ -79,14 +79,14 @@ def test_a_host_that_cannot_be_resolved_is_refused(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_another_host_than_loopback_needs_a_secret(host: str) -> None:
     with pytest.raises(
-        ServeError, match=r"set a secret \(--secret-file PATH, .* TRAINING_MOCK_SECRET.*, or serve on"
+        ServeError, match=r"Set a secret \(--secret-file PATH, .* TRAINING_MOCK_SECRET.*, or serve on"
     ):
         serve(Hello(), host=host)
 
 
 @pytest.mark.parametrize("secret", ["", " padded", "line\nbreak", "ümlaut"])
 def test_a_secret_that_no_header_can_carry_is_refused(secret: str) -> None:
-    with pytest.raises(ServeError, match="the secret must be") as caught:
+    with pytest.raises(ServeError, match="The secret must be") as caught:
         serve(Hello(), secret=secret)
     assert not secret or secret not in str(caught.value)
 
@@ -162,7 +162,7 @@ def test_the_reference_server_names_itself_in_every_answer(engine: Engine) -> No
 
 def test_an_unknown_engine_is_refused() -> None:
     chosen: Engine = "stdlib"
-    with pytest.raises(ServeError, match="engine must be auto, stdlib or uvicorn, not 'gunicorn'"):
+    with pytest.raises(ServeError, match="engine must be 'auto', 'stdlib' or 'uvicorn', not 'gunicorn'"):
         serve(Hello(), engine=chosen.replace("stdlib", "gunicorn"))  # type: ignore[arg-type] # that is the point
 
 
@@ -172,12 +172,12 @@ def test_auto_is_the_built_in_server_and_uvicorn_is_named_where_it_is_missing(
     with serve(Hello(), engine="auto") as server:
         assert isinstance(server._engine, StdlibServer)
     monkeypatch.setattr("mock_server.transports.serving.find_spec", lambda name: None)
-    with pytest.raises(ServeError, match=r"In a checkout of the SDK: pip install '\.\[server\]'"):
+    with pytest.raises(ServeError, match=r"In a checkout of the SDK, run pip install '\.\[server\]'"):
         serve(Hello(), engine="uvicorn")
 
 
 def test_uvicorn_takes_no_limits_since_it_has_its_own() -> None:
-    with pytest.raises(ServeError, match="limits are those of the built-in server"):
+    with pytest.raises(ServeError, match="limits is for the built-in server only"):
         serve(Hello(), engine="uvicorn", limits=Limits(head=1))
 
 

@@ -151,9 +151,9 @@ def test_a_server_that_is_full_says_itself_what_helps(monkeypatch: pytest.Monkey
     with pytest.raises(CannotRunError) as told:
         made(Between(mock, lambda request, honest: honest(request)).wire())
     assert str(told.value).startswith(
-        "no world could be made: This server holds 0 worlds and takes at most 0,"
+        "no world could be made: There is no room for one more world: the limits are 0 worlds"
     )
-    assert str(told.value).endswith("delete those no longer needed (DELETE /_mock/worlds/{id}).")
+    assert str(told.value).endswith("Delete worlds that are no longer needed: DELETE /_mock/worlds/{id}.")
 
 
 @pytest.mark.parametrize("message", [None, 7, ""], ids=repr)
