@@ -111,7 +111,7 @@ def test_a_broken_rule_is_told_to_people_and_programs(
     assert main(asked) == 1
     table = capsys.readouterr().out
     assert "Broken: R18. 6 checks" in table
-    for word in ("broken", "sent a reset", "expected 1 notification", "came 0"):
+    for word in ("broken", "sent a reset", "expected 1 notification", "received 0"):
         assert word in table
     assert main([*asked, "--json"]) == 1
     report = told(capsys)
@@ -185,11 +185,11 @@ def test_nothing_is_reset_unless_the_title_is_typed(
     before = mock.state()
     file = tokens(mock, tmp_path)
     assert main(["--base-url", foreign, "--tokens", file]) == 2
-    assert "say --allow-resets, or --read-only" in capsys.readouterr().err
+    assert "Pass --allow-resets to allow it, or --read-only" in capsys.readouterr().err
     monkeypatch.setattr("builtins.input", lambda: typed)
     assert main(["--base-url", foreign, "--tokens", file, "--allow-resets"]) == 3
     said = capsys.readouterr().err
-    assert "Type the title of the course" in said
+    assert "type the title of the course" in said
     assert "were not allowed" in said
     assert mock.diff(before) == ()
 
@@ -219,7 +219,9 @@ def test_a_token_may_stand_in_the_environment(
     assert results(told(capsys))["not checked"] == ["R05"] * 3
     monkeypatch.delenv("OUR_ADMIN")
     assert main(["--base-url", foreign, "--tokens", str(file), "--read-only"]) == 2
-    assert "the token 'admin' is to be in OUR_ADMIN, which is not set" in capsys.readouterr().err
+    assert (
+        "The token 'admin' is read from the variable OUR_ADMIN, which is not set" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of files are POSIX's")
@@ -237,11 +239,11 @@ def test_a_file_that_others_can_read_is_refused_with_the_remedy(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"tokens": {"learner": "x"}}, "with an admin"),
-        ({"tokens": {"admin": "x", "boss": "y"}}, "not 'boss'"),
-        ({"tokens": "x"}, "must hold tokens"),
-        ({"course": 7}, "its id"),
-        ({"password": "x"}, "not 'password'"),
+        ({"tokens": {"learner": "x"}}, ": an admin and any of"),
+        ({"tokens": {"admin": "x", "boss": "y"}}, "must not contain 'boss'"),
+        ({"tokens": "x"}, "must contain tokens"),
+        ({"course": 7}, "a course id"),
+        ({"password": "x"}, "must not contain 'password'"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused(
@@ -256,10 +258,10 @@ def test_what_cannot_be_checked_at_all_is_said(
     foreign: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["--base-url", foreign]) == 3
-    assert "needs a file with tokens and a course" in capsys.readouterr().err
+    assert "name a file with tokens and a course" in capsys.readouterr().err
     assert main(["--base-url", foreign, "--read-only"]) == 3
     said = capsys.readouterr().err
-    assert "no token is given, and none listed" in said
+    assert "No token is given, and no control plane lists one" in said
     assert "set SAFETYCULTURE_API_TOKEN" in said
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "t")
     assert main(["--base-url", "http://127.0.0.1:9", "--read-only"]) == 3
@@ -300,11 +302,11 @@ def test_a_server_with_a_secret_is_asked_with_it(
         assert main(["--base-url", server.url, "--rule", "R12"]) == 3
         said = capsys.readouterr().err
         assert "CONTROL_SECRET_REQUIRED" in said
-        assert "set TRAINING_MOCK_SECRET to it" in said
+        assert "Set TRAINING_MOCK_SECRET to it" in said
         monkeypatch.setenv("TRAINING_MOCK_SECRET", "another one")
         for asked in (["--rule", "R12"], ["--read-only"]):
             assert main(["--base-url", server.url, *asked]) == 3
-            assert "the one in TRAINING_MOCK_SECRET is another" in capsys.readouterr().err
+            assert "The one in TRAINING_MOCK_SECRET is wrong" in capsys.readouterr().err
         monkeypatch.setenv("TRAINING_MOCK_SECRET", "s" * 32)
         assert main(["--base-url", server.url, "--rule", "R12"]) == 0
 
@@ -318,6 +320,6 @@ def test_a_server_with_a_secret_has_its_webhooks_checked_once_it_may_deliver_the
         assert main([*asked, "--json"]) == 3
         (finding,) = told(capsys)["findings"]
         assert finding["result"] == "not checked"
-        assert finding["seen"].endswith(": serve --allow-webhook-host 127.0.0.1")
+        assert finding["seen"].endswith("serve --allow-webhook-host 127.0.0.1.")
         mock.webhooks.allow("127.0.0.1")
         assert main(asked) == 0

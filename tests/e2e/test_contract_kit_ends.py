@@ -123,8 +123,8 @@ def test_a_signal_amid_resets_says_what_was_found_and_who_may_have_been_reset(
     assert process[0].returncode == 4, err
     assert len([each for each in mock.audit if each.outcome == "done"]) > len(cleared)
     told = " ".join(out.split())
-    assert f"Stopped: interrupted by {number.name}; " in told
-    assert f"people in {FORKLIFT!r} may have been reset" in told
+    assert f"Stopped: Interrupted by {number.name}. " in told
+    assert f"People in {FORKLIFT!r} may have been reset" in told
     assert " holds " in out
     assert "Traceback" not in err
     assert "nothing was sent" not in out + err
@@ -144,7 +144,7 @@ def test_a_signal_leaves_no_world_behind(number: signal.Signals, at: str) -> Non
         out, err = process[0].communicate(timeout=PATIENCE)
     assert (process[0].returncode, err) == (4, "")
     report = json.loads(out)
-    assert report["stopped"].startswith(f"interrupted by {number.name}")
+    assert report["stopped"].startswith(f"Interrupted by {number.name}")
     assert (report["exit_code"], report["left_behind"]) == (4, [])
     assert {each["result"] for each in report["findings"]} == {"not checked"} | (
         {"holds"} if at == "DELETE" else set()

@@ -363,7 +363,7 @@ def test_a_service_is_checked_by_reading_alone(
     assert outcomes["skipped"] == 3  # those that take a learner's token, a leader's and a manager's
     assert set(outcomes) == {"passed", "skipped"}
     assert "R14-figures-equal-the-feed" in result.stdout.str()
-    assert "there is no token of the kind 'learner'" in result.stdout.str()
+    assert "There is no token of the kind 'learner'" in result.stdout.str()
     assert mock.diff(before) == ()
     assert {each.method for each in mock.calls} == {"GET", "POST"}
     assert {each.path for each in mock.calls if each.method == "POST"} == {"/users/v1/users/list"}
@@ -403,7 +403,7 @@ def test_nothing_can_be_changed_through_the_plugins_connection(
 
 @pytest.mark.parametrize(
     ("fault", "said", "times"),
-    [("KeyError('boom')", "a fault of the kit", 8), ("HangingError('it hangs')", "it hangs", 1)],
+    [("KeyError('boom')", "A fault of the contract tests", 8), ("HangingError('it hangs')", "it hangs", 1)],
 )
 def test_what_cannot_be_checked_is_no_pass_and_who_hangs_is_asked_once(
     pytester: pytest.Pytester, service: tuple[MockTraining, str], fault: str, said: str, times: int
@@ -458,7 +458,7 @@ def test_a_service_that_cannot_be_read_breaks_no_rule_and_is_asked_once(
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] == 1
     assert set(outcomes) == {"passed", "failed"}
-    said = "nothing was checked: the service takes the administrator's token for none"
+    said = "Nothing was checked: the service does not accept the administrator's token"
     assert result.stdout.str().count(said) >= outcomes["failed"]
     assert len(mock.calls) == 1
 

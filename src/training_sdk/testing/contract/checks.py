@@ -9,6 +9,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
+from training_sdk._core.text import sentence
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract.findings import (
     BROKEN,
@@ -67,7 +68,7 @@ class Check:
         except BrokenRuleError as fault:
             return self.broken(fault)
         except NotCheckedError as reason:
-            return self.ended(NOT_CHECKED, str(reason))
+            return self.ended(NOT_CHECKED, sentence(str(reason)))
         except MissingFieldError as name:
             expected = f"the documented form, with {name} wherever it belongs"
             return self.broken(
@@ -93,7 +94,7 @@ def _of_the_kit(fault: Exception, last: str) -> str:
     *_, where = traceback.extract_tb(fault.__traceback__)
     place = f"{Path(where.filename).name}:{where.lineno}"
     said = f"{type(fault).__name__}: {fault}"[:MOST_SHOWN]
-    what = "a fault of the kit, or an answer of a form that it does not know"
+    what = "A fault of the contract tests, or an answer of an unknown form"
     return f"{what}: {said} ({place}), after {last or 'nothing'}"
 
 

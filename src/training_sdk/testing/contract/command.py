@@ -45,7 +45,7 @@ def as_table(report: Report, width: int = 100) -> str:
     rest = width - _RULE - _RESULT - 3 * _GAP
     says = rest * 2 // 5
     widths = (_RULE, says, _RESULT, rest - says)
-    lines = [*_row(("rule", "says", "result", "what was seen"), widths), " ".join(["─" * width])]
+    lines = [*_row(("rule", "statement", "result", "observation"), widths), " ".join(["─" * width])]
     for each in report.findings:
         told = f"{each.says} ({each.provenance})"
         lines += _row((each.rule, told, each.result, _seen(each)), widths)
@@ -55,7 +55,7 @@ def as_table(report: Report, width: int = 100) -> str:
 
 def _seen(finding: CheckResult) -> str:
     if finding.result == BROKEN:
-        told = (("sent", finding.sent), ("expected", finding.expected), ("came", finding.came))
+        told = (("sent", finding.sent), ("expected", finding.expected), ("received", finding.came))
         return "\n".join(f"{what} {_cut(text)}" for what, text in told)
     return _cut(finding.seen)
 
@@ -84,14 +84,14 @@ def _verdict(report: Report) -> Iterator[str]:
         *(f"{report.count(each)} {each}" for each in (BROKEN, NOT_CHECKED)),
     ]
     if report.count(KIT_FAILED):
-        results.append(f"in {report.count(KIT_FAILED)} the kit failed")
+        results.append(f"in {report.count(KIT_FAILED)} the contract tests failed")
     none = "Nothing is broken" if report.count(HOLDS) else "Nothing was checked"
     ended = f"Broken: {', '.join(report.broken)}" if report.broken else none
     yield f"{ended}. {len(report.findings)} checks at {report.base_url} – {', '.join(results)}."
     if report.world:
         yield f"Tested: {report.world}."
     if report.stopped:
-        yield f"Stopped: {report.stopped}."
+        yield f"Stopped: {report.stopped}"
     yield from report.left
 
 
@@ -112,8 +112,8 @@ def as_json(report: Report) -> str:
 PROGRAM = "python -m training_sdk.testing.contract"
 
 WARNING = """\
-The checks reset people's progress in {title!r}, permanently, and everyone's in the end.
-Use a test organisation. Type the title of the course to continue: """
+The checks permanently reset the progress of people in {title!r}, and in the end of everyone.
+Use a test organisation only. To continue, type the title of the course: """
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
@@ -134,7 +134,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
             return _ended(asked, str(error), Ending.NOTHING_CHECKED)
         except Exception as error:
             write(sys.stderr, visible(traceback.format_exc()))
-            return _ended(asked, f"the kit failed: {type(error).__name__}", Ending.NOT_CLEAN)
+            return _ended(asked, f"The contract tests failed: {type(error).__name__}.", Ending.NOT_CLEAN)
         _print(asked, report)
         return report.exit_code
 
@@ -148,7 +148,7 @@ def _checked(asked: argparse.Namespace, stopping: StopSignals) -> Report:
         try:
             making.make(given=given_file, allowed=_typed if asked.allow_resets else _not_allowed)
         except KeyboardInterrupt:
-            making.stop(f"interrupted by {stopping.asked or 'SIGINT'}")
+            making.stop(f"Interrupted by {stopping.asked or 'SIGINT'}.")
         return making.report()
 
 
@@ -158,7 +158,7 @@ def _print(asked: argparse.Namespace, report: Report) -> None:
 
 
 def _ended(asked: argparse.Namespace, message: str, ending: Ending) -> Ending:
-    """Say why there are no findings; on standard output, where programs read it."""
+    """Print why there are no findings; with --json also on standard output, where programs read it."""
     write(sys.stderr, f"contract: {visible(message)}\n")
     if asked.json:
         _say_in_json(message, ending)
@@ -200,7 +200,8 @@ def _typed(title: str) -> bool:
 
 def _not_allowed(title: str) -> bool:
     raise InvalidArgumentError(
-        f"the checks reset people's progress in {title!r}: say --allow-resets, or --read-only for those that read"
+        f"The checks reset people's progress in {title!r}. Pass --allow-resets to allow it, or --read-only to make "
+        "only the checks that read."
     )
 
 
@@ -225,22 +226,26 @@ def _parser(program: str, *, in_json: bool = False) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=program,
         description="Check an implementation of the training API against the rules of a course reset, from outside. "
-        "Where it has the reference server's control plane, every check plays in a world made for it.",
-        epilog="Exit codes: 0 nothing is broken, 1 a rule is, 2 misused, 3 nothing could be checked, 4 stopped by a "
-        "signal or by a service that went away, 5 the kit itself failed or left something behind. Tokens come from the "
-        f"file, from variables it names, or from SAFETYCULTURE_API_TOKEN, the control plane's secret from {SECRET}; "
-        "never from an option.",
+        "If it has the control plane of the reference server, each check runs in a new organisation.",
+        epilog="Exit codes: 0 no rule is broken, 1 a rule is broken, 2 an option or a file cannot be used, 3 nothing "
+        "could be checked, 4 stopped by a signal or because the service failed, 5 the contract tests failed or left "
+        "data behind. Tokens come from the file, from variables that it names, or from SAFETYCULTURE_API_TOKEN; the "
+        f"secret of the control plane comes from {SECRET}. Neither comes from an option.",
     )
     parser.in_json = in_json
-    parser.add_argument("--base-url", required=True, metavar="URL", help="where the implementation is")
+    parser.add_argument("--base-url", required=True, metavar="URL", help="the base URL of the implementation")
     parser.add_argument(
-        "--read-only", action="store_true", help="only what changes nothing: for live services"
+        "--read-only", action="store_true", help="make only the checks that change nothing, for live services"
     )
     parser.add_argument(
-        "--tokens", metavar="FILE", help="JSON or TOML with tokens and a course, without a control plane"
+        "--tokens",
+        metavar="FILE",
+        help="a JSON or TOML file with tokens and a course, for a service without a control plane",
     )
     parser.add_argument(
-        "--allow-resets", action="store_true", help="with --tokens: really reset people in that course"
+        "--allow-resets",
+        action="store_true",
+        help="with --tokens: allow the checks to reset people in that course",
     )
     parser.add_argument(
         "--rule",
@@ -249,11 +254,13 @@ def _parser(program: str, *, in_json: bool = False) -> argparse.ArgumentParser:
         type=str.upper,
         choices=RULES,
         metavar="R00",
-        help="only this rule; repeatable",
+        help="check only this rule; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
-        "--allow-insecure-http", action="store_true", help="send tokens unencrypted beyond this machine"
+        "--allow-insecure-http",
+        action="store_true",
+        help="allow unencrypted requests, with tokens, to other machines",
     )
     return parser
 

@@ -47,8 +47,8 @@ def read(path: str | os.PathLike[str]) -> ContractConfig:
     unknown = [*(data.keys() - {"tokens", "course"}), *(each for each in kinds if each not in NAMES)]
     if not isinstance(tokens, dict) or "admin" not in kinds or unknown or not isinstance(course, str):
         raise InvalidArgumentError(
-            f"{file} must hold tokens, with an admin and any of {', '.join(NAMES[1:])}, and may hold a course, its id"
-            + (f"; not {', '.join(map(repr, unknown))}" if unknown else "")
+            f"{file} must contain tokens: an admin and any of {', '.join(NAMES[1:])}. It may contain a course id."
+            + (f" It must not contain {', '.join(map(repr, unknown))}." if unknown else "")
         )
     return ContractConfig({name: _token(file, mode, name, value) for name, value in tokens.items()}, course)
 
@@ -64,7 +64,7 @@ def _parsed(file: Path) -> tuple[dict[str, Any], int]:
     except (OSError, ValueError) as error:
         raise InvalidArgumentError(f"{file} cannot be read as JSON or TOML: {error}") from None
     if not isinstance(data, dict):
-        raise InvalidArgumentError(f"{file} must hold an object with tokens")
+        raise InvalidArgumentError(f"{file} must contain an object with tokens.")
     return data, status.st_mode
 
 
@@ -72,9 +72,13 @@ def _token(file: Path, mode: int, name: str, value: object) -> str:
     if isinstance(value, str) and value.startswith("$"):
         return str(argument_checks.token(os.environ.get(value[1:]) or _missing(name, value[1:])).reveal())
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise InvalidArgumentError(f"{file} holds tokens, and others can read it: chmod 600 {file}")
+        raise InvalidArgumentError(
+            f"{file} contains tokens, and other users can read it. Run chmod 600 {file}"
+        )
     return str(argument_checks.token(value).reveal())
 
 
 def _missing(name: str, variable: str) -> str:
-    raise InvalidArgumentError(f"the token {name!r} is to be in {variable}, which is not set")
+    raise InvalidArgumentError(
+        f"The token {name!r} is read from the variable {variable}, which is not set. Set it."
+    )

@@ -56,13 +56,16 @@ class GivenOrganisation:
     def told(self) -> str:
         """Description of the organisation that is tested."""
         if self.course:
-            return f"all in the organisation of the tokens, with its course {self.course!r}"
-        return "all in the organisation of the tokens, read only"
+            return f"the organisation of the tokens, with its course {self.course!r}"
+        return "the organisation of the tokens, read only"
 
     def one(self, policy: Mapping[str, str]) -> AbstractContextManager[World]:
         """Return the same organisation every time. Raises NotCheckedError for a check that needs a policy."""
         if policy:
-            raise NotCheckedError(f"this needs a world of the kit's own, with the policy {_switches(policy)}")
+            raise NotCheckedError(
+                "This check needs an organisation that the contract tests created, with the policy "
+                f"{_switches(policy)}."
+            )
         return nullcontext(self.world)
 
 
@@ -87,7 +90,7 @@ class CreatedWorlds:
         tokens = _tokens(made)
         try:
             if not tokens:
-                raise CannotRunError(f"the answer to POST {WORLDS} holds no tokens for the world")
+                raise CannotRunError(f"The answer to POST {WORLDS} contains no tokens for the organisation.")
             if policy:
                 _check_taken(policy, made.get("policy"))
             else:
@@ -102,7 +105,9 @@ class CreatedWorlds:
     def told(self) -> str:
         """Description of the organisations that are tested."""
         switches = f", with the server's policy {self.policy}" if self.policy else ""
-        return f"each in a demo world of its own{switches}, made over POST {WORLDS}, not in the world that is served"
+        return (
+            f"a new demo organisation for each check{switches}, created by POST {WORLDS}; not the served one"
+        )
 
     def _made(self, policy: Mapping[str, str]) -> Mapping[str, Any]:
         """Return the answer that names the organisation. Raises CannotRunError if it names none, and for a refusal."""
@@ -113,25 +118,31 @@ class CreatedWorlds:
             wanted = {"seed": "demo", "now": NOON} | ({"policy": dict(policy)} if policy else {})
             answer = self.wire.control("POST", "worlds", body=wanted)
         except (BrokenRuleError, HangingError) as fault:
-            self.wire.left.append(f"perhaps a world, for {asked} was not answered; GET {WORLDS} lists them")
-            raise CannotRunError(f"no world could be made: {fault}") from None
+            self.wire.left.append(
+                f"possibly an organisation, because {asked} got no answer. GET {WORLDS} lists them"
+            )
+            raise CannotRunError(f"No organisation could be created: {fault}") from None
         except KeyboardInterrupt:
-            self.wire.left.append(f"perhaps a world, for {asked} was cut short; GET {WORLDS} lists them")
+            self.wire.left.append(
+                f"possibly an organisation, because {asked} was interrupted. GET {WORLDS} lists them"
+            )
             raise
         made = _object(answer)
         if 200 <= answer.status < 300 and isinstance(made.get("id"), str):
             return made
         if 200 <= answer.status < 300 and made:
             self.wire.left.append(
-                f"perhaps a world, for {asked} was answered without its id; GET {WORLDS} lists them"
+                f"possibly an organisation, because the answer to {asked} has no id. GET {WORLDS} lists them"
             )
         if policy and answer.status == 400:
-            raise NotCheckedError(f"no world with the policy {_switches(policy)} can be made: {answer.came}")
+            raise NotCheckedError(
+                f"No organisation with the policy {_switches(policy)} can be created: {answer.came}"
+            )
         raise CannotRunError(_no_world(answer, self.wire.secret))
 
     def _remove(self, world_id: str) -> None:
         """Delete an organisation; note a failure instead of raising it, so that the findings are not lost."""
-        came = "cut short"
+        came = "interrupted"
         try:
             answer = self.wire.control("DELETE", f"worlds/{world_id}")
             came = "" if answer.status in (200, 204, 404) else f"answered {answer.came}"
@@ -144,7 +155,7 @@ class CreatedWorlds:
                 secret = f" -H X-Training-Mock-Secret:${SECRET}" if self.wire.secret else ""
                 url = f"{self.wire.base_url}{WORLDS}/{world_id}"
                 self.wire.left.append(
-                    f"the world {world_id}, whose DELETE was {came}. Remove it: curl -X DELETE{secret} {url}"
+                    f"the organisation {world_id}, whose DELETE was {came}. Remove it: curl -X DELETE{secret} {url}"
                 )
 
 
@@ -159,7 +170,7 @@ def _check_taken(asked: Mapping[str, str], said: object) -> None:
     """Raise NotCheckedError unless the policy that the server returns contains each requested switch."""
     if not (isinstance(said, dict) and asked.items() <= said.items()):
         raise NotCheckedError(
-            f"the server made a world, and its answer does not name the policy {_switches(asked)} that was asked for"
+            f"The server created an organisation, and its answer does not name the requested policy {_switches(asked)}."
         )
 
 
@@ -179,16 +190,16 @@ def _no_world(answer: Answer, secret: str) -> str:
     if answer.reason == SECRET_REQUIRED:
         return _about_the_secret(secret)
     if answer.reason == EXHAUSTED:
-        return f"no world could be made: {answer.message or answer.came}"
+        return f"No organisation could be created: {answer.message or answer.came}"
     return (
-        f"no world could be made: {answer.sent} was answered {answer.came}. An implementation without our control "
-        "plane needs a file with tokens and a course (--tokens)"
+        f"No organisation could be created: the answer to {answer.sent} was {answer.came}. For an implementation "
+        "without a control plane, name a file with tokens and a course (--tokens)."
     )
 
 
 def _about_the_secret(secret: str) -> str:
-    which = f"the one in {SECRET} is another" if secret else f"set {SECRET} to it"
-    return f"the control plane asks for the secret of the server ({SECRET_REQUIRED}): {which}"
+    which = f"The one in {SECRET} is wrong." if secret else f"Set {SECRET} to it."
+    return f"The control plane requires the secret of the server ({SECRET_REQUIRED}). {which}"
 
 
 def readable(wire: Wire, given: ContractConfig | None) -> World:
@@ -199,17 +210,17 @@ def readable(wire: Wire, given: ContractConfig | None) -> World:
 
 
 def _listed(wire: Wire) -> ContractConfig:
-    remedy = f"set {TOKEN} to an administrator's, or name a file with --tokens"
+    remedy = f"set {TOKEN} to the token of an administrator, or name a file with --tokens."
     if wire.is_vendors:
-        raise CannotRunError(f"no token is given: {remedy}")
+        raise CannotRunError(f"No token is given: {remedy}")
     try:
         answer = wire.control("GET", "tokens")
     except BrokenRuleError as fault:
         raise CannotRunError(str(fault)) from None
     tokens = _tokens(_object(answer)) if answer.status == 200 else {}
     if "admin" not in tokens:
-        asked = f"; {_about_the_secret(wire.secret)}" if answer.reason == SECRET_REQUIRED else ""
-        raise CannotRunError(f"no token is given, and none listed by a control plane: {remedy}{asked}")
+        asked = f" {_about_the_secret(wire.secret)}" if answer.reason == SECRET_REQUIRED else ""
+        raise CannotRunError(f"No token is given, and no control plane lists one: {remedy}{asked}")
     return ContractConfig(tokens)
 
 
@@ -224,24 +235,24 @@ def looked_at(world: World) -> World:
     except BrokenRuleError as broken:
         fault = str(broken)
     if fault:
-        raise CannotRunError(f"nothing was checked: {fault}")
+        raise CannotRunError(f"Nothing was checked: {fault}")
     return world
 
 
 def _unreadable(answer: Answer) -> str:
     """Return the reason why the feed cannot be read; "" if it can."""
     if answer.status == 401:
-        return "the service takes the administrator's token for none: set another one"
-    said = f"{answer.sent} was answered {answer.came}"
+        return "the service does not accept the administrator's token. Set another one."
+    said = f"the answer to {answer.sent} was {answer.came}"
     if answer.status == 403:
-        return f"the administrator's token may not read the feed: {said}"
+        return f"the administrator's token may not read the feed: {said}."
     if 300 <= answer.status < 400:
         where = dict(answer.headers).get("location", "elsewhere")
-        return f"the service leads away, to {where[:200]}: is the base URL right? {said}"
+        return f"the service redirects to {where[:200]}: {said}. Check the base URL."
     if answer.status != 200:
-        return f"the service does not show the feed: {said}"
+        return f"the service does not show the feed: {said}."
     if not isinstance(_object(answer).get("data"), list):
-        return f"what answers there is not the training API: is the base URL right? {said}"
+        return f"another program than the training API answers: {said}. Check the base URL."
     return ""
 
 
@@ -250,18 +261,17 @@ def given_course(wire: Wire, given: ContractConfig, allowed: Callable[[str], boo
     world = looked_at(readable(wire, given))
     if not given.course:
         raise CannotRunError(
-            "name a course to play with in the file of tokens: the checks reset people in it"
+            "The file of tokens names no course. Name a test course in it: the checks reset people in this course."
         )
     try:
         found = [each["title"] for each in world.courses() if each["id"] == given.course]
     except (BrokenRuleError, NotCheckedError, LookupError) as fault:
-        raise CannotRunError(f"the courses cannot be listed: {fault}") from None
+        raise CannotRunError(f"The courses cannot be listed: {fault}") from None
     if not found:
         raise CannotRunError(
-            f"the course to play with, {given.course!r} in the file of tokens, is none that the admin sees"
+            f"The admin does not see the course {given.course!r} of the file of tokens. Correct the course or "
+            "the token."
         )
     if not allowed(found[0]):
-        raise CannotRunError(
-            f"nothing was sent that changes anything: resets in {found[0]!r} were not allowed"
-        )
+        raise CannotRunError(f"Resets in {found[0]!r} were not allowed. Nothing was changed.")
     return GivenOrganisation(world, found[0])

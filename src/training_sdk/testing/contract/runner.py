@@ -10,6 +10,7 @@ from types import FrameType
 
 from attrs import define, field
 
+from training_sdk._core.text import sentence
 from training_sdk.testing.contract.checks import Check
 from training_sdk.testing.contract.config import ContractConfig
 from training_sdk.testing.contract.environment import (
@@ -33,8 +34,8 @@ from training_sdk.testing.contract.wire import Wire
 __all__ = ["CheckRun", "Making", "all_checks", "readable", "run"]
 
 VENDORS = (
-    "this is the vendor's own service: the checks reset people there by requests that are not proved, one "
-    "of which may mean everyone. Only --read-only is for live services"
+    "This is the vendor's own service. The checks would reset people there by requests whose format is not verified, "
+    "and one of them may mean everyone. Use only --read-only with a live service."
 )
 
 
@@ -93,10 +94,10 @@ class CheckRun:
                 with self._ground.one(each.policy) as world, self.interruptible():
                     self.found.append(each.made(world))
             except NotCheckedError as reason:
-                self.found.append(each.ended(NOT_CHECKED, str(reason)))
+                self.found.append(each.ended(NOT_CHECKED, sentence(str(reason))))
             except CannotRunError as fault:
                 if not self.found:
-                    raise CannotRunError(". ".join((str(fault), *self.leftovers))) from fault
+                    raise CannotRunError(" ".join(map(sentence, (str(fault), *self.leftovers)))) from fault
                 self.stop(str(fault))
                 return
 
@@ -112,8 +113,8 @@ class CheckRun:
         """Record why no further checks are made, and what the last one may have done."""
         course = self._ground.course if self._ground else ""
         touched = not all(each.reads_only for each in self.checks[: len(self.found) + 1])
-        risk = f"; people in {course!r} may have been reset" if course and touched else ""
-        self.stopped = f"{why}; {len(self.found)} of {len(self.checks)} checks were made{risk}"
+        risk = f" People in {course!r} may have been reset." if course and touched else ""
+        self.stopped = f"{sentence(why)} {len(self.found)} of {len(self.checks)} checks were made.{risk}"
 
     @property
     def leftovers(self) -> tuple[str, ...]:
@@ -127,7 +128,10 @@ class CheckRun:
 
     def report(self) -> Report:
         """Return the result of each check, by rule; the others are not checked."""
-        rest = [each.ended(NOT_CHECKED, "stopped before it ended") for each in self.checks[len(self.found) :]]
+        rest = [
+            each.ended(NOT_CHECKED, "The run stopped before this check ended.")
+            for each in self.checks[len(self.found) :]
+        ]
         findings = tuple(sorted((*self.found, *rest), key=lambda each: each.rule))
         world = self._ground.told if self._ground else ""
         return Report(str(self.wire.base_url), findings, world, self.stopped, self.leftovers)

@@ -133,7 +133,9 @@ class Answer:
     def expect(self, status: int, reason: str = "") -> Answer:
         """Raise BrokenRuleError unless the status is this one and, if given, the reason too."""
         if self.status == 429 and status != 429:
-            raise NotCheckedError(f"{self.sent} was answered 429: the rate limit is spent, try again later")
+            raise NotCheckedError(
+                f"The server answered {self.sent} with 429: the rate limit is used up. Try again later."
+            )
         if self.status != status or (reason and self.reason != reason):
             raise BrokenRuleError(self.sent, f"{status} {reason}".rstrip(), self.came)
         return self
@@ -229,7 +231,7 @@ class Wire:
         """
         if self.is_vendors:
             raise CannotRunError(
-                "the vendor's own service has no control plane, and must not learn our secret"
+                "The vendor's own service has no control plane, and must not receive the secret."
             )
         headers = [("x-training-mock-secret", self.secret)] if self.secret else []
         return self.send(method, f"/_mock/{path}", token, body=body, who=who, headers=headers)

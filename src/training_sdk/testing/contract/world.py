@@ -79,7 +79,7 @@ class World:
     def token(self, who: str) -> str:
         """Return a user's token; "" for no user. Raises NotCheckedError if there is no token of that kind."""
         if who and who not in self.tokens:
-            raise NotCheckedError(f"there is no token of the kind {who!r}")
+            raise NotCheckedError(f"There is no token of the kind {who!r}.")
         return self.tokens[who] if who else ""
 
     def send(self, method: str, path: str, who: str = "admin", **parts: Any) -> Answer:
@@ -101,14 +101,16 @@ class World:
     def controllable(self) -> None:
         """Raise NotCheckedError without a control plane, before a check that needs one resets a person."""
         if not self.is_own:
-            raise NotCheckedError("this needs a control plane (POST /_mock/worlds), and there is none")
+            raise NotCheckedError(
+                "This check needs a control plane (POST /_mock/worlds), and the server has none."
+            )
 
     def controlled(self, method: str, path: str, body: object = None) -> Answer:
         """Call the control plane; return the answer. Raises NotCheckedError if the operation is missing."""
         self.controllable()
         answer = self.wire.control(method, path, self.token("admin"), body=body)
         if answer.status in (404, 405, 501):
-            raise NotCheckedError(f"the control plane has no {method} /_mock/{path}")
+            raise NotCheckedError(f"The control plane has no {method} /_mock/{path}.")
         if path.startswith("learners/"):
             self.last = f"{answer.sent} → {answer.status} {answer.reason}".rstrip()
         return answer
@@ -240,13 +242,13 @@ class World:
         if self.course_id:
             chosen = courses.get(self.course_id)
             if chosen is None or any(chosen.get(name) != value for name, value in wanted.items()):
-                raise NotCheckedError(f"the course to play with is none with {_said(wanted)}")
+                raise NotCheckedError(f"The course of the checks has other properties than {_said(wanted)}.")
             return chosen
         wanted = wanted or {"status": "Published", "dueBy": "relative"}
         fits = {key for key, each in courses.items() if all(each.get(n) == v for n, v in wanted.items())}
         done = [row["course_id"] for row in self.rows() if row["completed_at"] and row["course_id"] in fits]
         if not done:
-            raise NotCheckedError(f"nobody has completed a course with {_said(wanted)}")
+            raise NotCheckedError(f"No person has completed a course with {_said(wanted)}.")
         return courses[max(sorted(set(done)), key=done.count)]
 
     def completed(self, course: Course, number: int = 1) -> list[Row]:
@@ -256,7 +258,10 @@ class World:
     def begun(self, course: Course) -> Row:
         """Return a learner who has started a course and not completed it."""
         return self._take(
-            course, 1, "are half-way", lambda row: is_recorded(row) and not row["completed_at"]
+            course,
+            1,
+            "have started and not completed",
+            lambda row: is_recorded(row) and not row["completed_at"],
         )[0]
 
     def not_begun(self, course: Course) -> Row:
@@ -271,7 +276,7 @@ class World:
         found.sort(key=lambda row: row["user_id"] in spared)
         if len(found) < number:
             raise NotCheckedError(
-                f"{number} learners who {what} {course['title']!r} are needed; there are {len(found)}"
+                f"Learners who {what} {course['title']!r}: {number} required, {len(found)} found."
             )
         return found[:number]
 
@@ -307,11 +312,11 @@ class World:
         """Reset these learners, so that the effects can be checked. Raises NotCheckedError if that is not possible."""
         answer = self.reset(course, [row["user_id"] for row in rows], len(rows))
         if answer.status != 200:
-            raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+            raise NotCheckedError(f"The server refuses a plain reset: {answer.came}")
         try:
             self.gone(course, *rows)
         except BrokenRuleError as fault:
-            raise NotCheckedError(f"a plain reset does nothing, which is R09's matter: {fault}") from None
+            raise NotCheckedError(f"A plain reset has no effect, which rule R09 checks: {fault}") from None
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

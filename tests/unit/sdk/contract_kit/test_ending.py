@@ -151,7 +151,7 @@ def test_a_server_that_is_full_says_itself_what_helps(monkeypatch: pytest.Monkey
     with pytest.raises(CannotRunError) as told:
         made(Between(mock, lambda request, honest: honest(request)).wire())
     assert str(told.value).startswith(
-        "no world could be made: There is no room for one more world: the limits are 0 worlds"
+        "No organisation could be created: There is no room for one more world: the limits are 0 worlds"
     )
     assert str(told.value).endswith("Delete worlds that are no longer needed: DELETE /_mock/worlds/{id}.")
 
@@ -159,7 +159,7 @@ def test_a_server_that_is_full_says_itself_what_helps(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("message", [None, 7, ""], ids=repr)
 def test_one_that_says_nothing_is_told_by_its_reason(message: object) -> None:
     full = {"message": message, "details": [{"reason": "WORLDS_EXHAUSTED"}]}
-    with pytest.raises(CannotRunError, match=r"^no world could be made: 429 WORLDS_EXHAUSTED$"):
+    with pytest.raises(CannotRunError, match=r"^No organisation could be created: 429 WORLDS_EXHAUSTED\.$"):
         made(Between(MockTraining.demo(), lambda *_: httpx.Response(429, json=full)).wire())
 
 
@@ -172,7 +172,7 @@ def test_a_world_without_tokens_is_removed_again(tokens: object) -> None:
         return httpx.Response(201, json=json.loads(answer.read()) | {"tokens": tokens})
 
     mock = MockTraining.demo()
-    with pytest.raises(CannotRunError, match="holds no tokens"):
+    with pytest.raises(CannotRunError, match="contains no tokens"):
         made(Between(mock, instead).wire())
     assert mock.worlds.all() == ()
 
@@ -187,7 +187,7 @@ def test_a_world_that_may_have_been_made_is_said(lost: Exception | None) -> None
 
     mock = MockTraining.demo()
     with pytest.raises(
-        CannotRunError, match=r"Left behind: perhaps a world, .* GET /_mock/worlds lists them"
+        CannotRunError, match=r"Left behind: possibly an organisation, .* GET /_mock/worlds lists them"
     ):
         made(Between(mock, instead).wire())
     assert len(mock.worlds.all()) == 1
@@ -235,7 +235,7 @@ def test_who_may_have_been_reset_is_said() -> None:
     mock = MockTraining.demo()
     wire = Between(mock, after(150, httpx.ConnectError("refused"))).wire()
     report = run(wire, given=given(mock), allowed=lambda title: True)
-    assert report.stopped.endswith(f"checks were made; people in {FORKLIFT!r} may have been reset")
+    assert report.stopped.endswith(f"checks were made. People in {FORKLIFT!r} may have been reset.")
     assert FORKLIFT in report.world
     wire = Between(mock, after(5, httpx.ConnectError("refused"))).wire()
     assert "reset" not in run(wire, given=given(mock), read_only=True).stopped
@@ -265,9 +265,7 @@ def test_a_webhook_is_removed_also_where_making_it_was_answered_otherwise(is_rem
 def test_a_course_that_is_none_is_named() -> None:
     mock = MockTraining.demo()
     told = ContractConfig(given(mock).tokens, "65f0c0ffee00000000000001")
-    with pytest.raises(
-        CannotRunError, match=r"'65f0c0ffee00000000000001' in the file of tokens, is none that"
-    ):
+    with pytest.raises(CannotRunError, match=r"does not see the course '65f0c0ffee00000000000001'"):
         run(Between(mock, after(99, ValueError())).wire(), given=told, allowed=lambda title: True)
 
 
@@ -331,7 +329,7 @@ def test_a_second_signal_waits_for_nothing_and_what_stays_is_said() -> None:
     making.interruptible = stopping.allowed
     with pytest.raises(KeyboardInterrupt):
         making.make(given=None, allowed=lambda title: False)
-    making.stop("interrupted by SIGINT")
+    making.stop("Interrupted by SIGINT.")
     report = making.report()
     (kept,) = mock.worlds.all()
     assert kept.id in report.left[0]

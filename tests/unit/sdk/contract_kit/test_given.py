@@ -100,7 +100,7 @@ def test_figures_of_people_who_learn_meanwhile_are_not_called_wrong() -> None:
     told = ContractConfig({"admin": mock.token("admin")})
     report = run(wire(Without(mock, meanwhile=learn)), read_only=True, given=told, only=["R14"])
     assert results(report) == {"R14-figures-equal-the-feed": "not checked"}, report
-    assert "learning just now" in report.findings[0].seen
+    assert "People are learning now" in report.findings[0].seen
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mock_server.rules import webhooks
 from unit.sdk.contract_kit.test_broken_servers import checked
 
 HOOKS = ("R21-nothing-to-reset-is-no-event", "R24-webhooks")
-REMEDY = "this server delivers webhooks to no host here: serve --allow-webhook-host 127.0.0.1"
+REMEDY = "This server delivers webhooks to no host of this machine. Start it with serve --allow-webhook-host 127.0.0.1."
 
 
 def ended(mock: MockTraining) -> dict[str, tuple[str, str]]:
@@ -33,7 +33,7 @@ def test_a_server_that_delivers_to_no_host_here_is_not_called_broken() -> None:
 def test_what_the_kit_says_then_helps() -> None:
     mock = MockTraining.demo()
     mock.webhooks.close()
-    mock.webhooks.allow(REMEDY.rpartition(" ")[2])
+    mock.webhooks.allow(REMEDY.rpartition(" ")[2].rstrip("."))
     assert {result for result, _ in ended(mock).values()} == {"holds"}
 
 

@@ -46,7 +46,7 @@ def test_a_check_is_named_after_its_rule_and_function_and_says_how_it_ended() ->
     found = ending(raises(BrokenRuleError("this", "that", "those")))
     assert (found.result, found.sent, found.expected, found.came) == ("broken", "this", "that", "those")
     found = ending(raises(NotCheckedError("no world")))
-    assert (found.result, found.seen) == ("not checked", "no world")
+    assert (found.result, found.seen) == ("not checked", "no world.")
 
 
 def shown(body: Callable[[World], object], answer: object) -> CheckResult:
@@ -145,7 +145,7 @@ def test_the_table_keeps_to_its_width_and_shows_everything_it_can(width: int) ->
     for said in (
         "GET /",
         "expected two",
-        "came three",
+        "received three",
         "why",
         "Broken: R02.",
         "1 hold, 1 broken, 1 not checked",
@@ -172,15 +172,15 @@ def test_the_exit_code_is_of_the_worst() -> None:
 
 
 NONSENSE = {
-    "the service takes the administrator's token for none": httpx.Response(401),
+    "the service does not accept the administrator's token": httpx.Response(401),
     "may not read the feed": httpx.Response(403),
-    "leads away, to https://elsewhere.example": httpx.Response(
+    "redirects to https://elsewhere.example": httpx.Response(
         302, headers={"location": "https://elsewhere.example"}
     ),
-    "was answered 500": httpx.Response(500),
-    "is not the training API: is the base URL right?": httpx.Response(200, text="<html>Sign in</html>"),
-    "was answered 200 []": httpx.Response(200, json=[]),
-    'was answered 200 {"data":7}': httpx.Response(200, json={"data": 7}),
+    "as admin was 500": httpx.Response(500),
+    "Check the base URL.": httpx.Response(200, text="<html>Sign in</html>"),
+    "as admin was 200 []": httpx.Response(200, json=[]),
+    ' was 200 {"data":7}': httpx.Response(200, json={"data": 7}),
 }
 
 
@@ -195,11 +195,11 @@ def test_where_nothing_can_be_read_no_rule_is_called_broken(said: str, read_only
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     given = ContractConfig({"admin": "a-token-that-is-told"}, "c")
-    with pytest.raises(CannotRunError, match="nothing was checked") as told:
+    with pytest.raises(CannotRunError, match="Nothing was checked") as told:
         run(wire(nonsense), read_only=read_only, given=given, allowed=lambda title: True)
     assert said in str(told.value)
     assert len(asked) == 1
-    with pytest.raises(CannotRunError, match="no world could be made"):
+    with pytest.raises(CannotRunError, match="No organisation could be created"):
         run(wire(nonsense))
 
 
@@ -214,13 +214,13 @@ def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
         return httpx.Response(200, json={"data": [], "users": []})
 
     made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(live)))
-    with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
+    with pytest.raises(CannotRunError, match="Use only --read-only with a live service"):
         run(made, given=ContractConfig({"admin": "t"}, "c"), allowed=lambda title: True)
-    with pytest.raises(CannotRunError, match="Only --read-only is for live services"):
+    with pytest.raises(CannotRunError, match="Use only --read-only with a live service"):
         run(made)
     with pytest.raises(CannotRunError, match="set SAFETYCULTURE_API_TOKEN"):
         run(made, read_only=True)
-    with pytest.raises(CannotRunError, match="must not learn our secret"):
+    with pytest.raises(CannotRunError, match="must not receive the secret"):
         made.control("GET", "tokens")
     assert asked == []
 

@@ -26,7 +26,9 @@ from training_sdk.testing.contract.world import (
 def ways_of_being_assigned(world: World) -> None:
     """Check each way to assign a person: assign, then unassign."""
     if not world.is_own:
-        raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
+        raise NotCheckedError(
+            "This check changes assignments, so it needs an organisation that the contract tests created."
+        )
     course, roll = _emptiest(world), _Roll.of(world)
     with_nobody = {
         "clearAllUsers": True,
@@ -40,7 +42,7 @@ def ways_of_being_assigned(world: World) -> None:
     for kind, members in (("USER", {somebody: {somebody}}), ("GROUP", roll.groups), ("SITE", roll.sites)):
         key = next((each for each, those in members.items() if those & roll.learners), None)
         if key is None:
-            raise NotCheckedError(f"there is no {kind.lower()} with a learner in it")
+            raise NotCheckedError(f"There is no {kind.lower()} that contains a learner.")
         _assign(world, course, _entry(key, kind, True))
         _on_roster(world, course, members[key] & roll.learners)
         _assign(world, course, _entry(key, kind, False))
@@ -55,10 +57,12 @@ def ways_of_being_assigned(world: World) -> None:
 def guests_and_deactivated(world: World) -> None:
     """Check a guest and a deactivated person, both assigned directly."""
     if not world.is_own:
-        raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
+        raise NotCheckedError(
+            "This check changes assignments, so it needs an organisation that the contract tests created."
+        )
     course, roll = _emptiest(world), _Roll.of(world)
     if not roll.others:
-        raise NotCheckedError("there is neither a guest nor anybody deactivated")
+        raise NotCheckedError("There is neither a guest nor a deactivated person.")
     for user in roll.others:
         _assign(world, course, _entry(user, "USER", True))
         if user in {row["user_id"] for row in world.rows(course_id=course["id"])}:
@@ -76,7 +80,7 @@ def what_the_absent_keep(world: World) -> None:
     """Unassign a person who completed the course, reset everyone, and assign the person again."""
     before, after = _reset_while_away(world)
     if recorded(after) != recorded(before):
-        raise BrokenRuleError("assigning somebody again", "their progress as before", str(after))
+        raise BrokenRuleError("a new assignment of the person", "their progress as before", str(after))
 
 
 @check(
@@ -89,7 +93,7 @@ def what_the_absent_lose(world: World) -> None:
     """Do the same where unassigned people lose their progress."""
     _, after = _reset_while_away(world)
     if is_recorded(after):
-        raise BrokenRuleError("assigning somebody again", "nothing recorded", str(after))
+        raise BrokenRuleError("a new assignment of the person", "nothing recorded", str(after))
 
 
 def _reset_while_away(world: World) -> tuple[Row, Row]:
@@ -101,10 +105,10 @@ def _reset_while_away(world: World) -> tuple[Row, Row]:
     _assign(world, course, _entry(there["user_id"], "USER", True))
     answer = world.reset(course, None, 1)
     if answer.status != 200:
-        raise NotCheckedError(f"a reset of everyone is refused: {answer.came}")
+        raise NotCheckedError(f"The server refuses a reset of everyone: {answer.came}")
     _assign(world, course, _entry(away["user_id"], "USER", True))
     if not world.rows(course_id=course["id"], user_id=away["user_id"]):
-        raise NotCheckedError("an assignment of one user assigns nobody")
+        raise NotCheckedError("The assignment of one user has no effect.")
     return away, world.row(course["id"], away["user_id"])
 
 

@@ -53,7 +53,7 @@ def audit_log(world: World) -> None:
 def _plainly(answer: Answer, status: int) -> None:
     """Skip the check if the status is unexpected: rule R06 checks the confirmation."""
     if answer.status != status:
-        raise NotCheckedError(f"{answer.sent} should be answered {status}: {answer.came}")
+        raise NotCheckedError(f"The server should answer {answer.sent} with {status}: {answer.came}")
 
 
 @check("R23", "A reset of everyone is written down with those whom it has reset.", "decided")

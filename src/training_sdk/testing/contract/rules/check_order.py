@@ -95,7 +95,9 @@ def order_of_checks(world: World) -> None:
             wrong.ask(earlier, later).expect(*STEPS[earlier])
     if len(judged) * 2 < len(PAIRS):
         missing = ", ".join(STEPS.keys() - noticed)
-        raise NotCheckedError(f"too little is refused at all to tell an order; not noticed: {missing}")
+        raise NotCheckedError(
+            f"The server refuses too few faults to compare their order. It accepts: {missing}."
+        )
     world.noted = f"{len(judged)} resets with two things wrong, each refused for the first of them"
 
 

@@ -51,7 +51,7 @@ def untrue_confirmation_of_everyone(world: World) -> None:
     course = world.course()
     everyone = sum(is_recorded(row) for row in world.rows(course_id=course["id"]))
     if not everyone:
-        raise NotCheckedError(f"nobody in {course['title']!r} has anything recorded")
+        raise NotCheckedError(f"No person in {course['title']!r} has recorded progress.")
     _untrue(world, course, None, everyone)
 
 

@@ -48,7 +48,7 @@ def refusals_are_not_kept(world: World) -> None:
         users, key = [row["user_id"]], [_key()]
         refused = world.reset(course, users, count, headers=key, **changes)
         if refused.status != status:
-            raise NotCheckedError(f"{refused.sent} should be answered {status}: {refused.came}")
+            raise NotCheckedError(f"The server should answer {refused.sent} with {status}: {refused.came}")
         world.reset(course, users, 1, headers=key).expect(200)
 
 
@@ -96,7 +96,10 @@ def keys_of_one_actor(world: World) -> None:
 def keys_of_one_organisation(world: World) -> None:
     """Let administrators of two organisations send the same key."""
     if not world.is_own:
-        raise NotCheckedError("this resets somebody elsewhere, and is done in a world of the kit's own only")
+        raise NotCheckedError(
+            "This check resets a person of another organisation, so it needs organisations that the contract tests "
+            "created."
+        )
     course = world.course()
     (row,) = world.completed(course)
     theirs, their_row = _elsewhere(world)
@@ -115,4 +118,4 @@ def _elsewhere(world: World) -> tuple[Course, Row]:
     for row in world.rows("outsider"):
         if row["completed_at"] and row["course_id"] in courses:
             return courses[row["course_id"]], row
-    raise NotCheckedError("nobody elsewhere has completed a course")
+    raise NotCheckedError("No person of another organisation has completed a course.")

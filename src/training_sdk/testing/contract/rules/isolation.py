@@ -114,13 +114,15 @@ def _organisations_but(world: World, key: Key) -> list[Json]:
 def everyone_of_one_course(world: World) -> None:
     """Compare rows and attempts of the people who are reset, in all other courses, before and after."""
     if not world.is_own:
-        raise NotCheckedError("everyone is reset once only where there is one world; R09 looks at this there")
+        raise NotCheckedError(
+            "With one organisation for all checks, everyone is reset only once; rule R09 checks it there."
+        )
     course = world.course()
     users = {row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)}
     before = _elsewhere(world, course["id"], users)
     answer = world.reset(course, None, len(users))
     if answer.status != 200:
-        raise NotCheckedError(f"a reset of everyone is refused: {answer.came}")
+        raise NotCheckedError(f"The server refuses a reset of everyone: {answer.came}")
     for what, after in _elsewhere(world, course["id"], users).items():
         world.same("a reset of everyone in a course", what, before[what], after)
 

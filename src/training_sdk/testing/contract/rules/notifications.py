@@ -38,7 +38,9 @@ def notifications(world: World) -> None:
     ]
     rows = [row for row in chosen if row]
     if len(rows) < len(chosen):
-        raise NotCheckedError(f"in {course['title']!r} nobody with notifications on, or nobody with them off")
+        raise NotCheckedError(
+            f"{course['title']!r} has no person who completed it with notifications on, or none with notifications off."
+        )
     idle = [row for row in world.rows(course_id=course["id"]) if not is_recorded(row)]
     beside = [row for row in idle if settings.get(row["user_id"])][:1]
     before = _outbox(world)
@@ -73,14 +75,14 @@ def no_notifications_of_unpublished_courses(world: World) -> None:
         rows = [row for row in world.rows(course_id=course["id"]) if row["completed_at"]]
         chosen = next((row for row in rows if settings.get(row["user_id"])), None)
         if chosen is None:
-            raise NotCheckedError(f"nobody with notifications on has completed {course['title']!r}")
+            raise NotCheckedError(f"No person with notifications on has completed {course['title']!r}.")
         _done(world.reset(course, [chosen["user_id"]], 1))
         _told(world, f"a reset in a course that is {status}", before, course, ())
 
 
 def _done(answer: Answer) -> None:
     if answer.status != 200:
-        raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+        raise NotCheckedError(f"The server refuses a plain reset: {answer.came}")
 
 
 def _outbox(world: World) -> list[Json]:
@@ -134,10 +136,10 @@ def _certified(world: World) -> tuple[Course, list[Row]]:
     ]
     course = world.course()
     if not any(course_id == course["id"] for course_id, _ in shown):
-        raise NotCheckedError(f"{course['title']!r} gives no certificates")
+        raise NotCheckedError(f"{course['title']!r} issues no certificates.")
     rows = [row for row in world.rows(course_id=course["id"]) if (course["id"], row["user_id"]) in shown]
     if len(rows) < 2:
-        raise NotCheckedError(f"fewer than two hold a certificate of {course['title']!r}")
+        raise NotCheckedError(f"Fewer than two people have a certificate of {course['title']!r}.")
     return course, rows[:2]
 
 
@@ -153,7 +155,7 @@ def no_undeserved_certificates(world: World) -> None:
         _expect(world, f"{action}, the course not completed", "no certificate", held, lambda held: not held)
     off = _without_certificates(world)
     if not off:
-        raise NotCheckedError("every course with completions gives certificates")
+        raise NotCheckedError("Every course with completions issues certificates.")
     (row,) = world.completed(off[0])
     world.cleared(off[0], row)
     world.act("complete-course", off[0]["id"], row["user_id"])

@@ -175,7 +175,7 @@ def leaders_reset_nobody(world: World) -> None:
     ]
     theirs = [user for user in team if user != me][:1]
     if not theirs:
-        raise NotCheckedError(f"none of the leader's team has completed {course['title']!r}")
+        raise NotCheckedError(f"No person of the leader's teams has completed {course['title']!r}.")
     _may_reset_nobody(world, course, "teamlead", row["user_id"], *theirs)
 
 
@@ -209,7 +209,7 @@ def no_preview_for_others(world: World) -> None:
     (row,) = world.completed(course)
     asked = world.send("POST", PREVIEW, body={"courseId": course["id"], "userIds": [row["user_id"]]})
     if asked.status != 200:
-        raise NotCheckedError(f"there is no preview: {asked.came}")
+        raise NotCheckedError(f"There is no preview: {asked.came}")
     for who in ("learner", "teamlead"):
         for users in ([world.me(who)], [row["user_id"]], []):
             world.send("POST", PREVIEW, who, body={"courseId": course["id"], "userIds": users}).expect(403)

@@ -68,7 +68,7 @@ def no_expiry_without_a_completion(world: World) -> None:
     courses = {each["id"]: each for each in world.courses()}
     chosen = [row for row in rows if row["course_id"] == world.course_id or world.is_own]
     if not chosen:
-        raise NotCheckedError("nobody has a completion that expires")
+        raise NotCheckedError("No person has a completion that expires.")
     row = chosen[0]
     world.reset(courses[row["course_id"]], [row["user_id"]], 1).expect(200)
     after = world.row(row["course_id"], row["user_id"])
@@ -108,7 +108,7 @@ def no_preview_of_the_past(world: World) -> None:
     body = {"courseId": course["id"], "userIds": [row["user_id"]]}
     shown = world.send("POST", PREVIEW, body=body)
     if shown.status != 200:
-        raise NotCheckedError(f"there is no preview: {shown.came}")
+        raise NotCheckedError(f"There is no preview: {shown.came}")
     counts = shown.object()["cleared"]
     left = {name: counts[name] for name in COUNTED if counts.get(name)}
     _nothing_in(world, left, "the preview of another reset")
@@ -163,11 +163,13 @@ def figures_of_a_team_follow(world: World) -> None:
     course = world.course()
     team = {row["user_id"] for row in world.rows("teamlead", course_id=course["id"]) if row["completed_at"]}
     if not team:
-        raise NotCheckedError(f"none of the leader's team has completed {course['title']!r}")
+        raise NotCheckedError(f"No person of the leader's teams has completed {course['title']!r}.")
     try:
         figures_fit(world, "teamlead")
     except BrokenRuleError as fault:
-        raise NotCheckedError(f"the leader's figures are of others, which is R05's matter: {fault}") from None
+        raise NotCheckedError(
+            f"The leader's figures include other people, which rule R05 checks: {fault}"
+        ) from None
     world.cleared(course, world.row(course["id"], min(team)))
     figures_fit(world, "teamlead")
 
@@ -176,7 +178,7 @@ def figures_fit(world: World, who: str = "admin") -> None:
     """Raise BrokenRuleError if statistics and feed disagree while the feed does not change."""
     rows = world.rows(who)
     if not rows:
-        raise NotCheckedError("the feed has no rows, so that there is nothing to count")
+        raise NotCheckedError("The feed has no rows, so there is nothing to count.")
     for _ in range(TRIES):
         fault, before = _disagreement(world, who, rows), rows
         if fault is None:
@@ -184,14 +186,14 @@ def figures_fit(world: World, who: str = "admin") -> None:
         rows = world.rows(who)
         if rows == before:
             raise fault
-    raise NotCheckedError("people are learning just now, and the feed differs each time that it is read")
+    raise NotCheckedError("People are learning now: the feed differs each time it is read. Try again later.")
 
 
 def _disagreement(world: World, who: str, rows: list[Row]) -> BrokenRuleError | None:
     for course_id, said in world.statistics(who).items():
         if "totalUsers" not in said or "completedCount" not in said:
             raise NotCheckedError(
-                f"statistics hold {', '.join(said)}; their shape is assumed, and is another here"
+                f"The statistics contain {', '.join(said)}: their shape is assumed, and differs here."
             )
         counted = _counted([row for row in rows if row["course_id"] == course_id])
         differs = {
@@ -254,7 +256,7 @@ def learners_lose_their_past_too(world: World) -> None:
     course = world.course()
     found = [each for each in world.rows(course_id=course["id"], user_id=me) if each["completed_at"]]
     if not found:
-        raise NotCheckedError(f"the learner has not completed {course['title']!r}")
+        raise NotCheckedError(f"The learner has not completed {course['title']!r}.")
     gone = _reset(world, course, found[0])
     _not_among(world, gone, [each for each in world.rows("learner") if each["course_id"] == course["id"]])
     _not_among(world, gone, world.lessons(course["id"], me, "learner"))
@@ -284,7 +286,9 @@ def _reset_and_unassigned(world: World) -> None:
     course = world.course()
     (row,) = world.completed(course)
     if not world.is_own:
-        raise NotCheckedError("this changes assignments, and is done in a world of the kit's own only")
+        raise NotCheckedError(
+            "This check changes assignments, so it needs an organisation that the contract tests created."
+        )
     gone = _reset(world, course, row)
     path = f"{COURSES}/{course['id']}/assignments"
     away = {"assignments": [], "clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True}
@@ -293,7 +297,7 @@ def _reset_and_unassigned(world: World) -> None:
     world.send("PUT", path, body={"assignments": [again]}).expect(200)
     shown = world.rows(course_id=course["id"], user_id=row["user_id"])
     if not shown:
-        raise NotCheckedError("an assignment of one user assigns nobody, which is R10's matter")
+        raise NotCheckedError("The assignment of one user has no effect, which rule R10 checks.")
     _not_among(world, gone, shown)
 
 

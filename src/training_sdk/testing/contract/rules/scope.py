@@ -110,7 +110,7 @@ def repeated_and_too_many_ids(world: World) -> None:
     world.takes_effect(course, [first["user_id"]] * 2, first)
     answer = world.reset(course, [second["user_id"]] * 1000, 1)
     if answer.status == 413:
-        raise NotCheckedError(f"1000 ids are too large a body here: {answer.came}")
+        raise NotCheckedError(f"The server refuses a body with 1000 ids as too large: {answer.came}")
     answer.expect(200)
     world.gone(course, second)
 
@@ -173,7 +173,7 @@ def everyone_is_everyone_with_progress(world: World) -> None:
     before = world.rows()
     reset = [row for row in before if row["course_id"] == course["id"] and is_recorded(row)]
     if not reset:
-        raise NotCheckedError(f"nobody in {course['title']!r} has anything recorded")
+        raise NotCheckedError(f"No person in {course['title']!r} has recorded progress.")
     world.takes_effect(course, None, *reset)
     told, users = world.noted, {row["user_id"] for row in reset}
 

@@ -87,7 +87,7 @@ def leaders_see_their_teams_alone(world: World) -> None:
     leader = next(each for each in people if each["id"] == me)
     team = {each["id"] for each in people if _is_led(each, leader)} | {me}
     if team == {me}:
-        raise NotCheckedError("the leader manages no group or site with anybody in it")
+        raise NotCheckedError("The leader manages no group or site that has members.")
     expected = team & {row["user_id"] for row in world.rows()}
     seen = {row["user_id"] for row in world.rows("teamlead")}
     if seen != expected:
@@ -118,7 +118,7 @@ def whoever_began_has_opened(world: World) -> None:
     """Check every row of the feed."""
     rows = world.rows()
     if not any(map(is_recorded, rows)):
-        raise NotCheckedError("nothing is recorded of anybody")
+        raise NotCheckedError("No person has recorded progress.")
     without = [row for row in rows if is_recorded(row) and not row["opened_at"]]
     if without:
         raise BrokenRuleError(
@@ -132,7 +132,7 @@ def rows_of_learners_alone(world: World) -> None:
     """Compare the feed with the list of users."""
     others = {person["user_id"] for person in world.people() if not can_learn(person)}
     if not others:
-        raise NotCheckedError("there is neither a guest nor anybody deactivated")
+        raise NotCheckedError("There is neither a guest nor a deactivated person.")
     shown = {row["user_id"] for row in world.rows()}
     if others & shown:
         raise BrokenRuleError(
@@ -152,6 +152,6 @@ def rights_come_first(world: World) -> None:
     fault = {"limit": "none"}
     if world.send("GET", FEED, query=fault).status != 400 or world.send("GET", FEED, "").status != 401:
         raise NotCheckedError(
-            "a bad limit, or nobody, is not refused even alone, so that no order can be told"
+            "The server accepts an invalid limit, or a request without a token, so the order cannot be compared."
         )
     world.send("GET", FEED, "", query=fault).expect(401)

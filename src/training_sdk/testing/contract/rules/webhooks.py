@@ -83,7 +83,7 @@ def webhooks(world: World) -> None:
     with _listening(world) as (received, secret):
         answer = world.reset(course, [*users, idle["user_id"]], len(users))
         if answer.status != 200:
-            raise NotCheckedError(f"a plain reset is refused: {answer.came}")
+            raise NotCheckedError(f"The server refuses a plain reset: {answer.came}")
         _wait(world, received, len(users))
     sent = f"a reset of {len(users)} learners, a webhook subscribed"
     _signed(sent, received, secret)
@@ -111,14 +111,15 @@ def nothing_to_reset_is_no_event(world: World) -> None:
 def _listening(world: World) -> Iterator[tuple[Received, str]]:
     """Yield a receiver that is registered as a webhook of the service, and the signing secret."""
     if not _is_near(world):
-        raise NotCheckedError("the service is elsewhere, and cannot reach a receiver on this machine")
+        raise NotCheckedError("The service runs on another machine, and cannot reach a receiver on this one.")
     with receiver() as received:
         made = world.send("POST", WEBHOOKS, body={"url": received.url, "trigger_events": [EVENT]})
         if made.status in (404, 501):
-            raise NotCheckedError(f"the service has no webhooks: {made.came}")
+            raise NotCheckedError(f"The service has no webhooks: {made.came}")
         if _is_of_the_address(made):
             raise NotCheckedError(
-                f"this server delivers webhooks to no host here: serve --allow-webhook-host {HOST}"
+                "This server delivers webhooks to no host of this machine. Start it with serve --allow-webhook-host "
+                f"{HOST}."
             )
         try:
             made.expect(200)
