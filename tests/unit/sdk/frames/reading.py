@@ -77,6 +77,7 @@ def main(destination: str, rows: int, folder: str = "") -> None:
     parquet.ROW_GROUP = int(os.environ.get("ROW_GROUP", parquet.ROW_GROUP))
     parquet.MOST_OPEN = 1
     into(destination, sync_client(organisation(1)).progress.list(), folder and folder + "-warm")
+    gc.freeze()  # what has been imported is looked at no more when garbage is collected before each page
     tracemalloc.start()
     result = into(destination, sync_client(organisation(rows)).progress.list(), folder)
     peak = tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory()
