@@ -15,6 +15,7 @@ from training_sdk.testing.contract import CannotRunError, Report, Wire, command,
 from training_sdk.testing.contract.command import as_json, as_table
 from training_sdk.testing.contract.config import NAMES, ContractConfig
 from training_sdk.testing.contract.findings import Ending
+from training_sdk.testing.contract.rules import webhooks
 from training_sdk.testing.contract.runner import CheckRun, StopSignals, all_checks
 
 FORKLIFT = "Forklift basics"
@@ -269,13 +270,14 @@ def test_a_course_that_is_none_is_named() -> None:
         run(Between(mock, after(99, ValueError())).wire(), given=told, allowed=lambda title: True)
 
 
-def test_no_token_is_told_that_a_server_repeats() -> None:
+def test_no_token_is_told_that_a_server_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
         said = request.headers.get("authorization", "") + request.headers.get("x-training-mock-secret", "")
         if "courseprogress" not in request.url.path:
             return honest(request)
         return httpx.Response(200, json={"usersUpdated": 7, "you": said, "cut": "x" * 200 + said})
 
+    monkeypatch.setattr(webhooks, "PATIENCE", 0.3)
     mock = MockTraining.demo()
     secret = "s3cret-of-the-server-that-is-long"
     report = run(Between(mock, instead).wire(secret=secret))
