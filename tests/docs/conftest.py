@@ -30,6 +30,13 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pytest that a page starts is without what a reader need not have: two of these take a second to load."""
+    names = ("cacheprovider", "schemathesis", "hypothesispytest")
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in names))
+
+
 @pytest.fixture
 def stage_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datetime], None]:
     """A new directory, and from the call on a demo world behind every address that is not this machine's.

@@ -130,7 +130,7 @@ def run_new_tests(namespace: dict[str, Any], example: Example) -> None:
 def run_by_pytest(example: Example) -> None:
     """Run tests that ask for fixtures as a reader would, which is why their block stands for itself."""
     Path("test_example.py").write_text(example.source, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_example.py"]
+    command = [sys.executable, "-m", "pytest", "test_example.py"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, f"{example}\n{done.stdout}"
 

@@ -87,7 +87,7 @@ def test_the_quick_start_with_a_test_passes(tmp_path: Path) -> None:
     (source,) = fences(page, "python")
     (tmp_path / "test_retrain.py").write_text(source, encoding="utf-8")
     (line,) = typed(page)
-    words = [sys.executable, *line.split()[1:], "-p", "no:cacheprovider"]
+    words = [sys.executable, *line.split()[1:]]
     done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert "3 passed" in done.stdout, done.stdout
 
