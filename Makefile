@@ -15,12 +15,17 @@ unexport PYTHONDONTWRITEBYTECODE
 FRAMES := tests/unit/sdk/frames tests/property/sdk/test_frames.py tests/unit/sdk/cli/test_formats.py \
   tests/unit/sdk/test_progress_table.py
 
-.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
+# Two processes. Each begins with one half of the tests and takes over what the other has not begun when it is done, so
+# that tests of one file mostly share its fixtures, and none waits for long at the end.
+PYTEST := python -m pytest -n 2 --dist worksteal
+
+.PHONY: help setup demo test test-heavy test-all test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
 	@echo "make test         the whole suite (five to ten minutes)"
 	@echo "make test-heavy   the long proofs"
+	@echo "make test-all     both"
 	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
 	@echo "make test-lowest  the tests with the lowest versions of libraries that are declared"
 	@echo "make check        types, lint and import rules"
@@ -48,14 +53,19 @@ demo: setup
 	$(BIN)/python -m training_sdk.testing.demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -m 'not heavy and not browser'
+	$(BIN)/$(PYTEST) -m 'not heavy and not browser'
 
 test-heavy: setup
-	$(BIN)/python -m pytest -n 2 -m 'heavy and not browser'
+	$(BIN)/$(PYTEST) -m 'heavy and not browser'
+
+# Both in one go; what kills at a part of the points is left out, because each point has its turn.
+test-all: setup
+	$(BIN)/$(PYTEST) -m 'not browser' \
+		--deselect tests/faults/test_killed.py::test_killed_at_points_spread_over_the_whole
 
 test-browser: setup
 	$(BIN)/python -m pip install --quiet --group browser
-	$(BIN)/python -m pytest -n 2 -m browser tests/browser
+	$(BIN)/$(PYTEST) -m browser tests/browser
 
 $(LOWEST)/.ready: pyproject.toml .ci/lowest
 	$(PYTHON) -m venv --clear $(LOWEST)
@@ -66,7 +76,7 @@ $(LOWEST)/.ready: pyproject.toml .ci/lowest
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/python -m pytest -n 2 -m 'not heavy and not browser' $(TESTS) $(FRAMES:%=--ignore=%)
+	$(LOWEST)/bin/$(PYTEST) -m 'not heavy and not browser' $(TESTS) $(FRAMES:%=--ignore=%)
 
 check: setup
 	$(BIN)/ruff check .
