@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # for docs._generate, which the tests share
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -53,6 +54,19 @@ def expand(_: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = _generate.expand(source[0])
 
 
+def mark_names(_: Sphinx, doctree: nodes.document) -> None:
+    """Mark the tables of up to three columns whose rows all begin with a name in code, for narrow screens."""
+    for table in doctree.findall(nodes.table):
+        rows = [row for body in table.findall(nodes.tbody) for row in body.findall(nodes.row)]
+        if all(len(row) <= 3 and _is_name(row[0]) for row in rows):
+            table["classes"].append("names")
+
+
+def _is_name(cell: nodes.Element) -> bool:
+    text = next(cell.findall(nodes.paragraph), None)
+    return text is not None and any(isinstance(text[end], nodes.literal) for end in (0, -1))
+
+
 def outdated(app: Sphinx, *_: object) -> list[str]:
     """Pages that hold generated parts are read every time, since the code may have changed and they have not."""
     pages = {name: Path(app.env.doc2path(name)) for name in app.env.found_docs}
@@ -63,5 +77,6 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", expand)
     app.connect("env-get-outdated", outdated)
+    app.connect("doctree-read", mark_names)
     app.connect("autodoc-process-docstring", arguments.process)
     app.connect("build-finished", redirects.write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -16,7 +17,7 @@ SHELLS = "Print the script that completes training-sdk in a shell; each script s
 
 def exit_codes() -> str:
     """Every exit code."""
-    rows = ((str(code.value), f"`{code.name}`", code.meaning) for code in ExitCode)
+    rows = ((str(code.value), f"`{code.name}`", _in_code(code.meaning)) for code in ExitCode)
     return table(("Code", "Name", "Meaning"), rows)
 
 
@@ -103,6 +104,11 @@ def _options(context: click.Context, params: list[click.Parameter] | list[click.
     records = (one.get_help_record(context) for one in params)
     rows = [(f"`{_escaped(record[0])}`", _escaped(record[1])) for record in records if record]
     return table(("Option", "Meaning"), rows) if rows else ""
+
+
+def _in_code(text: str) -> str:
+    """A text in a cell of a Markdown table, with its options and pipes as code."""
+    return _escaped(re.sub(r"--\w[\w-]*|\| \w+", r"`\g<0>`", text))
 
 
 def _escaped(text: str) -> str:

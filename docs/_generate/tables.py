@@ -67,7 +67,7 @@ def errors() -> str:
     )
     if drawn is None:
         raise LookupError("training_sdk.errors does not draw a tree any more")
-    return f"```text\n{inspect.cleandoc(drawn[0])}\n```"
+    return f"```text\n{inspect.cleandoc(drawn[0].replace('``', ''))}\n```"
 
 
 def send_rules() -> str:
