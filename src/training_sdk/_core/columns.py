@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import functools
 import math
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import chain, filterfalse, islice, repeat
 from operator import itemgetter
 from types import NoneType, UnionType
 from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
@@ -33,7 +32,6 @@ Reader: TypeAlias = Callable[[Column, Any, SharedValues], Column]
 NOTHING = attrs.NOTHING
 MOST_LAYOUTS, SAMPLE, LEAST_REPEATED, DEEPEST = 100, 64, 8, 50
 EXACT = 2.0**63  # JSON readers agree on numbers up to here
-_NEGATIVE_ZERO = array("d", [-0.0]).tobytes()
 _SURELY_A_DATE = model.EPOCH + timedelta(days=2)
 
 
@@ -85,12 +83,19 @@ def _is_repetitive(column: Column) -> bool:
     return len(sample) >= LEAST_REPEATED and 2 * len(set(sample)) <= len(sample)
 
 
+def _is_constant(column: Column) -> bool:
+    return bool(column[0] == column[-1] and column.count(column[0]) == len(column))
+
+
 def _distinct(column: Column) -> set[Any]:
-    is_constant = column[0] == column[-1] and column.count(column[0]) == len(column)
-    return {column[0]} if is_constant else set(column)
+    return {column[0]} if _is_constant(column) else set(column)
 
 
 def _texts(column: Column, null: Any, shared: SharedValues) -> Column:
+    if (
+        type(column[0]) is str and len(column) >= LEAST_REPEATED and _is_constant(column)
+    ):  # only text equals a text
+        return [shared.of(str).setdefault(column[0], column[0])] * len(column)
     try:
         "".join(column)  # the fastest check that all of it is text
     except TypeError:
@@ -139,9 +144,9 @@ def _numbers(convert: Callable[[Any, Any], Any], column: Column, null: Any, shar
         if not math.isfinite(sum(numbers)):
             raise UnusualError
         return numbers
-    # Zero and negative zero are equal, and must not be shared.
     distinct = _distinct(column)
-    if float in types and 0 in distinct and _NEGATIVE_ZERO in array("d", column).tobytes():
+    zeros = filterfalse(None, column) if float in types and 0 in distinct else ()
+    if min(map(math.copysign, repeat(1.0), zeros), default=1.0) < 0:  # equal to zero, and must not be shared
         return _each(convert, column)
     known = shared.of(float)
     number_of = {value: known.setdefault(value, float(value)) for value in distinct}
@@ -307,7 +312,7 @@ class _Objects:
     def _by_layout(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column] | None:
         """Return the columns of objects that all have the keys of the first; None if they have not."""
         layout = self._layout(tuple(column[0]))
-        if layout is None or any(map(layout.width.__ne__, map(len, column))):
+        if layout is None or set(map(len, column)) != {layout.width}:
             return None
         cells: list[Column] = []
         try:

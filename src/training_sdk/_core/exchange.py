@@ -7,6 +7,7 @@ whether the request can have reached the server.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -116,16 +117,13 @@ def build_request(http: Any, connection: Connection, request: Request, token: Se
     deadline = Deadline(connection.timeout)
     limits = {"connect": min(connection.timeout, LONGEST_CONNECT)}
     limits |= dict.fromkeys(("read", "write", "pool"), deadline)
+    # Given as a stream, because the library looks for missing headers of any other body, and none is missing.
+    stream = library.ByteStream(request.body or b"")
+    extensions = {"timeout": limits}
     built = library.Request(
-        request.method,
-        url,
-        headers=[*given, *sent],
-        cookies=http.cookies,
-        content=request.body,
-        extensions={"timeout": limits},
+        request.method, url, headers=given + sent, cookies=http.cookies, stream=stream, extensions=extensions
     )
-    if request.body is None:
-        built.headers.pop("content-length", None)
+    built.read()  # as of any other body, for hooks of a client from outside
     return built
 
 
@@ -133,6 +131,7 @@ def _is_sent(header: tuple[str, str]) -> bool:
     return header != ("authorization", "")
 
 
+@functools.lru_cache(maxsize=256)
 def _parsed(address: str, library: Any) -> Any:
     with contextlib.suppress(library.InvalidURL):
         return library.URL(address)
