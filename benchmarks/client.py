@@ -14,7 +14,7 @@ import sys
 import time
 import tracemalloc
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal
@@ -175,21 +175,24 @@ def _pair(served: bool) -> Iterator[tuple[Callable[[], object], Callable[[], obj
     token = mock.token("admin")
     headers = {"authorization": f"Bearer {token}", "accept": "application/json", "cache-control": "no-cache"}
 
-    def calls(origin: str, **given: Any) -> tuple[Callable[[], object], Callable[[], object]]:
-        client = TrainingClient(token, base_url=origin, http_client=httpx.Client(timeout=30, **given))
-        by_hand = httpx.Client(headers=headers, timeout=30, **given)
-
-        def hand() -> object:
+    def hand(by_hand: httpx.Client, origin: str) -> Callable[[], object]:
+        def call() -> object:
             answer = by_hand.get(f"{origin}{WHO_AM_I}", headers={"x-request-id": str(uuid.uuid4())})
             return answer.raise_for_status().json()
 
-        return client.users.me, hand
+        return call
 
     if not served:
-        yield calls(ORIGIN, transport=mock.transport())
+        inside: dict[str, Any] = {"transport": mock.transport(), "timeout": 30}
+        client = TrainingClient(token, base_url=ORIGIN, http_client=httpx.Client(**inside))
+        yield client.users.me, hand(httpx.Client(headers=headers, **inside), ORIGIN)
         return
-    with mock.serve() as server:
-        yield calls(server.url, trust_env=False)
+    with (
+        mock.serve() as server,
+        TrainingClient(token, base_url=server.url) as client,
+        httpx.Client(headers=headers, timeout=30, trust_env=False) as by_hand,
+    ):
+        yield client.users.me, hand(by_hand, server.url)
 
 
 def _many(call: Callable[[], object]) -> Callable[[], object]:
@@ -217,26 +220,48 @@ def call_in_process(short: bool) -> Samples:
     return _call_row(False, short)
 
 
-@row("call-async")
-def call_async(short: bool) -> Samples:
-    """Measure async calls over a socket beside sync ones, one after the other."""
+@functools.cache
+def _async_calls(short: bool) -> list[list[float]]:
+    """Return seconds of calls over a socket, one after the other: async ones, sync ones, async ones by hand."""
     mock = MockTraining.demo()
     with mock.serve() as server, asyncio.Runner() as runner:
         token = mock.token("admin")
-        sync, other = (
-            TrainingClient(token, base_url=server.url),
-            AsyncTrainingClient(token, base_url=server.url),
-        )
+        sync = TrainingClient(token, base_url=server.url)
+        other = AsyncTrainingClient(token, base_url=server.url)
+        headers = {"authorization": f"Bearer {token}", "cache-control": "no-cache"}
+        by_hand = httpx.AsyncClient(headers=headers, timeout=30, trust_env=False)
 
-        async def calls() -> None:
-            for _ in range(CALLS):
-                await other.users.me()
+        async def hand() -> object:
+            named = {"x-request-id": str(uuid.uuid4())}
+            answer = await by_hand.get(f"{server.url}{WHO_AM_I}", headers=named)
+            return answer.raise_for_status().json()
+
+        def many(call: Callable[[], Awaitable[object]]) -> Callable[[], None]:
+            async def calls() -> None:
+                for _ in range(CALLS):
+                    await call()
+
+            return lambda: runner.run(calls())
 
         rounds = 8 if short else 30
-        ours, peer = interleave(lambda: runner.run(calls()), _many(sync.users.me), rounds=rounds)
+        taken = interleave(many(other.users.me), _many(sync.users.me), many(hand), rounds=rounds)
         runner.run(other.aclose())
+        runner.run(by_hand.aclose())
         sync.close()
-        return Samples(ours, peer)
+        return taken
+
+
+@row("call-async")
+def call_async(short: bool) -> Samples:
+    """Measure async calls over a socket beside sync ones."""
+    return Samples(*_async_calls(short)[:2])
+
+
+@row("call-async-by-hand")
+def call_async_by_hand(short: bool) -> Samples:
+    """Measure the same async calls beside httpx by hand."""
+    ours, _, by_hand = _async_calls(short)
+    return Samples(ours, by_hand)
 
 
 # --- a process ---
