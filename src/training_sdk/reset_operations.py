@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from training_sdk._core import argument_checks
+from training_sdk._core import argument_checks, codec
 from training_sdk._core.flow import Flow
 from training_sdk._core.operation import D, operation
 from training_sdk.approval.approvals import Approval
@@ -36,6 +36,9 @@ from training_sdk.resets.resume import resume_plan
 from training_sdk.resets.waves import Waves
 from training_sdk.verification.verification_result import Verification
 from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
+
+# A reset imports nothing half-way: while it runs the package may be upgraded, or the right to read it be lost.
+codec.import_readers()
 
 
 class Resets(FormatProofs[D]):

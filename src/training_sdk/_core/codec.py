@@ -61,6 +61,13 @@ def decoder(shape: type[T], *of: type[Any], shares: bool = False) -> Callable[[R
     return read
 
 
+def import_readers() -> None:
+    """Import what readers of answers and records use, which is otherwise imported when it is first used."""
+    _orjson()
+    for lenient in (True, False):
+        _converters(lenient=lenient)
+
+
 @functools.cache
 def _orjson() -> Any:
     """Return the module orjson, which the extra ``[fast]`` installs; None without it."""

@@ -199,11 +199,10 @@ class LoopClients(SharedClient[H]):
 
     def _forget_ended(self) -> None:
         """Drop the clients of loops that were closed without ending their generators: nothing can close them."""
-        import asyncio
-
         for reference in self._kept.keyrefs():  # a copy: loops of other threads may come and go
             loop = reference()
-            if isinstance(loop, asyncio.AbstractEventLoop) and loop.is_closed():
+            is_closed = getattr(loop, "is_closed", None)  # which only those of asyncio have
+            if loop is not None and is_closed is not None and is_closed():
                 self._kept.pop(loop, None)
 
     async def aclose(self) -> None:
@@ -220,11 +219,12 @@ class LoopClients(SharedClient[H]):
 
 def _loop() -> object:
     """Return the event loop of this task, asyncio's or trio's."""
-    import asyncio  # late: a client that is not async does not need it
-
-    with suppress(RuntimeError):  # no loop of asyncio runs
-        if asyncio.current_task() is not None:  # else trio runs as a guest on it
-            return asyncio.get_running_loop()
+    asyncio = sys.modules.get("asyncio")  # a client that is not async does not need it, nor does trio
+    if asyncio is not None:
+        with suppress(RuntimeError, AttributeError):  # no loop of asyncio runs, or a thread is importing it
+            if asyncio.current_task() is not None:  # else trio runs as a guest on it
+                loop: object = asyncio.get_running_loop()
+                return loop
     with suppress(RuntimeError, KeyError):
         token: object = sys.modules["trio"].lowlevel.current_trio_token()
         return token

@@ -40,6 +40,9 @@ from training_sdk.records.chain import (
 from training_sdk.records.journal_state import JournalState, PersonState
 from training_sdk.records.tokens import refuse_tokens
 
+if sys.platform != "win32":
+    import pwd
+
 Format: TypeAlias = Literal["csv", "json"]
 
 WHO = ("token_fingerprint", "os_user", "user_id", "organisation_id")
@@ -283,8 +286,6 @@ def os_user() -> str:
         with suppress(ImportError, KeyError, OSError):  # a service may run without USERNAME
             return getpass.getuser()
         return "unknown user"
-    import pwd
-
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
