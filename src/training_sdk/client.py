@@ -119,12 +119,28 @@ class _Client(Bound[D], Generic[D]):
         json: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Flow[RawResponse]:
-        """Send a request that the SDK has no method for, with the same token, retries and errors.
+        """Send a request for which the SDK has no method, with the same token, retries and errors.
 
-        ``path`` is relative to the base URL. GET and HEAD are repeated when an answer is lost; anything else raises
-        OutcomeUnknownError. Raises InvalidArgumentError for cookies, for headers that lead a request elsewhere
-        (``X-Forwarded-Host``, ``X-Original-URL``), for full addresses, for paths that are not plain, and for the
-        reset path in any spelling: a reset goes through ``resets.plan`` and ``resets.apply`` only.
+        If an answer is lost, GET and HEAD are sent again.
+
+        Arguments:
+
+        - ``method``: GET, HEAD, POST, PUT, PATCH or DELETE.
+        - ``path``: The path, relative to the base URL, without a query.
+        - ``params``: The parameters of the query. A list repeats its parameter; None leaves it out.
+        - ``json``: The body. It is sent as JSON.
+        - ``headers``: Further headers. Cookies and headers that only the client may set are refused.
+
+        Raises:
+
+        - ``InvalidArgumentError``: The path is a full address, is not plain, or is the path of a reset in any spelling
+          (use ``resets.plan`` and ``resets.apply``), or a header could change the server, the user or the effect of
+          the request (such as ``X-Forwarded-Host`` or ``X-Original-URL``).
+        - ``OutcomeUnknownError``: The answer to a request other than GET and HEAD was lost.
+        - ``ReadOnlyError``: The client is read-only, and the request is not GET or HEAD.
+        - ``APIStatusError``: The server refused the request.
+
+        REST: the request that the arguments name.
         """
         request = raw_request(
             self._calls.base_url.prefix, method, path, params=params, json=json, headers=headers
@@ -138,34 +154,36 @@ class _Client(Bound[D], Generic[D]):
 
 
 class TrainingClient(_Client[SyncDriver]):
-    """A client for SafetyCulture Training; safe to share between threads.
+    """A client for SafetyCulture Training, which several threads can share.
 
-    In a process that is forked it makes connections of its own; with an ``http_client`` from outside it raises
-    InvalidArgumentError there, before it sends anything.
+    After a fork, the client opens new connections in the child process. If it uses an ``http_client`` of the parent
+    process, it raises InvalidArgumentError in the child, before anything is sent.
 
     Arguments:
 
-    - ``token``: An API token, or a callable that returns one. The callable is called for each request, and once for a
-      reset and the readings right before it. By default ``SAFETYCULTURE_API_TOKEN`` from the environment.
-    - ``base_url``: The server; it may hold a path prefix. By default ``SAFETYCULTURE_BASE_URL``, else the vendor's.
-    - ``timeout``: The most seconds of one attempt, from connecting to the last byte.
-    - ``http_client``: Connections of your own, of httpx or httpx2, which you close yourself. Their headers and cookies
-      are sent along; their auth, params and redirects are not. ``timeout`` then bounds each read of an answer's head.
-    - ``max_retry_seconds``: No attempt begins after so many seconds. By default 90, and 10 as long as no answer has
-      come to this client, because then the address is probably wrong.
-    - ``reset_format``: The body of a reset, which is assumed.
-    - ``allow_insecure_http``: Use plain http beyond this machine.
-    - ``read_only``: Refuse with ReadOnlyError, before anything is sent, everything but GET, HEAD and the POSTs that
-      only read. ``with_options`` can switch it on, nothing switches it off. ``SAFETYCULTURE_READ_ONLY=1`` forbids every
-      client of the process to write.
-    - ``pace``: Keep requests to the published limits, together with all processes that use the same token on the same
-      server and the same ``state_dir``, so not with those of other users of this machine. By default on every server
-      but this machine's own and the reference server. Waiting for one's turn counts towards no timeout.
+    - ``token``: An API token, or a function that returns one. The function is called for each request; a reset and the
+      requests right before it share one call. By default the value of ``SAFETYCULTURE_API_TOKEN``.
+    - ``base_url``: The address of the server. It may have a path prefix. By default the value of
+      ``SAFETYCULTURE_BASE_URL``, or else the vendor's address.
+    - ``timeout``: The limit for one attempt in seconds, from connecting to the last byte of the answer.
+    - ``http_client``: Your own client of httpx or httpx2. You close it yourself. Its headers and cookies are sent; its
+      auth, params and redirects are not used. ``timeout`` then limits each read of the head of an answer.
+    - ``max_retry_seconds``: The limit for all attempts in seconds: no attempt starts later. By default 90, and 10 while
+      this client has not received any answer, because then the address is probably wrong.
+    - ``reset_format``: The field names in the body of a reset, which are assumed.
+    - ``allow_insecure_http``: Allow http without TLS to other machines. The token is then sent unencrypted.
+    - ``read_only``: Allow only GET, HEAD and the POST requests that only read. Other requests raise ReadOnlyError,
+      before anything is sent. ``with_options`` can set it, and nothing can unset it. If ``SAFETYCULTURE_READ_ONLY`` is
+      1, all clients of the process are read-only.
+    - ``pace``: Send at most as many requests as the published limits allow. All processes with the same token, server
+      and ``state_dir`` share the limits; processes of other users of this machine do not. By default True for each
+      server except this machine and the reference server. The wait does not count towards a timeout.
     - ``safeguards``: The limits for resets.
-    - ``state_dir``: Where journals, evidence and the audit log are stored. By default ``TRAINING_SDK_STATE_DIR``, else
-      the user's state directory. It is made when it is first needed, and only its owner may enter it.
+    - ``state_dir``: The directory for journals, evidence and the audit log. By default the value of
+      ``TRAINING_SDK_STATE_DIR``, or else the user's state directory. It is created when it is first needed, and only
+      its owner can enter it.
 
-    Raises InvalidArgumentError for settings that cannot be used.
+    Raises InvalidArgumentError for options that cannot be used.
     """
 
     def __init__(
@@ -200,12 +218,12 @@ class TrainingClient(_Client[SyncDriver]):
         read_only: bool | None = None,
         pace: bool | None = None,
     ) -> Self:
-        """Return a client on the same connections with other options. Closing it closes nothing.
+        """Return a client that uses the same connections with different options. Closing it closes no connection.
 
-        With another ``token`` no cookies of an ``http_client`` from outside are sent along or kept.
+        Options that are None stay as they are. With a different ``token``, cookies of an ``http_client`` of your own
+        are neither sent nor stored.
 
-        What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
-        it never comes to write again.
+        Raises InvalidArgumentError for options that cannot be used, and for ``read_only=False`` on a read-only client.
         """
         secret, token = hidden(token), None
         options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
@@ -214,7 +232,7 @@ class TrainingClient(_Client[SyncDriver]):
         return other
 
     def close(self) -> None:
-        """Close the connections, unless they came from outside."""
+        """Close the connections, except those of an ``http_client`` of your own."""
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -227,13 +245,17 @@ class TrainingClient(_Client[SyncDriver]):
 
 
 class AsyncTrainingClient(_Client[AsyncDriver]):
-    """The async twin of TrainingClient, for asyncio and trio: every operation is a coroutine.
+    """The async version of TrainingClient, for asyncio and trio: each operation is a coroutine.
 
-    Listings are iterated with ``async for``, without ``await``. A callable ``token`` may be a coroutine function.
-    It makes connections for each event loop that it is used on, so it works in one ``asyncio.run`` after another and in
-    threads with loops of their own; they are closed by ``aclose`` on their loop, or when their loop ends. An
-    ``http_client`` from outside with open connections works on their loop only: elsewhere InvalidArgumentError is
-    raised, before anything is sent. Everything else is as on TrainingClient.
+    Arguments, errors and behaviour are as for TrainingClient, except:
+
+    - Listings are iterated with ``async for``, without ``await``.
+    - ``token`` may also be a coroutine function.
+    - The client opens connections for each event loop on which it is used. So it works in several calls of
+      ``asyncio.run``, and in threads with their own event loops. ``aclose`` closes the connections of its event loop;
+      the others are closed when their loops end.
+    - An ``http_client`` of your own with open connections works only on their event loop. On another one the client
+      raises InvalidArgumentError, before anything is sent.
     """
 
     def __init__(
@@ -268,12 +290,12 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         read_only: bool | None = None,
         pace: bool | None = None,
     ) -> Self:
-        """Return a client on the same connections with other options. Closing it closes nothing.
+        """Return a client that uses the same connections with different options. Closing it closes no connection.
 
-        With another ``token`` no cookies of an ``http_client`` from outside are sent along or kept.
+        Options that are None stay as they are. With a different ``token``, cookies of an ``http_client`` of your own
+        are neither sent nor stored.
 
-        What is None stays as it is. Raises InvalidArgumentError for ``read_only=False`` on a client that cannot write:
-        it never comes to write again.
+        Raises InvalidArgumentError for options that cannot be used, and for ``read_only=False`` on a read-only client.
         """
         secret, token = hidden(token), None
         options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
@@ -282,7 +304,7 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
         return other
 
     async def aclose(self) -> None:
-        """Close the client and its connections on this event loop, unless they came from outside."""
+        """Close the client and its connections on this event loop, except those of an ``http_client`` of your own."""
         await self._driver.aclose()
 
     async def __aenter__(self) -> Self:

@@ -215,7 +215,7 @@ class Resets(FormatProofs[D]):
         - ``ticket``: The ticket or decision behind the reset, recorded in the audit log; at most 200 characters.
         - ``server_side``: Send one request for everyone in a course, instead of listing user ids.
         - ``tolerance``: The number of people whose progress may have changed since the plan was made. If it is
-          exceeded, nothing is sent. People whose progress has changed are skipped in any case.
+          exceeded, the reset stops. People whose progress has changed are skipped in any case.
         - ``approval``: The approval of a second person, if the safeguards require one.
         - ``waves``: The schedule that spreads the requests over time.
         - ``per_request``: The highest number of people in one request, 1 to 1000; by default 1000. If a live service

@@ -247,7 +247,7 @@ _HEADER_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 @frozen
 class RawResponse:
-    """The answer of ``client.request``: nothing of it is interpreted."""
+    """The answer to ``client.request``, as it was received. Header names are in lower case."""
 
     status: int
     headers: tuple[tuple[str, str], ...]

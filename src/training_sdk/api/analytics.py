@@ -1,6 +1,6 @@
 """Analytics of courses, lessons, slides and surveys: statistics, progress of users, and their answers.
 
-The paths are published, the shapes are assumed; on a live service the figures are up to 2 h old.
+The paths are published, the shapes are assumed. On a live service all figures are up to 2 h old.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class SlideStatistics(Model):
 
 @frozen
 class SlideProgress(Model):
-    """The progress of one user in one slide (shape assumed). ``correct``: a question was answered correctly."""
+    """The progress of one user in one slide (shape assumed). ``correct`` is True if a question was answered correctly."""
 
     course_id: str
     lesson_id: str
@@ -177,21 +177,22 @@ class Analytics(Bound[D]):
 
     @listing
     def course_statistics(self, *, course_ids: Iterable[str] | None = None) -> Paginator[CourseStatistics]:
-        """List figures of courses: users, opened, completed, percent, average score.
+        """List statistics of courses: numbers of users, opened and completed, percent, average score.
 
-        Needs "Training: Administration", or "Training: Manage teams" for the figures of one's teams; otherwise
-        PermissionDeniedError. On a live service the figures are up to 2 h old.
+        ``course_ids`` are the ids of the courses; None lists all, and an empty list is an error. Raises
+        PermissionDeniedError if the token's user lacks the permission "Training: Administration", or "Training: Manage
+        teams", with which the figures are those of the user's teams. On a live service the figures are up to 2 h old.
 
-        REST: ``GET /training/analytics/v1/courses/statistics``, with ``courseId`` for one course; several are picked
-        from all (path and parameters published, shape assumed).
+        REST: ``GET /training/analytics/v1/courses/statistics``, with ``courseId`` for one course; several courses are
+        selected from all (path and parameters published, shape assumed).
         """
         return statistics(self._calls, optional_ids(course_ids, "course_ids"))
 
     @listing
     def lesson_progress(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonProgress]:
-        """List the progress of a user in the lessons of their courses, or of one course.
+        """List the progress of a user in the lessons of all their courses, or of one course.
 
-        On a live service up to 2 h old.
+        On a live service the data is up to 2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (path published, shape assumed).
         """
@@ -201,9 +202,9 @@ class Analytics(Bound[D]):
     def attempts(
         self, *, course_id: str | None = None, user_id: str | None = None
     ) -> Paginator[LessonAttempt]:
-        """List attempts at lessons, of one course or user, of both, or of everything that the token sees.
+        """List attempts at lessons: of one course, one user, both, or all that the token can see.
 
-        On a live service up to 2 h old.
+        On a live service the data is up to 2 h old.
 
         REST: ``GET /training/analytics/v1/lessons/attempts`` (path published, shape assumed).
         """
@@ -212,9 +213,9 @@ class Analytics(Bound[D]):
 
     @listing
     def lesson_statistics(self, *, course_id: str | None = None) -> Paginator[LessonStatistics]:
-        """List figures of lessons, of one course or of all: users, opened, completed, percent, average score.
+        """List statistics of the lessons of one course or of all courses, with the figures of ``course_statistics``.
 
-        Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
+        Permissions as for ``course_statistics``. On a live service the figures are up to 2 h old.
 
         REST: ``GET /training/analytics/v1/lessons/statistics`` (path published, shape assumed).
         """
@@ -224,9 +225,9 @@ class Analytics(Bound[D]):
     def lesson_events(
         self, *, user_id: str | None = None, course_id: str | None = None
     ) -> Paginator[LessonEvent]:
-        """List when users opened and completed lessons, by course, user and lesson, and not by time (assumed).
+        """List the times at which users opened and completed lessons: of one user, one course, both, or all.
 
-        Of one user or course, of both, or of everything that the token sees. On a live service up to 2 h old.
+        The order is by course, user and lesson, not by time (assumed). On a live service the data is up to 2 h old.
 
         REST: ``GET /training/analytics/v1/lessons/progress/events`` (path published, shape assumed).
         """
@@ -235,9 +236,10 @@ class Analytics(Bound[D]):
 
     @listing
     def user_lesson_events(self, user_id: str, *, course_id: str | None = None) -> Paginator[LessonEvent]:
-        """List when a user opened and completed lessons, of their courses or of one course.
+        """List the times at which a user opened and completed lessons of all their courses, or of one course.
 
-        Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
+        Raises NotFoundError if there is no such user or this token cannot see them. On a live service the data is up to
+        2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/lessons/progress/events`` (path published, shape assumed).
         """
@@ -248,9 +250,9 @@ class Analytics(Bound[D]):
 
     @listing
     def slide_statistics(self, *, course_id: str | None = None) -> Paginator[SlideStatistics]:
-        """List the numbers of users who viewed and answered each slide, of one course or of all.
+        """List the numbers of users who viewed and answered each slide of one course or of all courses.
 
-        Rights as for ``course_statistics``. On a live service the figures are up to 2 h old.
+        Permissions as for ``course_statistics``. On a live service the figures are up to 2 h old.
 
         REST: ``GET /training/analytics/v1/slides/statistics`` (path published, shape assumed).
         """
@@ -259,9 +261,10 @@ class Analytics(Bound[D]):
 
     @listing
     def user_slides(self, user_id: str, *, course_id: str | None = None) -> Paginator[SlideProgress]:
-        """List the progress of a user in every slide of the courses assigned to them, also those not viewed.
+        """List the progress of a user in each slide of the courses assigned to them, also in slides not viewed.
 
-        Raises NotFoundError if there is no such user, or this token may not see them. On a live service up to 2 h old.
+        Raises NotFoundError if there is no such user or this token cannot see them. On a live service the data is up to
+        2 h old.
 
         REST: ``GET /training/analytics/v1/users/{userId}/slides/statistics`` (path published, shape assumed).
         """
@@ -271,9 +274,9 @@ class Analytics(Bound[D]):
 
     @listing
     def survey_questions(self, *, course_id: str | None = None) -> Paginator[SurveyQuestion]:
-        """List the survey questions of one course or of all.
+        """List the survey questions of one course or of all courses.
 
-        Rights as for ``course_statistics``.
+        Permissions as for ``course_statistics``.
 
         REST: ``GET /training/analytics/v1/surveys/questionDefinitions`` (path published, shape assumed).
         """
@@ -284,9 +287,9 @@ class Analytics(Bound[D]):
     def survey_answers(
         self, *, user_id: str | None = None, course_id: str | None = None
     ) -> Paginator[SurveyAnswer]:
-        """List answers to survey questions, of one user or course, of both, or of all.
+        """List answers to survey questions: of one user, one course, both, or all that the token can see.
 
-        A reset of the course clears its answers (assumed). On a live service up to 2 h old.
+        A reset of the course clears its answers (assumed). On a live service the data is up to 2 h old.
 
         REST: ``GET /training/analytics/v1/surveys/answers`` (path published, shape assumed).
         """
@@ -295,9 +298,10 @@ class Analytics(Bound[D]):
 
     @listing
     def rapid_refresh_answers(self, *, user_id: str | None = None) -> Paginator[RapidRefreshAnswer]:
-        """List answers to rapid refreshes, of one user or of all.
+        """List answers to rapid refreshes of one user or of all users.
 
-        No course reset changes them (assumed). Rights as for ``course_statistics``. On a live service up to 2 h old.
+        A course reset does not change them (assumed). Permissions as for ``course_statistics``. On a live service the
+        data is up to 2 h old.
 
         REST: ``GET /training/analytics/v1/rapidRefresh/answers`` (path published, shape assumed).
         """

@@ -35,7 +35,7 @@ class CourseStatus(OpenEnum):
 
 
 class DueBy(OpenEnum):
-    """The kind of due date a course has."""
+    """The kind of due date of a course: none, one date for all, or a period after the assignment."""
 
     NOT_SPECIFIED = "notSpecified"
     STATIC = "static"
@@ -52,7 +52,7 @@ class OriginalCourse(Model):
 
 @frozen
 class Course(Model):
-    """A course, as observed on the live wire by a third party. ``duration`` is in seconds."""
+    """A course (observed on the live service by a third party). ``duration`` is in seconds."""
 
     id: str
     title: str = field(metadata=may_omit(""))
@@ -78,7 +78,10 @@ class Course(Model):
 
 @frozen
 class Lesson(Model):
-    """A lesson; the lessons of a course carry status and minimum score, a single lesson its dates (third-party)."""
+    """A lesson (third-party).
+
+    ``courses.lessons`` returns ``status`` and ``minimum_score``; ``courses.lesson`` returns the two dates.
+    """
 
     id: str
     title: str = field(metadata=may_omit(""))
@@ -92,7 +95,7 @@ class Lesson(Model):
 
 @frozen
 class AssignmentResult(Model):
-    """The numbers of changed assignments; the server leaves out a zero (third-party)."""
+    """The numbers of changed assignments (third-party). The server leaves out numbers that are 0."""
 
     users_updated: int = 0
     groups_updated: int = 0
@@ -112,12 +115,14 @@ class Courses(Bound[D]):
 
     @listing
     def list(self, *, search: str | None = None, ids: Iterable[str] | None = None) -> Paginator[Course]:
-        """List courses, all or those that match.
+        """List all courses, or those that match.
 
-        ``search`` is matched by the server against titles. ``ids`` keeps those courses only; unknown ones are absent,
-        and an empty list is refused.
+        Arguments:
 
-        REST: ``GET /training/courses/v1`` (observed on the live wire; page size assumed).
+        - ``search``: A text that the server compares with the titles.
+        - ``ids``: The ids of the courses to list. An unknown id is left out; an empty list is an error.
+
+        REST: ``GET /training/courses/v1`` (observed on the live service; page size assumed).
         """
         return _courses(
             self._calls,
@@ -129,15 +134,15 @@ class Courses(Bound[D]):
     def get(self, course_id: str) -> Flow[Course]:
         """Return one course.
 
-        Raises NotFoundError where the server's list comes back empty, which is how it says "no such course".
+        Raises NotFoundError if there is no such course or this token cannot see it: then the server's list is empty.
 
-        REST: ``GET /training/courses/v1?courseIds=…`` (observed).
+        REST: ``GET /training/courses/v1?courseIds=…`` (observed on the live service).
         """
         return get_course(self._calls, argument_checks.one_id(course_id, "course_id"))
 
     @operation
     def lessons(self, course_id: str) -> Flow[tuple[Lesson, ...]]:
-        """Return the lessons of a course, in order.
+        """Return the lessons of a course, in their order in the course.
 
         REST: ``GET /training/courses/v1/{courseId}/lessons`` (third-party).
         """
@@ -150,7 +155,7 @@ class Courses(Bound[D]):
 
     @operation
     def lesson(self, lesson_id: str) -> Flow[Lesson]:
-        """Return one lesson with its dates.
+        """Return one lesson with the dates of its creation and last change.
 
         REST: ``GET /training/lessons/v1/{id}`` (third-party).
         """
@@ -174,12 +179,32 @@ class Courses(Bound[D]):
         clear_all_sites: bool = False,
         confirm: str | None = None,
     ) -> Flow[AssignmentResult]:
-        """Change who is assigned to a course; what is not named stays as it is.
+        """Change the assignments of a course. Assignments that are not named stay as they are.
 
-        At most 1000 changes a call. Every ``clear_all_…`` takes the course away from everyone of that kind and needs
-        ``confirm``: the title of the course, exactly. Never sent twice: a lost answer raises OutcomeUnknownError.
-        Raises ConfirmationError if ``confirm`` is not the title, and ReadOnlyError on a client that cannot write;
-        nothing is changed then.
+        Arguments:
+
+        - ``course_id``: The id of the course.
+        - ``add_users``: The ids of users to assign.
+        - ``remove_users``: The ids of users whose assignment is removed.
+        - ``add_groups``: The ids of groups to assign.
+        - ``remove_groups``: The ids of groups whose assignment is removed.
+        - ``add_sites``: The ids of sites to assign.
+        - ``remove_sites``: The ids of sites whose assignment is removed.
+        - ``universal_access``: True assigns the course to everyone in the organisation, False ends that.
+        - ``clear_all_users``: Remove the assignments of all users. Needs ``confirm``.
+        - ``clear_all_groups``: Remove the assignments of all groups. Needs ``confirm``.
+        - ``clear_all_sites``: Remove the assignments of all sites. Needs ``confirm``.
+        - ``confirm``: The exact title of the course.
+
+        The six lists have at most 1000 ids together. The request is never sent twice.
+
+        Raises, and then nothing was changed:
+
+        - ``InvalidArgumentError``: There is nothing to change, there are too many changes, or one id is in both lists.
+        - ``ConfirmationError``: ``confirm`` is missing or is not the title of the course.
+        - ``ReadOnlyError``: The client is read-only.
+
+        Raises OutcomeUnknownError if the answer was lost: the request may have taken effect.
 
         REST: ``PUT /training/courses/v1/{courseId}/assignments`` (third-party).
         """

@@ -1,4 +1,4 @@
-"""Groups and sites, and who is in them."""
+"""Groups and sites, and their members."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training_sdk.api import pagination
 
 @frozen
 class Group(Model):
-    """A group of people (published). Two groups may have one name."""
+    """A group of users (published). Two groups may have the same name."""
 
     id: str
     name: str = field(metadata=may_omit(""))
@@ -24,7 +24,7 @@ class Group(Model):
 
 @frozen
 class GroupMember(Model):
-    """One person's place in one group (published)."""
+    """The membership of one user in one group (published)."""
 
     user_id: str
     group_id: str
@@ -33,7 +33,7 @@ class GroupMember(Model):
 
 @frozen
 class Site(Model):
-    """A place of work (published); ``parent_id`` is the site it belongs to, if any. Two sites may have one name."""
+    """A place of work (published). ``parent_id`` is the site above it, or None. Two sites may have the same name."""
 
     id: str
     name: str = field(metadata=may_omit(""))
@@ -47,14 +47,14 @@ class Site(Model):
 
 @frozen
 class SiteMember(Model):
-    """One person's place at one site (published); ``member_id`` is their user id."""
+    """The membership of one user in one site (published). ``member_id`` is the user id."""
 
     site_id: str
     member_id: str
 
     @property
     def user_id(self) -> str:
-        """``member_id``, by the name that it has everywhere else."""
+        """The value of ``member_id``."""
         return self.member_id
 
 
@@ -65,7 +65,8 @@ class Groups(Bound[D]):
     def list(self) -> Paginator[Group]:
         """List the organisation's groups.
 
-        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+        Raises PermissionDeniedError if the token's user lacks the permission "Platform management: Users" or
+        "Training: Administration".
 
         REST: ``GET /feed/groups`` (published).
         """
@@ -73,9 +74,9 @@ class Groups(Bound[D]):
 
     @listing
     def members(self, *, group_ids: Iterable[str] | None = None) -> Paginator[GroupMember]:
-        """List who is in which group: in all of them, or in those named. An empty list of groups is refused.
+        """List the members of all groups, or of those in ``group_ids``. An empty list is an error.
 
-        The feed knows no filter, so it is read whole and filtered here. Rights as for ``list``.
+        The feed has no filter, so all of it is read and the client filters it. Permissions as for ``list``.
 
         REST: ``GET /feed/group_users`` (published).
         """
@@ -105,9 +106,10 @@ class Sites(Bound[D]):
 
     @listing
     def list(self) -> Paginator[Site]:
-        """List the organisation's sites, deleted ones included.
+        """List the organisation's sites, also deleted ones.
 
-        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+        Raises PermissionDeniedError if the token's user lacks the permission "Platform management: Users" or
+        "Training: Administration".
 
         REST: ``GET /feed/sites?include_deleted=true`` (published).
         """
@@ -115,10 +117,10 @@ class Sites(Bound[D]):
 
     @listing
     def members(self, *, site_ids: Iterable[str] | None = None) -> Paginator[SiteMember]:
-        """List who belongs to which site: to all of them, or to those named. An empty list of sites is refused.
+        """List the members of all sites, or of those in ``site_ids``. An empty list is an error.
 
-        The feed knows no filter, so it is read whole and filtered here. Members of a site below are not members of the
-        one above. Rights as for ``list``.
+        The feed has no filter, so all of it is read and the client filters it. A member of a site is not a member of
+        the site above it. Permissions as for ``list``.
 
         REST: ``GET /feed/site_members`` (published).
         """

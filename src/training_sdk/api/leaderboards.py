@@ -1,4 +1,4 @@
-"""Leaderboards: who has scored how much."""
+"""Leaderboards: the scores of users, ranked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training_sdk.errors import DecodingError
 
 @frozen
 class Leaderboard(Model):
-    """A leaderboard in a list (third-party). ``learner_access`` says whether learners see it."""
+    """A leaderboard in a list (third-party). ``learner_access`` is True if learners can see it."""
 
     id: str
     name: str = field(metadata=may_omit(""))
@@ -28,7 +28,7 @@ class Leaderboard(Model):
 
 @frozen
 class Ranking(Model):
-    """One person's place on a leaderboard, from 1 (third-party). People with equal scores share a rank."""
+    """The place of one user on a leaderboard (third-party). ``rank`` starts at 1; users with equal scores share it."""
 
     rank: int
     participant_id: str
@@ -54,7 +54,7 @@ class Leaderboards(Bound[D]):
 
     @listing
     def list(self) -> Paginator[Leaderboard]:
-        """List leaderboards; learners see those that are open to learners.
+        """List leaderboards. Learners see only those that are open to learners.
 
         REST: ``GET /training/individualleaderboards/v1`` (third-party).
         """
@@ -64,8 +64,8 @@ class Leaderboards(Bound[D]):
     def rankings(self, leaderboard_id: str) -> Flow[LeaderboardRankings]:
         """Return the rankings of a leaderboard, best first; at most the first 1000 (assumed).
 
-        Raises NotFoundError if there is no such leaderboard, or this token may not see it, and DecodingError if the
-        answer is about another one.
+        Raises NotFoundError if there is no such leaderboard or this token cannot see it, and DecodingError if the
+        answer belongs to a different leaderboard.
 
         REST: ``GET /training/individualleaderboards/v1/rankings?leaderboardId=…`` (third-party).
         """

@@ -1,4 +1,4 @@
-"""Learning paths and collections: courses under one title."""
+"""Learning paths and collections: groups of courses with a title."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LearningPath(Model):
 
 @frozen
 class LearningPathDetail(Model):
-    """A learning path with its courses, in order; that the answer contains them is assumed."""
+    """A learning path with its courses, in order. **Assumed**: the answer contains the courses."""
 
     id: str
     title: str = field(metadata=may_omit(""))
@@ -46,7 +46,7 @@ class Paths(Bound[D]):
 
     @listing
     def list(self) -> Paginator[LearningPath]:
-        """List learning paths; learners see the published ones that are assigned to them.
+        """List learning paths. Learners see only published ones that are assigned to them.
 
         REST: ``GET /training/paths/v1`` (third-party).
         """
@@ -54,7 +54,9 @@ class Paths(Bound[D]):
 
     @operation
     def get(self, path_id: str) -> Flow[LearningPathDetail]:
-        """Return one learning path with its courses, in order, as far as this token sees them.
+        """Return one learning path with those of its courses that this token can see, in order.
+
+        Raises NotFoundError if there is no such learning path or this token cannot see it.
 
         REST: ``GET /training/paths/v1/{pathId}`` (path published, courses assumed).
         """
@@ -83,7 +85,7 @@ class Collections(Bound[D]):
 
     @listing
     def list(self) -> Paginator[Collection]:
-        """List collections; learners see the published ones that are assigned to them.
+        """List collections. Learners see only published ones that are assigned to them.
 
         REST: ``GET /training/collections/v1`` (path published, shape assumed).
         """

@@ -1,4 +1,4 @@
-"""Permission sets: named bundles of what a user may do."""
+"""Permission sets: named lists of permissions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training_sdk.api import pagination
 
 @frozen
 class PermissionSetIdentifier(Model):
-    """Name and kind of a permission set, and the seats that may have it (third-party)."""
+    """The name and kind of a permission set, and the seat types that can have it (third-party)."""
 
     id: str
     name: str = field(metadata=may_omit(""))
@@ -24,13 +24,13 @@ class PermissionSetIdentifier(Model):
 
 @frozen
 class PermissionSet(Model):
-    """A permission set and the permissions it holds (third-party)."""
+    """A permission set with its permissions (third-party)."""
 
     identifier: PermissionSetIdentifier
     permissions: Extra = field(factory=Extra, hash=False)
 
     def allows(self, permission: str) -> bool:
-        """Return whether the set holds the permission of exactly this name."""
+        """Return whether the set contains the permission with exactly this name."""
         return self.permissions.get(permission) is True
 
 
@@ -52,11 +52,12 @@ class Permissions(Bound[D]):
 
     @listing
     def list(self, *, search: str | None = None) -> Paginator[PermissionSet]:
-        """List the organisation's permission sets and what each allows.
+        """List the organisation's permission sets with their permissions.
 
-        Needs "Platform management: Users"; otherwise PermissionDeniedError.
+        ``search`` is a text by which the server selects permission sets. Raises PermissionDeniedError if the token's
+        user lacks the permission "Platform management: Users".
 
-        REST: ``POST /permissions/v1/permission_sets`` (third-party; it reads only, and is repeated like a GET).
+        REST: ``POST /permissions/v1/permission_sets`` (third-party; it only reads, and is sent again like a GET).
         """
         chosen = argument_checks.optional_text(search, "search")
         return pagination.offset_pages(

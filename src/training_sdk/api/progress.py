@@ -1,4 +1,4 @@
-"""The progress feed: one row per assigned user and course, also with the names of each person's sites and groups."""
+"""The progress feed: one row for each assigned user and course, also with the names of the user's sites and groups."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def _looks_complete(row: Fields, _: Fields) -> bool:
 
 @frozen
 class ProgressRow(Model):
-    """One person's progress in one course.
+    """The progress of one user in one course (published). On a live service the row is up to 2 h old.
 
-    ``progress_percent`` is 0–100. Published, but for ``time_spent_seconds`` and ``completion_expiry_date``, which are
-    newer, known from a third party, and may be absent. On a live service the row is up to 2 h old. What ``opened_at``
-    means is **assumed**: when the course was first opened since the last reset; it may as well be the last time.
+    ``progress_percent`` is 0–100. ``time_spent_seconds`` and ``completion_expiry_date`` are newer, known
+    from a third party, and may be absent. **Assumed**: ``opened_at`` is the time at which the user first opened the
+    course since the last reset; it could also be the last time.
     """
 
     course_id: str
@@ -87,7 +87,7 @@ class ProgressRow(Model):
 
     @property
     def user_name(self) -> str:
-        """First and last name, as far as the feed has them."""
+        """First and last name, if the feed has them; else an empty text."""
         return " ".join(part for part in (self.user_first_name, self.user_last_name) if part)
 
 
@@ -103,12 +103,19 @@ class Progress(Bound[D]):
         status: CompletionStatus | str | None = None,
         modified_after: datetime | None = None,
     ) -> Paginator[ProgressRow]:
-        """List progress: one row per assigned user and course, what has not begun included.
+        """List progress: one row for each assigned user and course, also if the user has not started the course.
 
-        The server leaves out what the token may not see, without telling: "Training: Administration" sees everyone,
-        "Training: Manage teams" the people of the owner's teams, other tokens their owner only.
-        ``status`` is a CompletionStatus. ``modified_after`` must name its zone; what it means is the server's affair,
-        while course, user and status are filtered again by the client. On a live service rows are up to 2 h old.
+        The server leaves out rows that the token must not see, without a notice: with the permission "Training:
+        Administration" the token sees everyone, with "Training: Manage teams" the people in its user's teams, and
+        otherwise only its own user. On a live service rows are up to 2 h old.
+
+        Arguments:
+
+        - ``course_id``: List the rows of this course only.
+        - ``user_id``: List the rows of this user only.
+        - ``status``: A CompletionStatus: list completed or not completed courses only.
+        - ``modified_after``: A datetime with a time zone: list rows that changed later. Only the server applies this
+          filter; the client checks the other filters again.
 
         REST: ``GET /training/v1/feed/training-course-progress`` (published; default page size assumed).
         """
@@ -130,12 +137,20 @@ class Progress(Bound[D]):
     def table(
         self, *, courses: Iterable[str] | None = None, sites: bool = False, groups: bool = False
     ) -> PageSource[ProgressTableRow]:
-        """List progress with the names of each person's sites and groups: one row per person and course.
+        """List progress with the names of each user's sites and groups: one row for each user and course.
 
-        ``courses`` has course ids, which are read one after the other; an empty list is refused. As in ``list``, the
-        rows of people whom the token may not see are missing. Who belongs to which site and group is read before the
-        first page, and held until the last. ``sites`` and ``groups`` need "Platform management: Users" or "Training:
-        Administration"; otherwise PermissionDeniedError.
+        As in ``list``, rows that the token must not see are missing. The members of sites and groups are read before
+        the first page, and stay in memory until the last.
+
+        Arguments:
+
+        - ``courses``: The ids of the courses, which are read one after the other; None lists all courses. An empty list
+          is an error.
+        - ``sites``: Add the sites of each user.
+        - ``groups``: Add the groups of each user.
+
+        Raises PermissionDeniedError if ``sites`` or ``groups`` is True and the token's user lacks the permission
+        "Platform management: Users" or "Training: Administration".
 
         REST: ``GET /training/v1/feed/training-course-progress`` as in ``list``, ``GET /feed/sites``,
         ``GET /feed/site_members``, ``GET /feed/groups`` and ``GET /feed/group_users`` (published).
@@ -196,10 +211,10 @@ _NOTHING: Names = ((), ())
 
 @frozen
 class ProgressTableRow(ProgressRow):
-    """One person's progress in one course, with the person's sites and groups; None where they were not asked for.
+    """The progress of one user in one course, with the user's sites and groups. They are None if not requested.
 
-    Names are sorted, and ids are in the order of the names: two sites may have one name. A site or group without a
-    name, or that the service does not list, has its id as its name. Deleted sites are left out.
+    Names are sorted, and ids are in the order of the names, because two sites may have the same name. If a site or
+    group has no name, or the service does not list it, its id is its name. Deleted sites are left out.
     """
 
     sites: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""Rapid refreshes: a few questions now and then, of the organisation and not of a course. All shapes are assumed."""
+"""Rapid refreshes: short sets of questions that belong to no course. All shapes are assumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RapidRefresh(Model):
 
 @frozen
 class RapidRefreshQuestion(Model):
-    """A question with its possible answers (shape assumed); the service does not say which one is correct."""
+    """A question with its possible answers (shape assumed). The service does not show which answer is correct."""
 
     id: str
     question: str = field(metadata=may_omit(""))
@@ -48,7 +48,7 @@ class RapidRefreshDetail(Model):
 
 @frozen
 class RapidRefreshAnswer(Model):
-    """One person's answer to one question (shape assumed). No course reset touches it (assumed)."""
+    """The answer of one user to one question (shape assumed). A course reset does not change it (assumed)."""
 
     rapid_refresh_id: str
     question_id: str
@@ -59,11 +59,11 @@ class RapidRefreshAnswer(Model):
 
 
 class RapidRefreshes(Bound[D]):
-    """``client.rapid_refreshes``; who answered what is in ``client.analytics.rapid_refresh_answers``."""
+    """``client.rapid_refreshes``. For the answers see ``client.analytics.rapid_refresh_answers``."""
 
     @listing
     def list(self) -> Paginator[RapidRefresh]:
-        """List rapid refreshes; learners see the published ones that are assigned to them.
+        """List rapid refreshes. Learners see only published ones that are assigned to them.
 
         REST: ``GET /training/rapid-refresh/v1`` (path published, shape assumed).
         """

@@ -1,4 +1,4 @@
-"""Users: the one of a token, and those of the organisation."""
+"""Users: the user of the token, and the users of the organisation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from training_sdk.api import pagination
 
 
 class UserStatus(OpenEnum):
-    """The status of a user; a deactivated one cannot sign in and is assigned to nothing."""
+    """The status of a user. A deactivated user cannot sign in and is assigned to no course."""
 
     ACTIVE = "USER_ACTIVE_STATUS_ACTIVE"
     DEACTIVATED = "USER_ACTIVE_STATUS_DEACTIVATED"
 
 
 class SeatType(OpenEnum):
-    """The seat a user occupies; a collaborator is what the web app calls a guest."""
+    """The seat of a user. The web app calls a collaborator a guest."""
 
     PREMIUM = "SUBSCRIPTION_SEAT_TYPE_PREMIUM"
     LITE = "SUBSCRIPTION_SEAT_TYPE_LITE"
@@ -34,7 +34,7 @@ class SeatType(OpenEnum):
 
 @frozen
 class Me(Model):
-    """The user whose token this is, and their organisation (published)."""
+    """The user of the token, and their organisation (published)."""
 
     user_id: str
     organisation_id: str
@@ -106,11 +106,21 @@ class Users(Bound[D]):
         statuses: Iterable[UserStatus | str] | None = None,
         seat_types: Iterable[SeatType | str] | None = None,
     ) -> Paginator[User]:
-        """List users, all or those that fit every filter given. An empty filter list is refused.
+        """List all users, or those who match every given filter.
 
-        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+        Arguments:
 
-        REST: ``POST /users/v1/users/list`` (third-party; it reads only, and is repeated like a GET).
+        - ``ids``: User ids.
+        - ``usernames``: User names.
+        - ``statuses``: UserStatus members or their values.
+        - ``seat_types``: SeatType members or their values.
+
+        An empty list is an error.
+
+        Raises PermissionDeniedError if the token's user lacks the permission "Platform management: Users" or
+        "Training: Administration".
+
+        REST: ``POST /users/v1/users/list`` (third-party; it only reads, and is sent again like a GET).
         """
         filters: dict[str, tuple[str, ...]] = {}
         if ids is not None:
@@ -125,9 +135,10 @@ class Users(Bound[D]):
 
     @listing
     def feed(self) -> Paginator[FeedUser]:
-        """List all users from the feed, deactivated ones included; ``list`` can filter, and says more of each.
+        """List all users of the feed, also deactivated ones. ``list`` can filter, and has more fields.
 
-        Needs "Platform management: Users" or "Training: Administration"; otherwise PermissionDeniedError.
+        Raises PermissionDeniedError if the token's user lacks the permission "Platform management: Users" or
+        "Training: Administration".
 
         REST: ``GET /feed/users`` (published).
         """

@@ -1,4 +1,4 @@
-"""Webhooks: addresses that receive events, and the secret that signs them."""
+"""Webhooks: addresses that receive events, and the secret that signs the events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training_sdk.errors import InvalidArgumentError
 
 
 class TriggerEvent(OpenEnum):
-    """The events of Training (names third-party); the vendor has many more, for other products."""
+    """The events of Training (names third-party). The vendor has many other events, for other products."""
 
     COURSE_CREATED = "TRIGGER_EVENT_TRAINING_COURSE_CREATED"
     COURSE_UPDATED = "TRIGGER_EVENT_TRAINING_COURSE_UPDATED"
@@ -52,15 +52,20 @@ class Webhook(Model):
 
 @frozen
 class WebhookSecret(Model):
-    """The secret that signs an organisation's events (name of the field assumed); not shown when it is printed."""
+    """The secret that signs an organisation's events (name of the field assumed). Its ``repr`` does not show it."""
 
     token: str = field(repr=lambda _: "***")
 
     def has_signed(self, body: bytes, signature: str | None) -> bool:
-        """Return whether this is the signature of this body: its HMAC-SHA256 in hexadecimal digits (published).
+        """Return whether the signature is the HMAC-SHA256 of the body with this secret (published).
 
-        ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or
-        None where there is none. An empty secret counts as no signature.
+        Arguments:
+
+        - ``body``: The body of the request, exactly as it was received.
+        - ``signature``: The value of the header ``x-safetyculture-signature`` in hexadecimal digits, or None if there
+          is no such header.
+
+        With an empty secret no signature is valid.
         """
         if not signature or not self.token:
             return False
@@ -74,7 +79,7 @@ class EventActor(Model):
 
     user: str | None = None
     organization: str | None = None
-    """A UUID with hyphens, where ``users.me()`` says ``role_`` and the same 32 digits."""
+    """The organisation as a UUID with hyphens; ``users.me()`` returns ``role_`` and the same 32 digits."""
 
 
 @frozen
@@ -88,7 +93,7 @@ class EventFacts(Model):
 
 @frozen
 class EventResource(Model):
-    """The subject of an event (published): of training events, a course (assumed)."""
+    """The subject of an event (published). The subject of training events is a course (assumed)."""
 
     id: str | None = None
     type: str | None = None
@@ -96,34 +101,34 @@ class EventResource(Model):
 
 @frozen
 class WebhookEvent(Model):
-    """An event posted to a webhook (published; the form of ``data`` is assumed); returned by ``read_event``."""
+    """An event that was sent to a webhook (published; the form of ``data`` is assumed). ``read_event`` returns it."""
 
     webhook_id: str
     event: EventFacts
     version: str | None = None
     resource: EventResource = EventResource()
     data: Extra = NOTHING_EXTRA
-    """Further data of the service; of training events user and course under ``details`` (assumed)."""
+    """Further data of the service. Training events have the user and the course under ``details`` (assumed)."""
 
     @property
     def is_reset(self) -> bool:
-        """True if progress in a course was reset: one event for each user and course."""
+        """True if progress was reset. There is one event for each user and course."""
         return TriggerEvent.COURSE_RESET in self.event.event_types
 
     @property
     def course_id(self) -> str | None:
-        """The course that it is about; None if the event does not say that."""
+        """The id of the course; None if the event does not name it."""
         found = self._detail("course_id", "courseId")
         return found or (self.resource.id if self.resource.type == "COURSE" else None)
 
     @property
     def user_id(self) -> str | None:
-        """The learner that it is about, not the one who caused it; None if the event does not say that."""
+        """The user id of the learner, not of the user who caused the event; None if the event does not name it."""
         return self._detail("user_id", "userId")
 
     @property
     def organisation_id(self) -> str | None:
-        """The organisation in the spelling of the event; None if the event does not say that."""
+        """The id of the organisation as the event spells it; None if the event does not name it."""
         return self.event.triggered_by.organization or self._detail("org_id", "orgId")
 
     def _detail(self, *names: str) -> str | None:
@@ -147,7 +152,7 @@ class _Webhooks:
 
 
 class Webhooks(Bound[D]):
-    """``client.webhooks``; everything here needs the permission set Administrator, or raises PermissionDeniedError."""
+    """``client.webhooks``. All operations raise PermissionDeniedError without the permission set Administrator."""
 
     @listing
     def list(self) -> Paginator[Webhook]:
@@ -159,7 +164,7 @@ class Webhooks(Bound[D]):
 
     @operation
     def get(self, webhook_id: str) -> Flow[Webhook]:
-        """Return one webhook. Raises NotFoundError if there is none.
+        """Return one webhook. Raises NotFoundError if there is no such webhook.
 
         REST: ``GET /webhooks/v1/webhooks/{id}`` (published).
         """
@@ -167,12 +172,20 @@ class Webhooks(Bound[D]):
 
     @operation
     def create(self, url: str, *, events: Iterable[TriggerEvent | str]) -> Flow[Webhook]:
-        """Register an address that receives events, and return the webhook.
+        """Create a webhook and return it. The service then sends events to its address.
 
-        ``url`` is an http or https address. ``events`` are TriggerEvents, or the names of others that the service
-        knows. The reference server sends ``COURSE_RESET`` only, and only to this machine and to hosts it was allowed.
-        Two webhooks may have one address, so this is never sent twice: a lost answer raises OutcomeUnknownError, and
-        ``list`` shows whether the webhook is there. Raises ReadOnlyError on a client that cannot write.
+        The request is never sent twice, because two webhooks may have the same address. The reference server sends only
+        ``COURSE_RESET``, and only to this machine and to hosts that were allowed.
+
+        Arguments:
+
+        - ``url``: The http or https address that receives the events.
+        - ``events``: TriggerEvent members, or names of other events that the service knows.
+
+        Raises:
+
+        - ``OutcomeUnknownError``: The answer was lost. ``list`` shows whether the webhook exists.
+        - ``ReadOnlyError``: The client is read-only.
 
         REST: ``POST /webhooks/v1/webhooks`` (published).
         """
@@ -186,10 +199,13 @@ class Webhooks(Bound[D]):
 
     @operation
     def delete(self, webhook_id: str) -> Flow[None]:
-        """Delete a webhook; what is on its way to it still arrives.
+        """Delete a webhook. Events that were sent before still arrive.
 
-        Raises NotFoundError if there is none. Sent again when an answer is lost, so it may also be raised where the
-        first attempt has done it. Raises ReadOnlyError on a client that cannot write.
+        Raises:
+
+        - ``NotFoundError``: There is no such webhook. If an answer was lost, the request is sent again, and then the
+          first attempt may have deleted it.
+        - ``ReadOnlyError``: The client is read-only.
 
         REST: ``DELETE /webhooks/v1/webhooks/{id}`` (published).
         """
@@ -198,9 +214,7 @@ class Webhooks(Bound[D]):
 
     @operation
     def secret(self) -> Flow[WebhookSecret]:
-        """Return the secret that the organisation's events are signed with.
-
-        Its ``token`` holds it; printing does not show it.
+        """Return the secret that signs the organisation's events. It is the ``token`` of the result.
 
         REST: ``GET /webhooks/v1/token`` (path published, shape assumed).
         """
@@ -208,10 +222,14 @@ class Webhooks(Bound[D]):
 
     @operation
     def renew_secret(self) -> Flow[WebhookSecret]:
-        """Take a new secret for all webhooks of the organisation, and return it.
+        """Replace the secret for all webhooks of the organisation, and return the new one.
 
-        What is on its way is signed with the one before. Never sent twice: a lost answer raises OutcomeUnknownError,
-        and ``secret`` tells which one holds. Raises ReadOnlyError on a client that cannot write.
+        Events that were sent before are signed with the previous secret. The request is never sent twice.
+
+        Raises:
+
+        - ``OutcomeUnknownError``: The answer was lost. ``secret`` returns the secret that is valid now.
+        - ``ReadOnlyError``: The client is read-only.
 
         REST: ``POST /webhooks/v1/token`` (path published, shape assumed).
         """
@@ -233,12 +251,20 @@ def _read_webhook(response: Response) -> Webhook:
 
 
 def read_event(body: bytes, signature: str | None, secret: WebhookSecret) -> WebhookEvent:
-    """Return the event that was posted to a webhook, once its signature fits.
+    """Check the signature of an event that was sent to a webhook, and return the event.
 
-    ``body`` is what was received, byte for byte, and ``signature`` the header ``x-safetyculture-signature``, or None
-    where there is none. Events may come more than once, in any order, and before the reset that causes them has
-    returned. Raises InvalidArgumentError (``EVENT_NOT_SIGNED``) for one that the secret has not signed, and
-    DecodingError for a signed one that cannot be read.
+    Events may arrive more than once, in any order, and before the call that caused them has returned.
+
+    Arguments:
+
+    - ``body``: The body of the request, exactly as it was received.
+    - ``signature``: The value of the header ``x-safetyculture-signature``, or None if there is no such header.
+    - ``secret``: The secret of the organisation, as ``client.webhooks.secret`` returns it.
+
+    Raises:
+
+    - ``InvalidArgumentError``: The event is not signed with this secret (``EVENT_NOT_SIGNED``).
+    - ``DecodingError``: The event is signed, but cannot be read.
     """
     if not secret.has_signed(body, signature):
         raise InvalidArgumentError(
