@@ -127,7 +127,7 @@ class Resets(FormatProofs[D]):
         - ``InvalidArgumentError``: No person is due, or no longer due, or the list is for a day after today.
         - Otherwise as ``plan``.
 
-        REST: the requests of ``plan``.
+        REST: WhoAmI, and the other requests of ``plan``.
         """
         by_course = due.by_course
         if not by_course:

@@ -188,7 +188,7 @@ def test_arguments_are_a_table_and_not_a_list_in_prose() -> None:
 def test_a_table_of_arguments_has_their_defaults() -> None:
     doc = inspect.getdoc(training_sdk.Safeguards) or ""
     table = arguments.as_table(doc, training_sdk.Safeguards)
-    assert "   * - ``plan_lifetime``\n     - 24 h\n     - How long after" in table
+    assert "   * - ``plan_lifetime``\n     - 24 h\n     - The time in which a plan" in table
     assert "   * - ``protected_courses``\n     - none\n" in table
     shown = arguments.as_table(inspect.getdoc(who_is_due) or "", who_is_due)
     assert "   * - ``rows``\n     - required\n" in shown

@@ -123,7 +123,7 @@ class SlideStatistics(Model):
 
 @frozen
 class SlideProgress(Model):
-    """The progress of one user in one slide (shape assumed). ``correct`` is True if a question was answered correctly."""
+    """The progress of one user in one slide (shape assumed). ``correct`` is about the answer to a question."""
 
     course_id: str
     lesson_id: str

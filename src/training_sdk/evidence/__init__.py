@@ -1,6 +1,6 @@
-"""Evidence packs: the progress before a reset, stored on this machine, verified, pseudonymised, sealed and purged.
+"""Evidence packages: the progress before a reset, stored on this machine, verified, pseudonymised and purged.
 
-``client.resets.apply`` writes a pack before it sends anything; everything here works on packs without a client.
+``client.resets.apply`` writes a package before it sends anything. These functions read packages without a client.
 """
 
 from training_sdk.evidence.history import PastCompletion, history

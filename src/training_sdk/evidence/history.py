@@ -50,22 +50,22 @@ def history(
     key: bytes | None = None,
     unseal: Unseal | None = None,
 ) -> Rows[PastCompletion]:
-    """Return the completions that packs hold, each once, by course, user and time.
+    """Return the completions in evidence packages, each once, in order of course, user and time.
 
-    The result is a tuple that becomes a frame: ``history(packs).to_pandas()``.
+    The result is a tuple that converts to a frame: ``history(packs).to_pandas()``.
 
     Arguments:
 
-    - ``folders``: The packs.
-    - ``user``: The id of a user, to list their completions only.
-    - ``course``: The id of a course, to list its completions only.
-    - ``as_of``: Leave out what was completed later.
-    - ``key``: The key of pseudonymised packs, which need it if a user is asked for. With it, and where the original is
-      among the packs, one completion in both kinds is one.
-    - ``unseal``: Opens sealed packs.
+    - ``folders``: The folders of the packages.
+    - ``user``: The id of a user: list only their completions.
+    - ``course``: The id of a course: list only its completions.
+    - ``as_of``: A datetime with a time zone: leave out later completions.
+    - ``key``: The key of pseudonymised packages. It is required if ``user`` is given. With the key, or if the original
+      is among the packages, a completion in the original and in its pseudonymised copy is listed once.
+    - ``unseal``: A function that decrypts encrypted packages.
 
-    Raises EvidenceError for a pack that is incomplete or not as it was written, and for one that cannot be searched
-    for what is asked: nothing is passed over.
+    Raises EvidenceError if a package is incomplete, was changed, or cannot be searched for ``user``. No package is
+    skipped.
     """
     wanted, at = argument_checks.optional_id(user, "user"), argument_checks.optional_id(course, "course")
     until = None if as_of is None else argument_checks.moment(as_of, "as_of")

@@ -78,7 +78,7 @@ class ReadAt:
 
 @frozen
 class BlindWindow:
-    """The time of which a pack may lack events, and why."""
+    """The period from which a package may lack events. ``why`` is the reason."""
 
     since: datetime
     until: datetime
@@ -102,7 +102,7 @@ class Pseudonymised:
 
 @frozen
 class Manifest:
-    """The description of a pack, and the checksum of every file in it. It holds no personal data."""
+    """The description of a package, with the checksum of each file in it. It contains no personal data."""
 
     form: int
     tool: str
@@ -118,19 +118,19 @@ class Manifest:
     audit_log: LogHead | None = None
     pseudonymised: Pseudonymised | None = None
     tables_form: int = 1
-    """The version of the rules by which the tables are derived; older manifests do not name it and use the first."""
+    """The version of the rules by which the tables are derived. Older manifests do not name it and use version 1."""
     missing_lessons: int | None = None
-    """For how many targets fewer completed lessons were listed than their rows say, which was accepted.
+    """The number of targets with fewer listed lessons than their rows count as completed, which was accepted.
 
-    None in older manifests: whether their listings are whole was not checked.
+    None in older manifests, for which this was not checked.
     """
     lessons_by_page: int | None = None
-    """For how many targets the lessons were derived from the pages of events and attempts; None in older manifests."""
+    """The number of targets whose lessons were derived from pages of events and attempts; None in older manifests."""
     not_read: dict[str, str] | None = None
-    """The listings that the service did not serve, or not whole, each with the reason; None in older manifests.
+    """The listings that could not be read completely, each with the reason; None in older manifests.
 
-    Without ``survey answers`` the pack lacks what a reset clears; without the others the lessons of more people were
-    read person by person, and nothing is missing.
+    If ``survey answers`` is among them, the package lacks answers that a reset clears. If another listing is, the
+    lessons were read separately for more people, and nothing is missing.
     """
 
     def to_bytes(self) -> bytes:
@@ -165,24 +165,24 @@ def _mark(mark: FileChecksum) -> dict[str, Any]:
 
 @frozen
 class Pack:
-    """A whole pack: its folder, its manifest, and the progress rows of its targets."""
+    """A complete evidence package: its folder, its manifest, and the progress rows of its targets."""
 
     folder: Path
     manifest: Manifest
     manifest_sha256: str
-    """The checksum of the manifest. Store it elsewhere, such as in the audit log: only it shows a changed manifest."""
+    """The SHA-256 of the manifest. Store it in another place: only with it can a changed manifest be noticed."""
     rows: Mapping[tuple[str, str], ProgressRow] = field(repr=False, hash=False)
-    """By course and user."""
+    """The progress rows, by course id and user id."""
     missing_lessons: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Course and user of the targets with missing lessons, which the caller accepted."""
+    """The course ids and user ids of targets with missing lessons, which the caller accepted."""
 
     def age(self, now: datetime) -> timedelta:
-        """Return how long ago the last answer came: the progress rows are read last."""
+        """Return the time since the last answer was received. The progress rows are read last."""
         return now - self.manifest.read_at.last
 
 
 def refuse_old(pack: Pack, now: datetime, limit: timedelta) -> None:
-    """Raise EvidenceError if the pack is older than this, or if its time is in the future by this machine's clock."""
+    """Raise EvidenceError if a package is older than ``limit``, or if this machine's clock is behind its time."""
     age = pack.age(now)
     if age > limit:
         raise EvidenceError(
@@ -192,14 +192,14 @@ def refuse_old(pack: Pack, now: datetime, limit: timedelta) -> None:
         )
     if age < timedelta(0):
         raise EvidenceError(
-            f"The evidence in {pack.folder} was read {-age} from now, by this machine's clock: the clock has been "
-            "put back. Nothing was sent. Set the clock and collect the evidence again.",
+            f"By this machine's clock, the evidence in {pack.folder} was read {-age} in the future, so the clock was "
+            "set back. Nothing was sent. Set the clock and collect the evidence again.",
             reason="EVIDENCE_TOO_OLD",
         )
 
 
 def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
-    """Return the manifest of a pack; its files are not read. Raises EvidenceError if it is not a whole pack."""
+    """Return the manifest of a package without reading its files. Raises EvidenceError if it is not complete."""
     return parse_manifest(manifest_bytes(Path(folder)), Path(folder))
 
 

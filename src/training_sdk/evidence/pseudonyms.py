@@ -108,7 +108,7 @@ class Pseudonyms:
 
 
 def pseudonym(user_id: str, key: bytes) -> str:
-    """Return the pseudonym of a user id in packs that were pseudonymised with this key."""
+    """Return the pseudonym of a user id in packages that were pseudonymised with this key."""
     return Pseudonyms.of(key).make("user", user_id)
 
 
@@ -120,14 +120,24 @@ def pseudonymise(
     log: Log,
     unseal: Unseal | None = None,
 ) -> Pack:
-    """Write a second pack with pseudonyms in place of user ids, names, e-mails, external ids and attempts.
+    """Write a copy of an evidence package with pseudonyms instead of user ids, names, e-mails and external ids.
 
-    The raw answers, the plan and every field that the tables have no column for are left out. The new manifest quotes
-    the SHA-256 of the original's, which can then be purged; it does not name the plan, whose copy holds names. ``key``
-    has at least 16 random bytes: keep it elsewhere, and destroy it to make the pseudonyms final. Dates and scores
-    stay, so this is not anonymity. ``log`` gets a line that names both packs.
+    The copy has no raw answers, no plan, and no field without a column in the tables. Dates and scores stay in it, so
+    the copy is not anonymous. Its manifest contains the SHA-256 of the original manifest, so the original can be
+    purged. The manifest does not name the plan, because the stored plan contains names.
 
-    Raises EvidenceError if the original is not as it was written, or if the new folder is there already.
+    Arguments:
+
+    - ``folder``: The folder of the original package.
+    - ``out_folder``: The folder of the copy. It must not exist.
+    - ``key``: At least 16 random bytes. Store the key in another place; destroy it to make the pseudonyms permanent.
+    - ``log``: The audit log, which gets an entry that names both packages.
+    - ``unseal``: A function that decrypts an encrypted package.
+
+    Raises:
+
+    - ``EvidenceError``: The original was changed, or the new folder exists.
+    - ``InvalidArgumentError``: The key is too short or can be guessed.
     """
     names, target = Pseudonyms.new(key), Path(out_folder)
     stored = StoredPack.open(folder, unseal)

@@ -95,23 +95,23 @@ PURGING = ".purging-"
 
 @frozen
 class Purged:
-    """The result of a purge for one pack, and the reason."""
+    """The result of a purge for one package. ``why`` is the reason."""
 
     folder: Path
     plan_digest: str
     read_at: datetime | None
-    """The time of its last answer; None for a pack that was never finished."""
+    """The time of the last answer in the package; None for a package that was never finished."""
     purged: bool
-    """In a dry run: whether it would be purged."""
+    """True if the package was deleted; in a dry run, if it would be deleted."""
     why: str
     manifest_sha256: str | None = None
-    """None of one that was never finished."""
+    """The SHA-256 of the manifest; None for a package that was never finished."""
     is_copy: bool = False
-    """True if this is no pack but the copy of a plan, which names people and has no pack any more."""
+    """True if this is not a package but the copy of a plan, which names people and whose packages are gone."""
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Its name and the digest of its manifest; together they are no other pack's."""
+        """The name and the manifest's digest, which identify the package."""
         return self.folder.name.removeprefix(PURGING), self.manifest_sha256 or ""
 
 
@@ -152,18 +152,28 @@ def purge(
     dry_run: bool = False,
     only: Collection[tuple[str, str]] | None = None,
 ) -> tuple[Purged, ...]:
-    """Delete the packs in a folder of packs that were read longer ago than this, and return the result for each.
+    """Delete old evidence packages in a folder of packages, and return the result for each.
 
-    ``is_closed`` tells of a plan's digest whether its journal is closed: the pack of any other plan is kept, however
-    old. ``only`` are the identities of the packs that a person has confirmed, as a dry run returned them; any other is
-    kept. ``log`` gets a line for each pack before anything is done to it; a purge that was interrupted is finished by
-    the next one, whatever its age once files of it are gone. Packs that were never finished go by when they were
-    begun; one that does not say when and for which plan is kept. What is no pack is left alone. In a state directory
-    the copy of a plan goes with its last pack; files without names stay: outline, journal and report. A copy that is
-    as old goes too if its plan never began, or if its packs were purged by a version that left it.
+    The age counts from the time at which a package was read; for an unfinished package, from its start. A package that
+    does not name its plan and its start is kept. The next purge finishes an interrupted one. Other files and folders
+    are not touched. In a state directory the stored copy of a plan is deleted with its last package. Its outline,
+    journal and report, which contain no names, stay. An old copy of a plan without packages is deleted too.
 
-    Raises EvidenceError for a pack whose manifest cannot be read, before anything is deleted, and
-    RecordsUnwritableError where the system refuses.
+    Arguments:
+
+    - ``root``: The folder that contains the packages.
+    - ``older_than``: Delete packages that are older than this.
+    - ``now``: The current time, with a time zone.
+    - ``log``: The audit log, which gets an entry for each package before it is deleted.
+    - ``is_closed``: A function that returns for the digest of a plan whether its journal is closed. Packages of other
+      plans are kept at any age.
+    - ``dry_run``: Delete nothing; return what would be deleted.
+    - ``only``: The identities of packages that a person confirmed, as a dry run returned them. All others are kept.
+
+    Raises:
+
+    - ``EvidenceError``: The manifest of a package cannot be read. Nothing was deleted.
+    - ``RecordsUnwritableError``: The operating system refuses to delete a file.
     """
     argument_checks.moment(now, "now")
     if older_than <= timedelta(0):

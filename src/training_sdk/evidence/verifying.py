@@ -42,11 +42,11 @@ class FindingKind(StrEnum):
 
 @frozen
 class PackFinding:
-    """One difference from the pack as it was written."""
+    """One difference between a package and the state in which it was written."""
 
     kind: FindingKind
     file: str
-    """Within the pack."""
+    """The path of the file within the package."""
     message: str
 
     def __str__(self) -> str:
@@ -60,11 +60,16 @@ Finding = PackFinding
 def verify_pack(
     folder: str | os.PathLike[str], *, manifest_sha256: str | None = None, unseal: Unseal | None = None
 ) -> tuple[PackFinding, ...]:
-    """Return everything in a pack that is not as it was written; empty if nothing is.
+    """Compare an evidence package with its manifest, and return each difference. The result is empty if all is intact.
 
-    ``manifest_sha256`` is the manifest's own digest, as the audit log has it: without it, a manifest that was rewritten
-    together with its files cannot be distinguished from the true one. The tables are derived again from the raw answers
-    and compared. Of a sealed pack the sealed bytes are checked, and with ``unseal`` what is in them too.
+    The tables are derived again from the raw answers and compared.
+
+    Arguments:
+
+    - ``folder``: The folder of the package.
+    - ``manifest_sha256``: The SHA-256 of the manifest, as the audit log has it. Without it, the function cannot notice
+      that a person rewrote the manifest together with the files.
+    - ``unseal``: A function that decrypts an encrypted package. Without it, only the encrypted bytes are checked.
     """
     return tuple(_findings(Path(folder), manifest_sha256, unseal))
 
@@ -76,7 +81,7 @@ def _findings(folder: Path, expected: str | None, unseal: Unseal | None) -> Iter
         yield PackFinding(FindingKind.INCOMPLETE, MANIFEST, error.message)
         return
     if expected is not None and checksum_of(data).sha256 != expected:
-        yield PackFinding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 is not the one that was given")
+        yield PackFinding(FindingKind.MANIFEST_CHANGED, MANIFEST, "its SHA-256 differs from the given one")
     try:
         manifest = parse_manifest(data, folder)
     except EvidenceError as error:
@@ -95,7 +100,7 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[PackFinding]:
     there = set(_names(folder))
     for name, mark in manifest.files.items():
         if name not in there:
-            yield PackFinding(FindingKind.MISSING, name, "it is listed in the manifest and not there")
+            yield PackFinding(FindingKind.MISSING, name, "it is listed in the manifest, but it is missing")
             continue
         try:
             found = checksum_of_file(regular_file(folder / name))

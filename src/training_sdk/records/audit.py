@@ -119,7 +119,7 @@ WAIT_SECONDS = 10.0
 
 @frozen
 class Quoted:
-    """A head of the log that is stored elsewhere, such as in the manifest of an evidence pack."""
+    """A head of the audit log that is stored in another place, such as the manifest of an evidence package."""
 
     name: str
     head: Head
@@ -127,7 +127,7 @@ class Quoted:
 
 @frozen
 class LogFinding:
-    """A result of verifying the log; where ``is_note``, it is no sign of a change."""
+    """A result of verifying the log. If ``is_note`` is True, it is not a sign of a change."""
 
     message: str
     line: int | None = None
@@ -148,11 +148,20 @@ class AuditLog:
     path: Path
 
     def append(self, event: str, /, *, at: datetime | None = None, **facts: Any) -> Head:
-        """Add an entry; it is on the disk when this returns. Returns the log's head, which may be kept elsewhere.
+        """Add an entry and return the new head of the log. The entry is on the disk when this returns.
 
-        ``facts`` are plain JSON; ``who`` gets the user of the operating system added. ``at`` is aware, by default
-        now. Raises InvalidArgumentError if a fact looks like a token, RecordsDamagedError if the last entry is not as
-        it was written, and RecordsLockedError, RecordsUnwritableError.
+        Arguments:
+
+        - ``event``: The kind of the entry.
+        - ``at``: The time of the entry, with a time zone; by default now.
+        - ``facts``: Further fields, as plain JSON values. The user of the operating system is added to ``who``.
+
+        Raises:
+
+        - ``InvalidArgumentError``: A fact looks like a token or a password.
+        - ``RecordsDamagedError``: The last entry was changed after it was written.
+        - ``RecordsLockedError``: Another process is writing the log.
+        - ``RecordsUnwritableError``: The log cannot be written.
         """
         moment = _utc(at, "at") if at is not None else datetime.now(UTC)
         who = {"os_user": os_user(), **(facts.pop("who", None) or {})}
@@ -164,17 +173,17 @@ class AuditLog:
         return head_of(entry)
 
     def head(self) -> Head:
-        """Return the end of the log: number and hash of its last entry.
+        """Return the head of the log: the number and the hash of its last entry.
 
-        Stored elsewhere, it shows later whether the log still has all its entries.
+        Store it in another place. With it you can check later that the log still has all its entries.
         """
         return self._head(Lines(self.path))
 
     def verify(self, packs: Iterable[Quoted] = ()) -> tuple[LogFinding, ...]:
-        """Return everything that is wrong with the log; empty if nothing is.
+        """Check the log, and return each fault. The result is empty if there is none.
 
-        Altered, missing, repeated, moved and inserted lines; and, by the heads that ``packs`` quote, an end that was
-        cut off, or a log that was written again.
+        The check finds altered, missing, repeated, moved and inserted lines. With ``packs``, which have heads that were
+        stored in another place, it also finds a missing end and a log that was written again.
         """
         quoted = [*packs]
         wanted = {each.head.n for each in quoted}
@@ -200,9 +209,15 @@ class AuditLog:
         until: datetime | None = None,
         plan_digest: str | None = None,
     ) -> tuple[Mapping[str, Any], ...]:
-        """Return the entries from ``since`` on, before ``until`` (aware), of one plan or of all.
+        """Return the entries of the log, all or those that match.
 
-        Raises RecordsDamagedError, with the line, if the log is not as it was written; ``verify`` tells everything.
+        Arguments:
+
+        - ``since``: A time with a time zone: leave out earlier entries.
+        - ``until``: A time with a time zone: leave out entries at this time and later.
+        - ``plan_digest``: Return only entries about this plan.
+
+        Raises RecordsDamagedError with the line if the log was changed; ``verify`` returns all faults.
         """
         low = None if since is None else _utc(since, "since")
         high = None if until is None else _utc(until, "until")
@@ -215,9 +230,9 @@ class AuditLog:
         )
 
     def manifests(self, *, pass_over: bool = False) -> Mapping[str, str]:
-        """Return the SHA-256 of the manifest of every evidence pack that the log knows, by the pack's name.
+        """Return the SHA-256 of the manifest of each evidence package in the log, by the name of the package.
 
-        Raises RecordsDamagedError if the log is not as it was written, unless told to ``pass_over`` altered lines.
+        Raises RecordsDamagedError if the log was changed. With ``pass_over`` altered lines are skipped instead.
         """
         packs = (entry.get("pack") for entry in (self._unaltered() if pass_over else self._whole_entries()))
         return {
@@ -231,14 +246,14 @@ class AuditLog:
         return (entry for _, line in Lines(self.path).raw() if (entry := intact_entry(line)) is not None)
 
     def approver_of(self, entry: Mapping[str, Any]) -> str | None:
-        """Return who approved what an entry is about: name and id; the id alone if the approval is sealed or purged.
+        """Return the name and id of the approver of an entry; only the id if the approval is encrypted or purged.
 
-        The log holds ids only. Names are looked up in the approvals beside the log, in ``plans/``.
+        The log contains only ids. The names come from the approvals beside the log, in ``plans/``.
         """
         return self.approvers()(entry)
 
     def approvers(self, unseal: Unseal | None = None) -> Callable[[Mapping[str, Any]], str | None]:
-        """Return the function ``approver_of`` for many entries; ``unseal`` opens approvals that are sealed."""
+        """Return a function like ``approver_of`` for many entries. ``unseal`` decrypts encrypted approvals."""
         return approvers(self.path.parent / "plans", unseal)
 
     def export(
@@ -248,12 +263,17 @@ class AuditLog:
         *,
         unseal: Unseal | None = None,
     ) -> None:
-        """Write the log for an auditor: ``csv`` (one row an entry) or ``json`` (a list of entries).
+        """Write the log as a table for an auditor. Lines with a fault are included, with the fault.
 
-        A path gets a file of mode 0600, replacing what was there. Lines with a fault are written too, with what is
-        wrong with them. ``unseal`` opens sealed approvals, for the names of approvers. In CSV, text that a spreadsheet
-        would take for a formula gets an apostrophe in front, and a file begins with a byte order mark, by which a
-        spreadsheet knows that it is UTF-8.
+        In CSV, a text that a spreadsheet would run as a formula begins with an apostrophe, and a file begins with a
+        byte order mark, by which spreadsheets detect UTF-8.
+
+        Arguments:
+
+        - ``target``: A path, or a text file that is open for writing. A file at this path is replaced; the new one can
+          be read by its owner only (mode 0600).
+        - ``format``: ``"csv"``, one row for each entry, or ``"json"``, a list of entries.
+        - ``unseal``: A function that decrypts encrypted approvals, for the names of approvers.
         """
         text = export_text(check_chain(Lines(self.path).raw()), format, self.approvers(unseal))
         if isinstance(target, str | os.PathLike):
@@ -298,11 +318,13 @@ def _compared_with_log(quoted: Quoted, hashes: Mapping[int, str], last: int) -> 
         return None
     if number > last:
         return LogFinding(
-            f"the end is missing: {quoted.name} quotes entry {number}, and the log ends with {last}"
+            f"the end is missing: {quoted.name} refers to entry {number}, but the log ends with entry {last}"
         )
     if number not in hashes:
-        return LogFinding(f"entry {number} is missing, which {quoted.name} quotes")
-    return LogFinding(f"entry {number} is not the one that {quoted.name} quotes: the log was written again")
+        return LogFinding(f"entry {number} is missing, to which {quoted.name} refers")
+    return LogFinding(
+        f"entry {number} is not the entry to which {quoted.name} refers: the log was written again"
+    )
 
 
 def _names_a_time(entry: Mapping[str, Any]) -> bool:

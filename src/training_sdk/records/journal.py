@@ -69,9 +69,9 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def read_journal(folder: Path) -> tuple[Event, ...]:
-    """Return the events in the journal of a plan's folder, without taking its lock; none if there is no journal.
+    """Return the events in the journal of a plan's folder; an empty tuple if there is no journal.
 
-    Raises RecordsDamagedError with file and line.
+    The journal is not locked. Raises RecordsDamagedError with file and line if it was changed.
     """
     return JournalCopy.read(folder).events
 

@@ -39,10 +39,16 @@ class StateDirectory:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str] | None = None) -> StateDirectory:
-        """Open the directory given, else ``TRAINING_SDK_STATE_DIR``, else the user's state directory; create it 0700.
+        """Open the state directory, and create it with mode 0700 if it is missing.
 
-        Raises RecordsUnsafeError where others can enter it or it belongs to another user, InvalidArgumentError where it
-        is no path, and RecordsUnwritableError where it cannot be made.
+        ``path`` is the directory; by default the value of ``TRAINING_SDK_STATE_DIR``, or else the user's state
+        directory.
+
+        Raises:
+
+        - ``RecordsUnsafeError``: Other users can enter the directory, or it belongs to another user.
+        - ``InvalidArgumentError``: ``path`` is not a path, or is a file.
+        - ``RecordsUnwritableError``: The directory cannot be created.
         """
         chosen = _chosen(path)
         with _advised():
