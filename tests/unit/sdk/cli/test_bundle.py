@@ -509,7 +509,7 @@ def test_a_head_that_was_noted_finds_a_log_that_was_cut_off_or_made_again(
     log.write_bytes(b"".join(lines))
     assert main(["audit", "verify"]) == 0  # nothing else knows of the later line
     assert main(["audit", "verify", "--head", noted, "--head", later]) == ExitCode.RECORDS
-    assert f"--head {later} quotes entry" in capsys.readouterr().out
+    assert f"--head {later} refers to entry" in capsys.readouterr().out
     AuditLog(log).append("another note", reason="later")
     assert main(["audit", "verify", "--head", later, "--json"]) == ExitCode.RECORDS
     assert "the log was written again" in capsys.readouterr().out

@@ -215,7 +215,8 @@ def test_a_cut_end_is_found_just_if_a_pack_quotes_a_head_beyond_it(
     findings = AuditLog(path).verify(packs)
     beyond = [n for n in quotes if n > kept]
     assert [finding.message for finding in findings] == [
-        f"the end is missing: pack-{n} quotes entry {n}, and the log ends with {kept}" for n in beyond
+        f"the end is missing: pack-{n} refers to entry {n}, but the log ends with entry {kept}"
+        for n in beyond
     ]
 
 
@@ -226,7 +227,7 @@ def test_a_log_that_was_written_anew_is_found_by_the_packs(tmp_path: Path) -> No
         anew.append("reset ended", at=AT, **facts(n))
     assert anew.verify() == ()
     (finding,) = anew.verify([Quoted("pack-3", heads[2])])
-    assert str(finding) == "entry 3 is not the one that pack-3 quotes: the log was written again"
+    assert str(finding) == "entry 3 is not the entry to which pack-3 refers: the log was written again"
 
 
 def test_findings_name_the_line_and_what_is_wrong(filled: tuple[Path, bytes, list[Head]]) -> None:
@@ -235,7 +236,7 @@ def test_findings_name_the_line_and_what_is_wrong(filled: tuple[Path, bytes, lis
     path.write_bytes(b"".join([lines[0], *lines[3:]]) + b'{"to')
     assert [str(finding) for finding in AuditLog(path).verify([Quoted("pack-2", heads[1])])] == [
         "line 2: lines are missing before it: 2 to 3",
-        "entry 2 is missing, which pack-2 quotes",
+        "entry 2 is missing, to which pack-2 refers",
         "4 bytes follow the last entry: a write that was interrupted",
     ]
     path.write_bytes(b"".join([lines[0], lines[1].replace(b"T-2", b"T-9"), *lines[2:]]))
