@@ -149,10 +149,12 @@ def cost(
 
 
 def small_get_and_hello(python: str, engine: str = "uvicorn", requests: int = 3000) -> Figures:
-    """Microseconds that an authorised small GET costs, and an empty answer of the same engine; 16 connections."""
+    """Microseconds that an authorised small GET costs, and the same engine's empty answer to it; 16 connections."""
     with served(python, f"ours-{engine}") as ours, served(python, f"hello-{engine}") as peer:
         request = raw_get(ours.url, WHO_AM_I, f"Bearer {ours.token}")
-        return cost(((ours, request), (peer, raw_get(peer.url, "/", "Bearer any"))), 16, requests)
+        return cost(
+            ((ours, request), (peer, raw_get(peer.url, WHO_AM_I, f"Bearer {ours.token}"))), 16, requests
+        )
 
 
 def small_get_and_moto(python: str) -> Figures:

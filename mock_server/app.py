@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from attrs import define, evolve, field
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mock_server")
 _ROUTER = Router(OPERATIONS)
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 def handle(mock: MockTraining, request: Request) -> Response:
@@ -117,7 +118,7 @@ class Exchange:
     def __attrs_post_init__(self) -> None:
         self.lenient = self.world.policy.is_lenient
         self.authorization = self.request.all_headers("authorization")
-        self.route = _read(lambda: _ROUTER.find(self.request.method, reading.segments(self.request.path)))
+        self.route = _read(_ROUTER.find, self.request.method, self.request.path)
 
     @property
     def asked_for(self) -> Operation | None:
@@ -130,15 +131,15 @@ class Exchange:
             return
         request = self.request
         if self.asked_for is not None and self.asked_for.takes_body:
-            self.body = _read(lambda: reading.json_body(request, lenient=self.lenient))
+            self.body = _read(reading.json_body, request, lenient=self.lenient)
         else:
-            self.body = _read(lambda: reading.no_body(request))
-        self.query = _read(lambda: reading.pairs(request.query))
+            self.body = _read(reading.no_body, request)
+        self.query = _read(reading.pairs, request.query)
 
 
-def _read(read: Callable[[], _T]) -> _T | RefusedError:
+def _read(read: Callable[_P, _T], *given: _P.args, **named: _P.kwargs) -> _T | RefusedError:
     try:
-        return read()
+        return read(*given, **named)
     except RefusedError as refusal:
         return refusal
 

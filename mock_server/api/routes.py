@@ -28,6 +28,7 @@ from mock_server.api.listing import OtherFeed
 from mock_server.api.operation import Operation
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.permissions import Family
+from mock_server.wire import reading
 
 
 def _operations(*nouns: ModuleType) -> tuple[Operation, ...]:
@@ -75,13 +76,13 @@ class Router:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_length: dict[int, list[tuple[list[str], Operation]]] = {}
-        self._literal: dict[tuple[str, ...], Operation] = {}
-        """By method and segments: templates without parameters, which most requests have."""
+        self._literal: dict[tuple[str, str], Operation] = {}
+        """By method and path: templates without parameters, which most requests have."""
         for operation in operations:
             parts = operation.template.split("/")[1:]
             self._by_length.setdefault(len(parts), []).append((parts, operation))
             if "{" not in operation.template:
-                self._literal[operation.method, *parts] = operation
+                self._literal[operation.method, operation.template] = operation
         for each in self._by_length.values():
             each.sort(key=lambda entry: sum(part.startswith("{") for part in entry[0]))
         self._services = sorted({_service(parts) for parts, each in self._entries() if each.handler})
@@ -124,11 +125,12 @@ class Router:
         methods = ", ".join(sorted(each.method for each in filled[close[0]] if each.template == template))
         return f" The nearest operation is {methods} {template}: {_difference(template.split('/')[1:], segments)}."
 
-    def find(self, method: str, segments: Sequence[str]) -> tuple[Operation, dict[str, str]]:
+    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """Return the operation and its path parameters; 404 for an unknown path, 405 for another method."""
-        literal = self._literal.get((method, *segments))
+        literal = self._literal.get((method, path))
         if literal is not None:
             return literal, {}
+        segments = reading.segments(path)
         found = [
             (operation, dict(zip(parts, segments, strict=True)))
             for parts, operation in self._by_length.get(len(segments), ())

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from sys import getsizeof
 from threading import Lock
 from typing import Any, Literal, overload
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from mock_server.control.masking import credentials, margin, masked, masked_bytes, masked_headers
 from mock_server.control.naming import known_operation, known_token, operation_name
@@ -271,7 +270,11 @@ class Journal(Calls):
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
         self._names_now = token_names
-        self._kept: deque[_Kept] = deque()
+        self._kept: deque[tuple[int, Exchange | _Unread]] = deque()
+        """The size that was counted of each exchange, and the exchange, which is masked when it is first read.
+
+        To search a page for secrets takes as long as to answer it. What Python says of a size can grow later.
+        """
         self._size = 0
         self._count = 0
         self._lock = Lock()
@@ -280,7 +283,11 @@ class Journal(Calls):
     def seen(self) -> tuple[Exchange, ...]:
         """All exchanges that are kept at this moment."""
         with self._lock:
-            return tuple([each.exchange for each in self._kept])
+            read = [
+                (size, each if isinstance(each, Exchange) else _exchange(*each)) for size, each in self._kept
+            ]
+            self._kept = deque(read)
+            return tuple([each for _, each in read])
 
     @property
     def dropped(self) -> int:
@@ -299,48 +306,39 @@ class Journal(Calls):
         token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
         request = _unchanging(request)
-        if len(request.body) > MAX_BODY or len(sent) > MAX_BODY:
+        body = request.body
+        if len(body) > MAX_BODY or len(sent) > MAX_BODY:
             # Keep more than is shown: a secret that is cut in half would not be recognised.
             longest = MAX_BODY + margin(credentials(request)) + 1
-            request, sent = evolve(request, body=request.body[:longest]), sent[:longest]
-        if len(request.method) > _MAX_METHOD:
-            request = evolve(request, method=request.method[:_MAX_METHOD])
-        response = evolve(response, body=sent) if sent is not response.body else response
-        size = _size(request, response, delivered)
+            body, sent = body[:longest], sent[:longest]
+        size = len(body) + len(sent) + _size(request, response, delivered)
+        # In tuples of plain values, which the garbage collector soon leaves alone, and not as the objects they are.
+        asked = (request.method[:_MAX_METHOD], request.path, request.query, request.headers, body)
+        answered = (response.status, response.headers, sent, None, response.struck, response.instead)
         with self._lock:
             self._count += 1
-            self._kept.append(
-                _Kept(partial(_exchange, self._count, token, request, response, delivered), size)
-            )
+            self._kept.append((size, (self._count, token, delivered, asked, answered)))
             self._size += size
             while len(self._kept) > MAX_EXCHANGES or self._size > MAX_BYTES:
-                self._size -= self._kept.popleft().size
+                self._size -= self._kept.popleft()[0]
                 self._dropped += 1
 
     def _token_names(self) -> Collection[str]:
         return frozenset(self._names_now())
 
 
-@define(eq=False, repr=False)
-class _Kept:
-    """One exchange in the journal, masked when it is first read: to search a page takes as long as to answer it."""
-
-    _made: Exchange | Callable[[], Exchange]
-    size: int
-    """The size that was counted: what Python says of a text can grow later."""
-
-    @property
-    def exchange(self) -> Exchange:
-        """The exchange, without secrets. Read it under the journal's lock."""
-        if not isinstance(self._made, Exchange):
-            self._made = self._made()
-        return self._made
+_Headers = tuple[tuple[str, str], ...]
+_Request = tuple[str, str, str, _Headers, bytes]
+_Response = tuple[int, _Headers, bytes, None, tuple[str, ...], int]
+_Unread = tuple[int, str, Delivered, _Request, _Response]
+"""An exchange as it came: number, token, and the fields of request and answer."""
 
 
 def _exchange(
-    number: int, token: str, request: Request, response: Response, delivered: Delivered
+    number: int, token: str, delivered: Delivered, asked: _Request, answered: _Response
 ) -> Exchange:
     """Return an exchange without secrets; of the bodies as much as is shown."""
+    request, response = Request(*asked), Response(*answered)
     secrets = credentials(request)
     return Exchange(
         number=number,
@@ -380,12 +378,16 @@ def _unchanging(request: Request) -> Request:
 
 
 def _size(request: Request, response: Response, delivered: Delivered) -> int:
-    """Bytes of memory that the bodies, the target and the headers of an exchange take."""
+    """Bytes of memory that the target and the headers of an exchange take."""
     headers = request.headers if delivered == "nothing" else (*request.headers, *response.headers)
     texts = (request.path, request.query, *chain.from_iterable(headers))
-    # To mask an escaped secret a text is decoded: Python then takes up to four bytes for each of its characters.
-    size = sum(map(getsizeof, texts)) * (4 if "%" in "".join(texts) else 1)
-    return len(request.body) + len(response.body) + size - 2 * _EMPTY + len(headers) * _PAIR
+    together = "".join(texts)
+    # What getsizeof() says of plain text is known without asking for each one.
+    size = len(together) + len(texts) * _EMPTY if together.isascii() else sum(map(getsizeof, texts))
+    if "%" in together:
+        # To mask an escaped secret a text is decoded: Python then takes up to four bytes for each of its characters.
+        size *= 4
+    return size - 2 * _EMPTY + len(headers) * _PAIR
 
 
 def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

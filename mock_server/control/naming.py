@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from mock_server.api.routes import OPERATIONS, Router
 from mock_server.refusal import RefusedError
-from mock_server.wire import reading
 from mock_server.world.argument_checks import check_argument
 
 SHORT = {
@@ -43,7 +42,7 @@ def _remembered(method: str, path: str) -> str:
 
 def _looked_up(method: str, path: str) -> str:
     try:
-        return _ROUTER.find(method, reading.segments(path))[0].name
+        return _ROUTER.find(method, path)[0].name
     except RefusedError:
         return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mock_server.world.world import World
 
 _BEARER = re.compile(r"bearer +([!-~]{1,4096})", re.IGNORECASE)
+_LONGEST_KEPT = 256
+"""Characters of the longest header that is cached."""
 
 
 @frozen
@@ -34,22 +37,36 @@ class Actor:
 
 def bearer(authorization: Sequence[str]) -> str | None:
     """Return the token in the Authorization headers, known or not; None unless there is exactly one Bearer."""
-    match = _BEARER.fullmatch(authorization[0].strip(" ")) if len(authorization) == 1 else None
-    return match[1] if match else None
+    return _read(authorization[0])[0] if len(authorization) == 1 else None
+
+
+def _read(header: str) -> tuple[str | None, str]:
+    # Long headers are not cached: clients can send any number of them.
+    return _remembered(header) if len(header) <= _LONGEST_KEPT else _looked_up(header)
+
+
+@lru_cache(maxsize=128)
+def _remembered(header: str) -> tuple[str | None, str]:
+    return _looked_up(header)
+
+
+def _looked_up(header: str) -> tuple[str | None, str]:
+    """Return the token in a header and its digest; None and "" if there is none."""
+    match = _BEARER.fullmatch(header.strip(" "))
+    return (match[1], digest(match[1])) if match else (None, "")
 
 
 def find_token(world: World, authorization: Sequence[str]) -> Token | None:
     """Return the known token in the Authorization headers, valid or not; None without one."""
-    token = bearer(authorization)
-    return None if token is None else world.tokens.get(digest(token))
+    return world.tokens.get(_read(authorization[0])[1]) if len(authorization) == 1 else None
 
 
 def actor_of(world: World, token: Token) -> Actor:
     """Return the owner of a token."""
     organisation = world.organisations[token.organisation_id]
     person = organisation.people[token.user_id]
-    sets = (organisation.permission_sets[each] for each in person.permission_sets)
-    return Actor(person, organisation, frozenset[Permission]().union(*(each.permissions for each in sets)))
+    sets = [organisation.permission_sets[each].permissions for each in person.permission_sets]
+    return Actor(person, organisation, sets[0] if len(sets) == 1 else frozenset[Permission]().union(*sets))
 
 
 def is_valid(world: World, token: Token, person: Person) -> bool:

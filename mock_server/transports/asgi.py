@@ -13,10 +13,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from mock_server.transports.common import BodyBuffer, Handler, framed, origin_form
+from mock_server.transports.common import LONGEST_KEPT, MOST_KEPT, BodyBuffer, Handler, framed, origin_form
 from mock_server.transports.guard import HEALTH
 from mock_server.wire.message import Delivery, Request, Response
 
@@ -66,7 +67,7 @@ class MockASGI:
         request = origin_form(_read(scope, body))
         response = await self._answer(request)
         if response.delivery is None:
-            await _write(request.method, response, send, close=not complete or _is_doubtful(request))
+            await _write(request.method, response, send, close=not complete or request.is_ambiguous)
         else:
             await _deliver(request, response, response.delivery, send)
 
@@ -139,11 +140,6 @@ def _read(scope: Scope, body: BodyBuffer) -> Request:
     )
 
 
-def _is_doubtful(request: Request) -> bool:
-    """Return whether the request states its length twice, so that its end is ambiguous (RFC 9112, 6.3)."""
-    return request.header("content-length") is not None and request.header("transfer-encoding") is not None
-
-
 def _raw_path(scope: Scope) -> str:
     """Return the path as sent; ASGI servers may leave it out, then encode the decoded path again."""
     raw: bytes | None = scope.get("raw_path")
@@ -151,7 +147,15 @@ def _raw_path(scope: Scope) -> str:
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw])
+    # Long ones are not cached: clients can send any number of them.
+    return tuple([_remembered(*each) if len(each[1]) <= LONGEST_KEPT else _header(*each) for each in raw])
+
+
+def _header(name: bytes, value: bytes) -> tuple[str, str]:
+    return name.decode("latin-1").lower(), value.decode("latin-1")
+
+
+_remembered = lru_cache(maxsize=MOST_KEPT)(_header)
 
 
 async def _write(method: str, response: Response, send: Send, *, close: bool) -> None:
@@ -175,7 +179,7 @@ async def _deliver(request: Request, response: Response, delivery: Delivery, sen
         await send(_BROKEN)
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         raise _aborted()
-    head, body = _framed(request.method, response, close=_is_doubtful(request))
+    head, body = _framed(request.method, response, close=request.is_ambiguous)
     await send(head)
     for piece in delivery.parts(body):
         await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -19,6 +19,9 @@ from mock_server.world.argument_checks import check_host_name
 
 SERVER = "training-mock"
 
+LONGEST_KEPT, MOST_KEPT = 256, 512
+"""Bytes of the longest header that is cached, and how many: clients send the same ones again and again."""
+
 _WITHOUT_BODY = frozenset({204, 304})
 # A browser that a stranger sent here shows the refusal as a page of this origin, and then asks for its icon as such.
 _NO_PAGE = ("content-security-policy", "default-src 'none'; sandbox")

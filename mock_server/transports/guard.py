@@ -69,7 +69,7 @@ def _form(request: Request, host: str) -> RefusedError | None:
         return invalid(
             "The request target must be a path, or an http address of the host in the header Host."
         )
-    if request.header("content-length") is not None and request.header("transfer-encoding") is not None:
+    if request.is_ambiguous:
         return invalid("Send Content-Length or Transfer-Encoding, not both.")
     return None
 
@@ -77,6 +77,8 @@ def _form(request: Request, host: str) -> RefusedError | None:
 def _origin(request: Request) -> RefusedError | None:
     """Refuse pages that were not delivered by this server, at the same host and port."""
     origins, sites = request.all_headers("origin"), request.all_headers("sec-fetch-site")
+    if not origins and not sites:
+        return None
     own = f"http://{request.header('host')}".lower()
     if all(each.lower() == own for each in origins) and all(
         each in ("same-origin", "none") for each in sites

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 from attrs import frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.transports.common import ServerAnswers, framed
+from mock_server.transports.common import LONGEST_KEPT, MOST_KEPT, ServerAnswers, framed
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Response
 
 MAX_HEAD = 64 * 1024
@@ -75,7 +76,7 @@ class Head:
 def parse_head(lines: Sequence[bytes]) -> Head:
     """Read the lines of a head, their line ends removed. ProtocolError for anything doubtful."""
     method, target, minor = _request_line(lines[0])
-    headers = tuple(_header(line) for line in lines[1:])
+    headers = tuple([_remembered(line) if len(line) <= LONGEST_KEPT else _header(line) for line in lines[1:]])
     return Head(
         method=method,
         target=target,
@@ -102,6 +103,9 @@ def _header(line: bytes) -> tuple[str, str]:
         raise ProtocolError("A header line must be a name, a colon and a printable value.")
     name, value = match.groups()
     return name.decode().lower(), value.strip(b" \t").decode("latin-1")
+
+
+_remembered = lru_cache(maxsize=MOST_KEPT)(_header)
 
 
 def _body_length(headers: Sequence[tuple[str, str]], *, chunks_known: bool) -> int | None:
@@ -186,6 +190,12 @@ class ReceiveBuffer:
     def head(self) -> Generator[bytes, None, list[bytes]]:
         """Return the lines of a request's head; one empty line may precede it. ProtocolError beyond MAX_HEAD."""
         most = MAX_HEADERS + 1  # the request line is one more
+        end = self._bytes.find(b"\r\n\r\n", 0, MAX_HEAD)
+        if end > 0:  # all of it is here; what is doubtful about it is found line by line
+            lines = bytes(self._bytes[:end]).split(b"\r\n")
+            if len(lines) <= most and lines[0] and not any(b"\n" in line for line in lines):
+                del self._bytes[: end + 4]
+                return lines
         return (yield from self._block(most)) or (yield from self._block(most)) or [b""]
 
     def body(self, head: Head) -> Reading:

@@ -45,6 +45,8 @@ _FEED_BEHAVIOURS = frozenset(
 
 def rewritten(policy: Policy, request: Request, response: Response) -> Response:
     """Return the answer in the form that the policy names; the same answer if it names none."""
+    if not (policy.emulates or policy.answers):
+        return response
     of_feeds = _FEED_BEHAVIOURS & set(policy.emulates) if request.method == "GET" else set()
     if not (of_feeds or policy.answers) or response.status not in (200, 202) or not response.body:
         return response
