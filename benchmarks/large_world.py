@@ -76,8 +76,8 @@ def walk(mock: MockTraining, path: str, query: str) -> list[float]:
 
 def forget(mock: MockTraining) -> None:
     """Drop the rows that are kept as JSON, lest some pages are cheaper than others by what was asked before."""
-    for each in mock.world.main.progress.courses.values():
-        each.forget_rows()
+    mock.world.main.progress.row_cache.clear()
+    mock.world.main.progress.page_cache.clear()
 
 
 def measure(records: int, walked: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

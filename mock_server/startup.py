@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import stat
 import sys
@@ -147,6 +148,7 @@ def served_world(arguments: argparse.Namespace, secret: str | None) -> MockTrain
     Without a secret, every user of this machine can ask a server on loopback for its tokens.
     """
     mock = world_of(arguments)
+    gc.freeze()  # it stays: to search a large world for garbage would stop the server for a second each time
     if secret is None and mock.world.is_loaded:
         raise UsageError(
             f"{arguments.progress or arguments.evidence} may contain data of real people, and every user of this"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -11,6 +11,7 @@ from attrs import evolve
 from mock_server.api.listing import FEED, NextPage, next_page, users_asked, window
 from mock_server.api.operation import COURSE, USER, Call, Link, Operation, Parameter
 from mock_server.policy import Behaviour
+from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, part_writer
@@ -90,6 +91,24 @@ _FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/
 )
 def progress_feed(call: Call) -> Response:
     """List progress: a row per assigned user and course; from a warehouse, up to 2 h old."""
+    pages = call.organisation.progress.page_cache
+    question = _question(call)
+    page = pages.find((call.organisation.progress.changes, call.organisation.people_changes), question)
+    if page is None:
+        page = _page(call)
+        pages.keep(question, page)
+    return answers.raw_ok(page)
+
+
+def _question(call: Call) -> Hashable:
+    """Return all that the answer depends on beside the data: the query, whose rows are seen, and the policy."""
+    asked = tuple([(name, *values) for name, values in call.query.values.items()])
+    whose = "" if visibility.users(call.actor, call.reach) is None else call.actor.id
+    policy = call.world.policy
+    return asked, whose, policy.emulates, policy.default_page_size
+
+
+def _page(call: Call) -> bytes:
     offset, limit = window(call)
     found = list(_rows(call, offset, limit + 1))
     goes_on = sum(len(user_ids) for _, user_ids in found) > limit
@@ -100,7 +119,7 @@ def progress_feed(call: Call) -> Response:
     rows = [row for each in found for row in rows_as_json(call.organisation, *each)] or [b""]
     rows[0] = b'{"metadata":%b,"data":[%b' % (answers.to_json(metadata), rows[0])
     rows[-1] += b"]}"
-    return answers.raw_ok(b",".join(rows))
+    return b",".join(rows)
 
 
 def rows_as_json(organisation: Organisation, course_id: str, user_ids: Sequence[str]) -> Iterable[bytes]:

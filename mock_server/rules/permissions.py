@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, IntEnum
-from functools import cache
 from typing import TYPE_CHECKING
 
 from mock_server.refusal import Reason, RefusedError
@@ -61,14 +60,11 @@ def reach(actor: Actor, family: Family, policy: Policy) -> Reach:
     if family is Family.RESET_EVERYONE:  # R02: the one right that is a policy
         (needed,) = granting(family, policy)
         return Reach.ALL if needed <= actor.permissions else Reach.NONE
-    return _widest(actor.permissions, family)
-
-
-@cache
-def _widest(permissions: frozenset[Permission], family: Family) -> Reach:
-    *columns, member = _TABLE[family]
-    held = [far for permission, far in zip(_COLUMNS, columns, strict=True) if permission in permissions]
-    return max([*held, member])
+    *columns, widest = _TABLE[family]
+    for permission, far in zip(_COLUMNS, columns, strict=True):
+        if far > widest and permission in actor.permissions:
+            widest = far
+    return widest
 
 
 def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:

@@ -20,7 +20,7 @@ from mock_server.world.courses import (
 from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment
-from mock_server.world.progress_table import ProgressTable
+from mock_server.world.progress_table import PageCache, ProgressTable
 
 
 @define(eq=False, repr=False)
@@ -134,4 +134,5 @@ class Organisation:
         for course_id, progress in courses.items():
             if progress is not table.courses[course_id]:
                 table.row_cache.watch(progress)
-        return evolve(self, progress=evolve(table, courses=courses))
+        # The past has pages of its own: its versions are not those of the present.
+        return evolve(self, progress=evolve(table, courses=courses, page_cache=PageCache()))

@@ -1,7 +1,7 @@
-"""All progress of an organisation, course by course, with two caches for lists that are read page by page.
+"""All progress of an organisation, course by course, with caches for lists that are read page by page.
 
 Each page is a request of its own. If every row before a page were looked at again, reading n rows would look at
-n squared rows; so the caches keep what was found for one page until the course changes.
+n squared rows; so the caches keep what was found for one page until the course changes. Whole pages are kept as well.
 """
 
 from __future__ import annotations
@@ -131,8 +131,10 @@ class StatsCache(_Latest):
         return found
 
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 12 * 1024 * 1024
 """Memory of the rows that are cached at once; at the limit all are dropped: a larger listing reads none twice."""
+MOST_BYTES_OF_PAGES = 4 * 1024 * 1024
+"""Memory of the pages that are cached at once beside their rows; at the limit the page read longest ago is dropped."""
 _BESIDE = getsizeof(b"") + 104
 """Bytes that a row takes beside its JSON: the object, and its place in a dict that may have just grown."""
 
@@ -168,6 +170,42 @@ class RowCache:
         self.size = 0
 
 
+_BESIDE_PAGE = 1024
+"""Bytes that a page takes beside its JSON: the question with its texts, and its place in a dict."""
+
+
+@define(eq=False)
+class PageCache:
+    """Bounded cache of whole pages of the feed as JSON, of one version. Used under the world's lock."""
+
+    size: int = 0
+    """Bytes that the pages take, at most."""
+    _version: Hashable = None
+    _pages: dict[Hashable, bytes] = field(factory=dict)
+
+    def find(self, version: Hashable, question: Hashable) -> bytes | None:
+        """Return the page that answers a question, if it was kept of this version; other versions are dropped."""
+        if version != self._version:
+            self.clear()
+            self._version = version
+        page = self._pages.pop(question, None)
+        if page is not None:
+            self._pages[question] = page  # as the latest
+        return page
+
+    def keep(self, question: Hashable, page: bytes) -> None:
+        """Cache a page of the version that was looked for last."""
+        self._pages[question] = page
+        self.size += len(page) + _BESIDE_PAGE
+        while self.size > MOST_BYTES_OF_PAGES:
+            self.size -= len(self._pages.pop(next(iter(self._pages)))) + _BESIDE_PAGE
+
+    def clear(self) -> None:
+        """Drop all pages."""
+        self._pages.clear()
+        self.size = 0
+
+
 @define(eq=False)
 class ProgressTable:
     """All partitions of an organisation, in the order of course ids."""
@@ -178,9 +216,15 @@ class ProgressTable:
     page_index: PageIndex = field(factory=PageIndex, repr=False)
     stats_cache: StatsCache = field(factory=StatsCache, repr=False)
     row_cache: RowCache = field(factory=RowCache, repr=False)
+    page_cache: PageCache = field(factory=PageCache, repr=False)
 
     def __getitem__(self, course_id: str) -> CourseProgress:
         return self.courses[course_id]
+
+    @property
+    def changes(self) -> int:
+        """Version: rises with every change of a row, but for the names of its person."""
+        return sum([each.changes for each in self.courses.values()])
 
     def copy(self) -> ProgressTable:
         """Return the same progress in partitions of its own, with empty caches."""

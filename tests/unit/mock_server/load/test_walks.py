@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +20,7 @@ from mock_server.learner_actions import LiveWorld
 from mock_server.world import progress_table
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
+from mock_server.world.people import Status
 from mock_server.world.progress import CourseProgress
 from mock_server.world.progress_table import MatchingRows, StatsCache
 from mock_server.world.seeds.builder import WorldBuilder
@@ -216,18 +219,25 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     count = len(seen)
     who.get(FEED, f"modified_after=2026-05-{progress_table.KEPT + 4:02d}T00:00:00Z")
     assert len(seen) == count
+    mock.world.main.progress.page_cache.clear()
     who.get(FEED, "modified_after=2026-05-01T00:00:00Z")
     assert len(seen) == count + COURSES
 
 
-@given(most=st.integers(0, 60_000), limit=st.integers(10, 60), changed=st.lists(st.integers(0, USERS - 1)))
+@given(
+    most=st.integers(0, 60_000),
+    pages=st.integers(0, 60_000),
+    limit=st.integers(10, 60),
+    changed=st.lists(st.integers(0, USERS - 1)),
+)
 @settings(max_examples=8)
 def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(
-    most: int, limit: int, changed: list[int]
+    most: int, pages: int, limit: int, changed: list[int]
 ) -> None:
     mock = new_mock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress_table, "MOST_BYTES", most)
+        patch.setattr(progress_table, "MOST_BYTES_OF_PAGES", pages)
         table = mock.world.main.progress
         for turn in range(2):
             for number in changed[turn::2]:
@@ -240,8 +250,42 @@ def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(
                 sum(map(sys.getsizeof, rows)) + dicts - 5 * sys.getsizeof({"": b""}) <= table.row_cache.size
             )
             assert table.row_cache.size <= most
-            table.row_cache.clear()
+            taken = sum(map(sys.getsizeof, table.page_cache._pages.values()))
+            assert taken <= table.page_cache.size <= pages
             assert Speaker(mock).rows(f"limit={limit}") == kept_rows
+            table.row_cache.clear()
+            table.page_cache.clear()
+            assert Speaker(mock).rows(f"limit={limit}") == kept_rows
+
+
+def test_a_page_that_was_read_shows_every_change_of_its_rows() -> None:
+    mock = new_mock()
+    who, course = Speaker(mock), mock.world.courses[0]
+    changes: list[Callable[[str], object]] = [
+        lambda user_id: mock.world.update_user(user_id, first_name="Renamed"),
+        lambda _: mock.world.update_course(course.id, title="Retitled"),
+        lambda user_id: mock.world.main.progress[course.id].put(user_id, None),
+        lambda user_id: mock.world.update_user(user_id, status=Status.DEACTIVATED),
+        lambda _: setattr(mock, "lag", timedelta(hours=1)),
+        lambda user_id: mock.world.main.progress[course.id].put(user_id, None),
+    ]
+    for change in changes:
+        rows = who.rows("")
+        assert who.rows("") == rows
+        change(next(row["user_id"] for row in rows if row["completed_at"]))
+        shown = who.rows("")
+        table = mock.world.main.progress
+        table.row_cache.clear()
+        table.page_cache.clear()
+        assert who.rows("") == shown
+        assert (shown == rows) == bool(mock.lag)
+
+
+def test_a_page_that_was_read_is_answered_to_those_only_who_may_see_it() -> None:
+    mock = new_mock()
+    first = {name: Speaker(mock, name).rows("") for name in ("admin", "teamlead", "learner")}
+    assert len({len(rows) for rows in first.values()}) == len(first)
+    assert {name: Speaker(mock, name).rows("") for name in reversed(first)} == first
 
 
 def test_people_come_in_pages_that_add_up_and_know_of_newcomers() -> None:
