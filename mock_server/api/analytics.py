@@ -102,8 +102,7 @@ def _of_course(call: Call, course: Course, users: set[str] | None) -> CourseStat
     if users is not None:
         assigned = [user_id for user_id in users if progress.has(user_id)]
         total, tally = len(assigned), Tally()
-        for user_id in assigned:
-            tally.count(progress.records.get(user_id), +1)
+        tally.count(map(progress.records.get, assigned), +1)
     return CourseStatistics(
         courseId=course.id,
         courseTitle=course.title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mock_server.world import clock
@@ -23,7 +24,8 @@ def issue(world: World, organisation: Organisation, course: Course, user_id: str
     organisation.certificates[key] = (*organisation.certificates.get(key, ()), certificate)
 
 
-def withdraw(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
-    """Hide the certificate of a completion that is reset, unless the policy keeps it."""
+def withdraw(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
+    """Hide the certificates of completions that are reset, unless the policy keeps them."""
     if world.policy.old_certificate == "hidden":
-        organisation.certificates.pop((course.id, user_id), None)
+        for user_id in user_ids:
+            organisation.certificates.pop((course.id, user_id), None)

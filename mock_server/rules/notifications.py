@@ -32,7 +32,10 @@ def for_reset(
     if not are_sent(world.policy, course):
         return []
     sent_at = clock.to_text(world.clock.now())
+    notified = recipients(organisation, user_ids)
     return [
-        Notification(world.ids.uuid("notification"), organisation.id, user_id, course.id, sent_at)
-        for user_id in recipients(organisation, user_ids)
+        Notification(notification_id, organisation.id, user_id, course.id, sent_at)
+        for notification_id, user_id in zip(
+            world.ids.uuids("notification", len(notified)), notified, strict=True
+        )
     ]

@@ -35,8 +35,7 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]
-    enrolments = {user_id: organisation.restarted(course.id, user_id) for user_id in user_ids}
-    progress.restart(enrolments.items(), _left(world))
+    progress.restart(organisation.restarted(course.id, user_ids), _left(world))
     _note(world, organisation, course, user_ids)
     world.outbox.extend(messages)
 
@@ -55,8 +54,7 @@ def reset_absent(world: World, organisation: Organisation, course: Course, user_
 def _note(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
     """Note the time of the reset (R22), and withdraw certificates (R19)."""
     organisation.progress[course.id].reset_at.update(dict.fromkeys(user_ids, world.clock.now()))
-    for user_id in user_ids:
-        certificates.withdraw(world, organisation, course, user_id)
+    certificates.withdraw(world, organisation, course, user_ids)
 
 
 _KEPT = {

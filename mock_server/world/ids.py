@@ -13,14 +13,21 @@ class Ids:
     """Source of new ids of every kind; two instances with the same seed give the same ids."""
 
     def __init__(self, seed: str) -> None:
-        self._key = blake2b(seed.encode(), digest_size=32).digest()
+        self._set_key(blake2b(seed.encode(), digest_size=32).digest())
         self._counters = Counter[str]()
         # Request ids are taken outside the world's lock.
         self._lock = Lock()
 
-    def _number(self, kind: str) -> int:
+    def _set_key(self, key: bytes) -> None:
+        self._key = key
+        self._keyed = blake2b(
+            key=key, digest_size=32
+        )  # copied for each id: to read the key takes as long as the id
+
+    def _number(self, kind: str, many: int = 1) -> int:
+        """Count this many ids of a kind; return the number of the last one."""
         with self._lock:
-            self._counters[kind] += 1
+            self._counters[kind] += many
             return self._counters[kind]
 
     def state(self) -> tuple[str, dict[str, int]]:
@@ -34,11 +41,14 @@ class Ids:
         if len(found) != len(self._key):
             raise ValueError("The key of the ids must be 64 hexadecimal digits.")
         with self._lock:
-            self._key, self._counters = found, Counter(counters)
+            self._set_key(found)
+            self._counters = Counter(counters)
 
     def derive(self, name: str, digits: int) -> str:
         """Return hexadecimal digits (at most 64) that depend only on the seed and the name."""
-        return blake2b(name.encode(), key=self._key, digest_size=32).hexdigest()[:digits]
+        keyed = self._keyed.copy()
+        keyed.update(name.encode())
+        return keyed.hexdigest()[:digits]
 
     def _next(self, kind: str, digits: int) -> str:
         return self.derive(f"{kind}/{self._number(kind)}", digits)
@@ -57,8 +67,14 @@ class Ids:
 
     def uuid(self, kind: str) -> str:
         """Return a dashed UUID, for sites, permission sets, attempts and notifications."""
-        digits = self._next(kind, 32)
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        (one,) = self.uuids(kind, 1)
+        return one
+
+    def uuids(self, kind: str, many: int) -> list[str]:
+        """Return so many dashed UUIDs."""
+        last = self._number(kind, many)
+        names = [self.derive(f"{kind}/{number}", 32) for number in range(last - many + 1, last + 1)]
+        return [f"{each[:8]}-{each[8:12]}-{each[12:16]}-{each[16:20]}-{each[20:]}" for each in names]
 
     def certificate(self) -> str:
         """Return a new certificate number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -113,14 +114,18 @@ class Organisation:
 
     def restart_due_date(self, course_id: str, user_id: str) -> None:
         """R20: restart a due date relative to the assignment; a fixed one stays."""
-        self.progress[course_id].enrol(user_id, self.restarted(course_id, user_id))
+        (restarted,) = self.restarted(course_id, [user_id])
+        self.progress[course_id].enrol(*restarted)
 
-    def restarted(self, course_id: str, user_id: str) -> Enrolment:
-        """R20: return a user's enrolment with the due date restarted."""
+    def restarted(self, course_id: str, user_ids: Sequence[str]) -> list[tuple[str, Enrolment]]:
+        """R20: return the enrolments of users with the due date restarted, all at the same moment."""
         due, now = self.courses[course_id].due, self.clock.now()
-        before = self.progress[course_id].enrolments[user_id]
-        date = due.date_for(now) if due.kind is DueKind.RELATIVE else before.due_at
-        return Enrolment(before.assigned_at, now, date, before.identity)
+        before = map(self.progress[course_id].enrolments.__getitem__, user_ids)
+        date = due.date_for(now) if due.kind is DueKind.RELATIVE else None
+        return [
+            (user_id, Enrolment(each.assigned_at, now, each.due_at if date is None else date, each.identity))
+            for user_id, each in zip(user_ids, before, strict=True)
+        ]
 
     def as_of(self, moment: datetime) -> Organisation:
         """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""

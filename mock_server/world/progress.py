@@ -8,7 +8,7 @@ until the row changes, and keeps a history of changes while the world emulates a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from weakref import ref
 
@@ -157,14 +157,13 @@ class Tally:
     recorded: int = 0
     score_sum: int = 0
 
-    def count(self, record: Record | None, sign: int) -> None:
-        """Add a record (+1) or subtract it (-1)."""
-        if record is None:
-            return
-        self.opened += sign * bool(record.opened_at)
-        self.completed += sign * bool(record.completed_at)
-        self.recorded += sign * record.is_recorded
-        self.score_sum += sign * record.score
+    def count(self, records: Iterable[Record | None], sign: int) -> None:
+        """Add records (+1) or subtract them (-1)."""
+        known = [each for each in records if each is not None]
+        self.opened += sign * sum([bool(each.opened_at) for each in known])
+        self.completed += sign * sum([bool(each.completed_at) for each in known])
+        self.recorded += sign * sum([each.is_recorded for each in known])
+        self.score_sum += sign * sum([each.score for each in known])
 
 
 @define
@@ -237,8 +236,8 @@ class CourseProgress:
         self._keep(user_id)
         self.changes += 1
         if self.has(user_id):
-            self.tally.count(self.records.get(user_id), -1)
-            self.tally.count(record, +1)
+            self.tally.count([self.records.get(user_id)], -1)
+            self.tally.count([record], +1)
         if record is None:
             self.records.pop(user_id, None)
         else:
@@ -251,25 +250,27 @@ class CourseProgress:
         self.changes += 1
         if not self.has(user_id):
             insort(self.roster, user_id)
-            self.tally.count(self.records.get(user_id), +1)
+            self.tally.count([self.records.get(user_id)], +1)
         self.enrolments[user_id] = enrolment
         self.fragments.pop(user_id, None)
 
     def restart(
-        self, restarted: Iterable[tuple[str, Enrolment]], left: Callable[[Record | None], Record | None]
+        self, restarted: Sequence[tuple[str, Enrolment]], left: Callable[[Record | None], Record | None]
     ) -> None:
         """Replace the enrolments of users on the roster, and each record by what ``left`` returns of it."""
-        for user_id, enrolment in restarted:
+        for user_id, _ in restarted:
             self._keep(user_id)
-            record = self.records.get(user_id)
-            self.tally.count(record, -1)
-            if (new := left(record)) is not None:
+        before = [self.records.get(user_id) for user_id, _ in restarted]
+        after = list(map(left, before))
+        self.tally.count(before, -1)
+        self.tally.count(after, +1)
+        for (user_id, _), record, new in zip(restarted, before, after, strict=True):
+            if new is not None:
                 self.records[user_id] = new  # in its place, so that a state document keeps its order
-                self.tally.count(new, +1)
             elif record is not None:
                 del self.records[user_id]
-            self.enrolments[user_id] = enrolment
             self.fragments.pop(user_id, None)
+        self.enrolments.update(restarted)
         self.changes += 1
 
     def leave(self, user_id: str) -> None:
@@ -278,7 +279,7 @@ class CourseProgress:
             self._keep(user_id)
             self.changes += 1
             del self.roster[bisect_left(self.roster, user_id)]
-            self.tally.count(self.records.get(user_id), -1)
+            self.tally.count([self.records.get(user_id)], -1)
 
     def _keep(self, user_id: str) -> None:
         if self.lag_history is not None:
@@ -307,8 +308,7 @@ class CourseProgress:
         self.changes += 1
         self.enrolments.update(enrolments)
         self.roster = sorted(self.enrolments) if roster is None else roster
-        for user_id in self.roster:
-            self.tally.count(self.records.get(user_id), +1)
+        self.tally.count(map(self.records.get, self.roster), +1)
 
     def copy(self) -> CourseProgress:
         """Return the same progress in containers of its own, without cached rows and lag history."""

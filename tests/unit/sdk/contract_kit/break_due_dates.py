@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -34,17 +34,20 @@ def relative_due_dates_stay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Organisation,
         "restarted",
-        lambda self, course_id, user_id: self.progress[course_id].enrolments[user_id],
+        lambda self, course_id, user_ids: [
+            (each, self.progress[course_id].enrolments[each]) for each in user_ids
+        ],
     )
 
 
 def _due(patch: pytest.MonkeyPatch, after: timedelta) -> None:
     honest = Organisation.restarted
 
-    def restarted(self: Organisation, course_id: str, user_id: str) -> Any:
-        made = honest(self, course_id, user_id)
+    def restarted(self: Organisation, course_id: str, user_ids: Sequence[str]) -> Any:
+        made = honest(self, course_id, user_ids)
+        due_at = clock.to_text(self.clock.now() + after)
         is_relative = self.courses[course_id].due.kind is DueKind.RELATIVE
-        return evolve(made, due_at=clock.to_text(self.clock.now() + after)) if is_relative else made
+        return [(each, evolve(new, due_at=due_at)) for each, new in made] if is_relative else made
 
     patch.setattr(Organisation, "restarted", restarted)
 
@@ -60,9 +63,10 @@ def due_in_a_century(patch: pytest.MonkeyPatch) -> None:
 
 
 @replaces(Organisation, "restarted", "R20-fixed-due-dates-stay")
-def fixed_due_dates_go(honest: Any, self: Organisation, course_id: str, user_id: str) -> Any:
-    made = honest(self, course_id, user_id)
-    return evolve(made, due_at="") if self.courses[course_id].due.kind is DueKind.STATIC else made
+def fixed_due_dates_go(honest: Any, self: Organisation, course_id: str, user_ids: Sequence[str]) -> Any:
+    made = honest(self, course_id, user_ids)
+    is_fixed = self.courses[course_id].due.kind is DueKind.STATIC
+    return [(each, evolve(new, due_at="")) for each, new in made] if is_fixed else made
 
 
 @breaks(NO_ERROR)

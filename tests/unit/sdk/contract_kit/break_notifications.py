@@ -108,9 +108,8 @@ def certificates_of_the_second_stay(patch: pytest.MonkeyPatch) -> None:
         listed[:] = asked(*them)
         return list(listed)
 
-    def withdraw(world: Any, organisation: Any, course: Any, user_id: str) -> None:
-        if user_id in listed[:1]:
-            honest(world, organisation, course, user_id)
+    def withdraw(world: Any, organisation: Any, course: Any, user_ids: Any) -> None:
+        honest(world, organisation, course, [each for each in user_ids if each in listed[:1]])
 
     patch.setattr(resets, "eligible", eligible)
     patch.setattr(certificates, "withdraw", withdraw)
@@ -121,11 +120,11 @@ def _issuing_again(patch: pytest.MonkeyPatch, *kept: str) -> None:
     issue, withdraw = certificates.issue, certificates.withdraw
     first: dict[tuple[str, str], Any] = {}
 
-    def withdrawn(world: Any, organisation: Any, course: Any, user_id: str) -> None:
-        key = (course.id, user_id)
-        if key in organisation.certificates:
-            (first[key],) = organisation.certificates[key]
-        withdraw(world, organisation, course, user_id)
+    def withdrawn(world: Any, organisation: Any, course: Any, user_ids: Any) -> None:
+        for key in [(course.id, user_id) for user_id in user_ids]:
+            if key in organisation.certificates:
+                (first[key],) = organisation.certificates[key]
+        withdraw(world, organisation, course, user_ids)
 
     def issued(world: Any, organisation: Any, course: Any, user_id: str) -> None:
         issue(world, organisation, course, user_id)
