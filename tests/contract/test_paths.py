@@ -51,13 +51,13 @@ def test_R03_R04_a_hidden_path_a_foreign_one_and_an_unknown_one_look_alike(
             ask()
         return refused.value.status, refused.value.reason, refused.value.message.replace(asked, "…")
 
+    def courses_of(one: str) -> object:
+        return list(client.collections.courses(one))
+
     paths = {refusal(partial(client.paths.get, one), one) for one in (plant.path(HIDDEN), "unknown")}
     assert {(status, reason) for status, reason, _ in paths} == {(404, "PATH_NOT_FOUND")}
     assert len(paths) == 1
-    held = {
-        refusal(lambda one=one: list(client.collections.courses(one)), one)  # type: ignore[misc]  # binds now
-        for one in (plant.collection(HIDDEN), "unknown")
-    }
+    held = {refusal(partial(courses_of, one), one) for one in (plant.collection(HIDDEN), "unknown")}
     assert {(status, reason) for status, reason, _ in held} == {(404, "COLLECTION_NOT_FOUND")}
     assert len(held) == 1
 

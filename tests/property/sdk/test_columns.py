@@ -10,6 +10,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import GenericAlias
 from typing import Any
 from unittest.mock import patch
 
@@ -123,7 +124,7 @@ def by_converters(value: Any, shape: Any) -> Any:
 @settings(max_examples=200)
 def test_both_decoders_agree_in_models_and_errors(case: tuple[type[Any], list[Any]]) -> None:
     model, found = case
-    shape: Any = tuple[model, ...]  # type: ignore[valid-type]
+    shape: Any = GenericAlias(tuple, (model, ...))
     assert result(lambda: codec.structure(found, shape, answer())) == result(
         lambda: by_converters(found, shape)
     )

@@ -232,6 +232,8 @@ def test_an_http_client_of_the_wrong_colour_or_module_is_refused(library: Any) -
 
 
 def test_a_client_of_a_subclass_or_a_double_of_one_is_taken(library: Any) -> None:
+    """Any other is an error, as above."""
+
     class Own(library.Client):  # type: ignore[misc]  # which of two classes, mypy cannot know
         pass
 

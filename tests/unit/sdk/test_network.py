@@ -96,6 +96,7 @@ def test_what_cannot_be_used_is_named_with_the_remedy(
     ],
 )
 def test_what_can_be_used_is_used(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """What cannot is an error when a client is made, as above."""
     monkeypatch.setenv(variable, value)
     TrainingClient(base_url=LIVE).close()
 
@@ -104,6 +105,7 @@ def test_what_can_be_used_is_used(monkeypatch: pytest.MonkeyPatch, variable: str
 def test_for_this_machine_and_for_connections_from_outside_none_is_read(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
+    """Read, it would be an error, as above."""
     with httpx.Client() as http:
         monkeypatch.setenv(variable, "socks4://[::1")
         TrainingClient(base_url="http://127.0.0.1:1").close()

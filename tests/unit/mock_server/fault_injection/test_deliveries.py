@@ -21,6 +21,8 @@ from mock_server.transports.serving import serve
 URL = "https://api.safetyculture.io/accounts/user/v1/user:WhoAmI"
 Get = Callable[[str, float], httpx.Response]
 Transport = Callable[[MockTraining], AbstractContextManager[Get]]
+LATE: tuple[tuple[Kind, float, float], ...] = (("slow", 0.1, 0.1), ("drip", 0.02, 0.1))
+"""Kinds that take their time, how long they are told to, and how long it is at least until all has come."""
 
 
 @contextmanager
@@ -77,8 +79,8 @@ def test_slow_and_dripping_answers_take_their_time_and_are_whole(
     mock = MockTraining.demo()
     with transport(mock) as get:
         true = get(mock.token("admin"), 30).content
-        for kind, seconds, least in (("slow", 0.1, 0.1), ("drip", 0.02, 0.1)):
-            mock.faults.add(kind, seconds=seconds)  # type: ignore[arg-type]  # each is a kind
+        for kind, seconds, least in LATE:
+            mock.faults.add(kind, seconds=seconds)
             began = time.monotonic()
             assert get(mock.token("admin"), 30).content == true
             assert time.monotonic() - began >= least
@@ -154,8 +156,8 @@ def test_requests_waits_for_what_comes_in_time(limit: Any) -> None:
     mock = MockTraining.demo()
     with mock.responses():
         true = requests.get(URL, headers=_bearer(mock.token("admin")), timeout=5).content
-        for kind, seconds, least in (("slow", 0.1, 0.1), ("drip", 0.02, 0.1)):
-            mock.faults.add(kind, seconds=seconds)  # type: ignore[arg-type]  # each is a kind
+        for kind, seconds, least in LATE:
+            mock.faults.add(kind, seconds=seconds)
             began = time.monotonic()
             assert requests.get(URL, headers=_bearer(mock.token("admin")), timeout=limit).content == true
             assert time.monotonic() - began >= least

@@ -10,6 +10,7 @@ import pytest
 
 from mock_server import MockTraining
 from mock_server.control.faults import KINDS, Fault, Kind
+from mock_server.mock import TokenName
 from mock_server.wire.message import Delivery, Request, Response
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Status
@@ -35,8 +36,8 @@ def mock() -> MockTraining:
     return MockTraining.demo(now=NOW)
 
 
-def ask(mock: MockTraining, path: str = WHO, query: str = "", *, token: str = "admin") -> Response:
-    headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token(token)}"))  # type: ignore[arg-type]  # any name
+def ask(mock: MockTraining, path: str = WHO, query: str = "", *, token: TokenName = "admin") -> Response:
+    headers = (("user-agent", "tests/1"), ("authorization", f"Bearer {mock.token(token)}"))
     return mock.handle(Request("GET", path, query, headers))
 
 
@@ -138,13 +139,14 @@ def test_a_gateway_answers_in_html(mock: MockTraining, status: int) -> None:
 
 def test_what_happens_on_the_way_is_described_for_the_doors(mock: MockTraining) -> None:
     body = ask(mock).body
-    for kind, delivery in (
-        ("drop", Delivery(dropped=True)),
-        ("slow", Delivery(delay=5.0)),
-        ("drip", Delivery(pause=0.5, pieces=8)),
-        ("cut", Delivery(keep=len(body) // 2)),
-    ):
-        mock.faults.add(kind)  # type: ignore[arg-type]  # each is a kind
+    deliveries: dict[Kind, Delivery] = {
+        "drop": Delivery(dropped=True),
+        "slow": Delivery(delay=5.0),
+        "drip": Delivery(pause=0.5, pieces=8),
+        "cut": Delivery(keep=len(body) // 2),
+    }
+    for kind, delivery in deliveries.items():
+        mock.faults.add(kind)
         assert ask(mock).delivery == delivery
     assert ask(mock).delivery is None
     assert b"".join(Delivery(pieces=8).parts(body)) == body
@@ -154,12 +156,13 @@ def test_what_happens_on_the_way_is_described_for_the_doors(mock: MockTraining) 
 
 def test_bodies_are_spoiled_and_the_message_stays_whole(mock: MockTraining) -> None:
     true = ask(mock)
-    for kind, body, content_type in (
-        ("truncated", true.body[: len(true.body) // 2], "application/json"),
-        ("not_json", None, "application/json"),
-        ("wrong_content_type", true.body, "text/html"),
-    ):
-        mock.faults.add(kind)  # type: ignore[arg-type]  # each is a kind
+    spoiled: dict[Kind, tuple[bytes | None, str]] = {
+        "truncated": (true.body[: len(true.body) // 2], "application/json"),
+        "not_json": (None, "application/json"),
+        "wrong_content_type": (true.body, "text/html"),
+    }
+    for kind, (body, content_type) in spoiled.items():
+        mock.faults.add(kind)
         answer = ask(mock)
         assert (answer.status, dict(answer.headers)["content-type"]) == (200, content_type)
         assert answer.body == body or (body is None and answer.body.startswith(b"<"))

@@ -152,6 +152,7 @@ LIVE = ("https://api.safetyculture.io", "https://API.safetyculture.com:443/", "h
 @pytest.mark.parametrize("own", [None, *LIVE])
 @pytest.mark.parametrize("other", LIVE)
 def test_the_vendors_hosts_are_one_service(own: str | None, other: str) -> None:
+    """Two services are an error, as below."""
     Profile(name="a", base_url=own, token=TOKEN).check_service(other, "--base-url")
 
 
@@ -196,6 +197,7 @@ def test_an_address_that_is_none_is_named_by_where_it_came_from(
 
 
 def test_a_profile_without_a_token_source_disagrees_with_nothing() -> None:
+    """With one, that is an error, as above."""
     Profile(name="a", base_url=LIVE[0], max_users=5).check_service("http://127.0.0.1:1", "--base-url")
 
 

@@ -14,7 +14,7 @@ from training_sdk.testing.contract import CannotRunError, CheckResult, Report, W
 from training_sdk.testing.contract.checks import Check, check
 from training_sdk.testing.contract.command import as_json, as_table
 from training_sdk.testing.contract.config import ContractConfig
-from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError, Result
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import World
 
@@ -128,8 +128,8 @@ def test_an_error_that_is_of_no_form_blames_nothing_and_says_nothing() -> None:
     assert {(answered(400, each).blamed, answered(400, each).message) for each in odd} == {("", "")}
 
 
-def finding(rule: str, result: str, seen: str) -> CheckResult:
-    return CheckResult(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")  # type: ignore[arg-type]  # as parametrised
+def finding(rule: str, result: Result, seen: str) -> CheckResult:
+    return CheckResult(f"{rule}-x", rule, "A rule.", "article", result, seen, seen, "two", "three")
 
 
 @pytest.mark.parametrize("width", [10, 60, 100, 1000])
@@ -166,7 +166,13 @@ def test_json_holds_what_the_table_cuts() -> None:
 
 
 def test_the_exit_code_is_of_the_worst() -> None:
-    ends = {("holds",): 0, ("holds", "not checked"): 0, ("not checked",): 3, (): 3, ("holds", "broken"): 1}
+    ends: dict[tuple[Result, ...], int] = {
+        ("holds",): 0,
+        ("holds", "not checked"): 0,
+        ("not checked",): 3,
+        (): 3,
+        ("holds", "broken"): 1,
+    }
     for results, code in ends.items():
         assert Report("http://x", tuple(finding("R01", each, "") for each in results)).exit_code == code
 

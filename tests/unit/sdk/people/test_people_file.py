@@ -191,9 +191,10 @@ def test_another_encoding_is_refused_with_the_remedy(tmp_path: Path, encoding: s
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
-    for source in (tmp_path / "missing.csv", tmp_path, "user_id\nu\n", b"user_id", 7):
+    sources: tuple[Any, ...] = (tmp_path / "missing.csv", tmp_path, "user_id\nu\n", b"user_id", 7)
+    for source in sources:
         with pytest.raises(InvalidArgumentError):
-            People.from_csv(source)  # type: ignore[arg-type]  # some are wrong on purpose
+            People.from_csv(source)
     with pytest.raises(InvalidArgumentError, match=r"missing\.csv"):
         People.from_csv(tmp_path / "missing.csv")
 

@@ -23,6 +23,7 @@ def test_a_signed_token_is_refused_wherever_it_stands(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["eyJhbGciOiJI.eyJzdWIi", "xeyJhbGciOiJI.eyJzdWIiOiIx.", "eyJ.eyJ.eyJ."])
 def test_half_a_token_is_none(text: str) -> None:
+    """A whole one is an error, as above."""
     refuse_tokens({"reason": text}, None)
 
 
