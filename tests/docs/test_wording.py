@@ -64,7 +64,17 @@ SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_serve
 ADDRESS = re.compile(r"\([\w-]+\)=")
 SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
 """Parts of the reference server whose texts are answers, which the record keeps as they are."""
-SENTENCES = ("_core", "api", "evidence", "frames", "recertification", "records", "*.py")
+SENTENCES = (
+    "_core",
+    "api",
+    "cli",
+    "cli/commands",
+    "evidence",
+    "frames",
+    "recertification",
+    "records",
+    "*.py",
+)
 """Parts of the SDK whose errors are checked to be full sentences; each part is added when it passes."""
 ERRORS = {
     name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)

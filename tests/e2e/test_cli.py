@@ -268,7 +268,7 @@ def test_bytes_that_are_no_text_are_a_wrong_answer_and_the_prompt_asks_again(des
         assert terminal.end() == ExitCode.NOT_CONFIRMED
         assert "0xFF" in terminal.seen
         assert "0xC3" in terminal.seen
-        assert "nothing was sent" in terminal.seen
+        assert "Nothing was sent" in terminal.seen
     terminal = Terminal(desk, "apply", "plan.json", "--reason", "test", LC_ALL="C.UTF-8", PYTHONUTF8="0")
     terminal.until("> ")
     terminal.type(b"\xff\n")
@@ -309,7 +309,7 @@ def test_three_slips_or_ctrl_d_are_not_confirmed_and_ctrl_c_is_an_interruption(d
         terminal.until("> ")
         terminal.type(typed)
         assert terminal.end() == code
-        assert "nothing was sent" in terminal.seen
+        assert "Nothing was sent" in terminal.seen
     assert desk.server.resets() == 0
 
 

@@ -54,7 +54,7 @@ def a_moment(value: str) -> date:
     except ValueError as error:
         why = "" if "isoformat" in str(error) else f" ({error})"
         raise click.BadParameter(
-            f"{value!r} is not a date{why}; write 2026-12-31, or 2026-12-31T09:00:00+01:00"
+            f"{value!r} is not a date{why}. Write 2026-12-31, or 2026-12-31T09:00:00+01:00."
         ) from None
 
 
@@ -100,19 +100,19 @@ def path_ids(client: TrainingClient, named: Sequence[str]) -> tuple[str, ...]:
 def _by_title(listed: Sequence[Titled], title: str, option: Literal["course", "path"]) -> str:
     what = "learning path" if option == "path" else "course"
     if not title.strip():
-        raise InvalidArgumentError(f"--{option} is empty; name a {what} by its id or its exact title")
+        raise InvalidArgumentError(f"--{option} is empty. Name a {what} by its id or its exact title.")
     fitting = [one for one in listed if as_seen(one.title) == as_seen(title)]
     if len(fitting) == 1:
         return fitting[0].id
     if fitting:
         ids = "".join(f"\n  {one.id}  {_state(one)}" for one in fitting)
-        raise InvalidArgumentError(f"{len(fitting)} {what}s are called {title!r}; name one by its id:{ids}")
+        raise InvalidArgumentError(
+            f"{len(fitting)} {what}s have the title {title!r}. Name one by its id:{ids}"
+        )
     near = _suggested(listed, title)
-    like = (
-        f". These come close:{near}\nName one by its id" if near else f". training-sdk {option}s lists them"
-    )
+    like = f"Similar titles:{near}\nName one by its id." if near else f"To list them: training-sdk {option}s"
     raise NotFoundError(
-        f"there is no {what} with the id or the exact title {title!r}{like}",
+        f"There is no {what} with the id or the exact title {title!r}. {like}",
         reason=f"{option.upper()}_NOT_FOUND",
     )
 
@@ -152,7 +152,7 @@ def headers(context: click.Context, option: click.Parameter, given: Sequence[str
         if not separator or name not in COLUMNS or not header.strip() or header in named:
             known = ", ".join(COLUMNS)
             raise click.BadParameter(
-                f"{one!r} must be NAME=HEADER, such as email=E-Mail, each header once; the names are {known}"
+                f"{one!r} must be NAME=HEADER, such as email=E-Mail, each header once. The names are {known}."
             )
         named[header] = name
     return named
@@ -168,7 +168,7 @@ def people_from(
 ) -> People | None:
     """Return the people who are named; None if no person is named. The caller must refuse None."""
     if columns and not files:
-        raise InvalidArgumentError("--column is for a file: name it with --people or --check-people")
+        raise InvalidArgumentError("--column is for a file. Name the file with --people or --check-people.")
     parts: list[People] = [People.from_csv(file, columns=columns) for file in files]
     if users:
         parts.append(People.of(users, name="--user"))
@@ -193,7 +193,9 @@ def where_from(zone: str | None, **criteria: Any) -> Where | None:
     given = {name: value for name, value in criteria.items() if value is not None}
     if not given:
         if zone is not None:
-            raise InvalidArgumentError("--zone says when a date begins, and no date is given")
+            raise InvalidArgumentError(
+                "--zone is for dates, and no date is given. Leave --zone out, or give a date."
+            )
         return None
     return Where(**given, zone=zone)
 
@@ -208,11 +210,11 @@ def chosen(named: Sequence[Path], kept: Sequence[Path], *, most: int | None = No
     for one in named:
         fitting = _fitting(one, kept)
         if not fitting:
-            raise InvalidArgumentError(f"there is no pack {one}; see training-sdk evidence list")
+            raise InvalidArgumentError(f"There is no pack {one}. training-sdk evidence list shows the packs.")
         if most is not None and len(fitting) > most:
             names = "".join(f"\n  {folder.name}" for folder in fitting)
             raise InvalidArgumentError(
-                f"{len(fitting)} packs begin with {one}; write more of the name:{names}"
+                f"The names of {len(fitting)} packs begin with {one}. Write more of the name:{names}"
             )
         found += fitting
     return tuple(dict.fromkeys(found)) if named else tuple(kept)
@@ -257,15 +259,15 @@ def person_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Un
     }
     if len(ids) > 1:
         raise InvalidArgumentError(
-            f"{len(ids)} people have {named!r}; name one by id: {', '.join(sorted(ids))}"
+            f"{len(ids)} people have {named!r}. Name one by id: {', '.join(sorted(ids))}."
         )
     if ids:
         return ids.pop()
     if wanted and "@" not in wanted and history(folders, user=wanted, key=key, unseal=unseal):
         return wanted
     raise NotFoundError(
-        f"none of the packs holds a completion of {named!r}. Name the person by id or e-mail; in packs "
-        "without names by id, with --key-file",
+        f"No pack contains a completion of {named!r}. Name the person by id or e-mail. In packs without names, "
+        "name the person by id, and pass --key-file.",
         reason="USER_NOT_FOUND",
     )
 
@@ -279,11 +281,13 @@ def course_in(folders: Sequence[Path], named: str, key: bytes | None, unseal: Un
     fitting = [course_id for course_id, title in known.items() if wanted and as_seen(title) == wanted]
     if len(fitting) > 1:
         ids = "".join(f"\n  {one}" for one in fitting)
-        raise InvalidArgumentError(f"{len(fitting)} courses are called {named!r}; name one by its id:{ids}")
+        raise InvalidArgumentError(
+            f"{len(fitting)} courses have the title {named!r}. Name one by its id:{ids}"
+        )
     if not fitting:
         listed = "".join(f"\n  {course_id}  {title}" for course_id, title in known.items())
         raise NotFoundError(
-            f"none of the packs holds a completion of a course {named!r}. They hold:{listed or ' nothing'}",
+            f"No pack contains a completion of a course {named!r}. Courses in the packs:{listed or ' none'}",
             reason="COURSE_NOT_FOUND",
         )
     return fitting[0]
@@ -293,7 +297,7 @@ def a_duration(value: str) -> timedelta:
     """Return the span of time that was typed, such as 90s, 15m, 2h or 1d."""
     found = duration(value)
     if found is None:
-        raise click.BadParameter(f"{value!r} is not a span of time; write 90s, 15m, 2h or 1d")
+        raise click.BadParameter(f"{value!r} is not a span of time. Write 90s, 15m, 2h or 1d.")
     return found
 
 
@@ -303,4 +307,4 @@ def hours(value: str) -> tuple[time, time]:
     try:
         return time.fromisoformat(begin.strip()), time.fromisoformat(end.strip())
     except ValueError:
-        raise click.BadParameter(f"{value!r} are not hours; write 08:00-17:00") from None
+        raise click.BadParameter(f"{value!r} is not a range of hours. Write 08:00-17:00.") from None

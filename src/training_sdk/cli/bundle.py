@@ -75,8 +75,8 @@ def write_bundle(
 def _refuse_applying(folder: Path) -> None:
     if holder := storage.holder_of(folder / FILE):
         raise RecordsLockedError(
-            f"plan #{short_digest(folder.name)} is being applied by {holder}, so its records are not whole yet. No "
-            "bundle was written. Wait until it has ended"
+            f"Plan #{short_digest(folder.name)} is being applied by {holder}, so its records are not complete yet. No "
+            "bundle was written. Wait until that process has ended."
         )
 
 

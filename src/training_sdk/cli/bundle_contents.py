@@ -382,7 +382,8 @@ def blocks_of(path: Path) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise RecordsError(
-            f"cannot read {path}: {error.strerror or error}. No bundle was written; it may have been purged just now"
+            f"Cannot read {path}: {error.strerror or error}. No bundle was written. The file may have been "
+            "purged just now."
         ) from error
 
 

@@ -52,7 +52,7 @@ def effect_card(plan: ResetPlan, report: ResetReport | None = None, *, planner: 
     InvalidArgumentError if the report belongs to another plan.
     """
     if report is not None and report.plan.digest != plan.digest:
-        raise InvalidArgumentError("the report is of another plan than the card")
+        raise InvalidArgumentError("The report and the card are of different plans.")
     return _template().render(
         plan=plan,
         report=report,

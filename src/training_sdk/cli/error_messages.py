@@ -19,7 +19,7 @@ OPTIONS = {"key": "--key-file", "max_retry_seconds": "--max-retry", "refused_wit
 
 REMEDIES = {
     "approve": "Have another person run training-sdk sign {plan}, and pass the file with --approval.",
-    "deleted_lessons": "Plan again without them, or go on without their lessons with --accept-missing-lessons.",
+    "deleted_lessons": "Plan again without them, or continue without their lessons with --accept-missing-lessons.",
     "https": "Use https, or write allow_insecure_http = true in the profile.",
     "leave_out_server_side": "Leave out --server-side.",
     "missing_lessons": "Try again later, or accept the gap with --accept-missing-lessons; evidence and report then "
@@ -40,13 +40,13 @@ REMEDIES = {
     "prove_again": "Prove the format again on a test course with training-sdk prove.",
     "prove_first": "Prove the format on a test course first with training-sdk prove, or use the web app there.",
     "prove_format_alone": "Prove the format without --refused-with first.",
-    "prove_same_again": "Go on with training-sdk prove and the same course and person. Nothing is sent again.",
+    "prove_same_again": "Continue with training-sdk prove and the same course and person. Nothing is sent again.",
     "prove_with_token": "Or prove the format again with this one.",
     "evidence_key": "To search it for a user, pass its key with --key-file, or leave the pack out.",
     "read_phrase": "Read the text above the prompt, or show the plan again, and type the phrase at its end.",
     "read_only": "The profile says read_only = true, or SAFETYCULTURE_READ_ONLY is set. Use a profile that can write, "
     "if that is what you mean.",
-    "resume_as_one_user": "Go on as one user: {resume}.",
+    "resume_as_one_user": "Continue as one user: {resume}.",
     "resume": (
         "Continue with {resume}, which first reads back what may have arrived and resets no person twice."
     ),
@@ -59,7 +59,7 @@ REMEDIES = {
     "skip_unassigned": "--skip-unassigned leaves people out of the courses that they are not in.",
     "state_dir": "Or name a directory that stays with --state-dir or TRAINING_SDK_STATE_DIR. Not below /tmp: other "
     "users share it, and it is cleared, with the journals of resets whose result is still open.",
-    "surveys": "Use a token that may read them, or go on without them: leave out --require-surveys.",
+    "surveys": "Use a token that may read them, or continue without them: leave out --require-surveys.",
     "token": "Set SAFETYCULTURE_API_TOKEN, or name a source of the token in a profile.",
     "token_text": "If it was pasted with a line break, set it again without.",
     "undivided_resume": "Leave out --per-request.",

@@ -33,21 +33,21 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
     if given is not None:
         if not confirms(given.strip(), phrase):
             raise ConfirmationError(
-                f"--confirm is a wrong phrase. Nothing was sent. {_hint(given, phrase, what)}"
+                f"The phrase of --confirm is wrong. Nothing was sent. {_hint(given, phrase, what)}"
             )
         return phrase
     if not (is_terminal(sys.stdin) and is_terminal(out.stderr)):
         raise ConfirmationError(
-            f"not confirmed, so nothing was sent. {what} is\n  {phrase}\nRead what it is about, and pass the phrase "
-            "with --confirm"
+            f"The phrase was not typed. Nothing was sent. {what} is\n  {phrase}\nRead the text above, then pass the "
+            "phrase with --confirm."
         )
     if failure := out.failure:
         raise ConfirmationError(
-            f"not confirmed, so nothing was sent: what it is about could not be shown ({failure.strerror}). Print to a "
-            "terminal, or pass the phrase with --confirm"
+            f"The text to confirm could not be shown ({failure.strerror}). Nothing was sent. Print to a terminal, or "
+            "pass the phrase with --confirm."
         )
     for left in reversed(range(TRIES)):
-        out.prompt("Type the phrase to go on, or Ctrl-C to stop:\n>")
+        out.prompt("Type the phrase to continue, or press Ctrl-C to stop:\n>")
         line = _line()
         if confirms(line.strip(), phrase):
             return phrase
@@ -55,7 +55,7 @@ def confirmed(out: Output, phrase: str, given: str | None, *, what: str = "The p
             break
         again = f" Try again ({number(left, 'attempt')} left)." if left else ""
         out.warn(f"The phrase is wrong.{again} {_hint(line, phrase, what)}")
-    raise ConfirmationError("not confirmed, so nothing was sent")
+    raise ConfirmationError("The phrase was not typed. Nothing was sent.")
 
 
 def _line() -> str:
@@ -100,8 +100,8 @@ def _hint(typed: str, phrase: str, what: str) -> str:
 
 
 STOPPING = (
-    b"\nStopping before the next request; one that is under way is finished first. Press Ctrl-C again to stop at once, "
-    b"which may leave the result of its people unknown.\n"
+    b"\nStopping before the next request. A request that has begun is finished first. Press Ctrl-C again to stop at "
+    b"once, which may leave the result of its people unknown.\n"
 )
 
 

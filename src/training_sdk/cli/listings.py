@@ -41,18 +41,18 @@ class Destination:
         if self.format == TABLE:
             if self.output is not None:
                 raise InvalidArgumentError(
-                    f"--output is for --format {EXPORTER}, {CSV}, {JSONL} and {PARQUET}; "
-                    f"{'--json' if json else 'a table'} goes to standard output"
+                    f"--output is for --format {EXPORTER}, {CSV}, {JSONL} and {PARQUET}. "
+                    f"{'--json' if json else 'A table'} goes to standard output."
                 )
             return
         if json:
             raise InvalidArgumentError(
-                f"--format {self.format} and --json exclude each other; leave --json out"
+                f"--format {self.format} and --json exclude each other. Leave --json out."
             )
         if self.format == PARQUET:
             if self.output is None:
                 raise InvalidArgumentError(
-                    f"--format {PARQUET} writes a folder; name a new one with --output"
+                    f"--format {PARQUET} writes a folder. Name a new one with --output."
                 )
             refuse_place(self.output, WHAT)
         else:

@@ -288,14 +288,19 @@ def refuse_existing(path: Path | None, what: str) -> None:
     refuse_place(path, what)
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def refuse_place(path: Path, what: str) -> None:
     """Raise InvalidArgumentError for ``-``, which many programs take for standard output, and for a missing parent."""
     if str(path) == "-":
         raise InvalidArgumentError(
-            f"{what} cannot be written to '-': name a file, or leave the option out. Where an export is text, "
-            "it then goes to standard output"
+            f"{_capital(what)} cannot be written to '-'. Name a file, or leave the option out: then text goes to "
+            "standard output."
         )
     if not path.parent.is_dir():
         raise InvalidArgumentError(
-            f"{what} cannot be written to {path}: the directory {path.parent} does not exist. Make it first"
+            f"{_capital(what)} cannot be written to {path}: the directory {path.parent} does not exist. Create it "
+            "first."
         )

@@ -35,7 +35,7 @@ TOKEN_VARIABLE = "SAFETYCULTURE_API_TOKEN"  # noqa: S105 - the name of a variabl
 PATIENCE = 60.0
 """Seconds that a token command may take; it may ask for a passphrase."""
 LARGEST = 1024 * 1024
-HOLDS_TOKEN = "It may hold a token: if another person may have read it, renew the token"  # noqa: S105 - a message
+HOLDS_TOKEN = "It may contain a token: if another person may have read it, renew the token"  # noqa: S105 - a message
 
 NO_PROFILE = "none"
 """Name for no profile at all: only the environment is used."""
@@ -81,11 +81,11 @@ class Profile:
         if self.token_command:
             return _from_command(self)
         if self.token_file is not None:
-            return Secret(_read_private(self.token_file, "the token file").strip())
+            return Secret(_read_private(self.token_file, "The token file").strip())
         variable = self.token_env or TOKEN_VARIABLE
         if not os.environ.get(variable):
             raise InvalidArgumentError(
-                f"there is no token: set {variable}, or name a source in a profile ({', '.join(SOURCES)})",
+                f"There is no token. Set {variable}, or name a source in a profile ({', '.join(SOURCES)}).",
                 reason="NO_TOKEN",
             )
         return Secret(os.environ[variable])
@@ -113,7 +113,7 @@ class Profile:
         raise InvalidArgumentError(
             f"{what} is {urls.without_secrets(address)}, but the token of profile {self.name!r} is for "
             f"{urls.without_secrets(own)}. Nothing was sent. Leave one of them out: to work without a profile, pass "
-            f"--profile {NO_PROFILE} or set {NAME_VARIABLE}={NO_PROFILE}",
+            f"--profile {NO_PROFILE} or set {NAME_VARIABLE}={NO_PROFILE}.",
             reason="SERVICE_MISMATCH",
         )
 
@@ -165,10 +165,10 @@ def find_profile(name: str | None, path: str | None) -> Profile:
     if usual_file is not None and _is_there(usual_file):
         return _chosen(_load(usual_file), chosen, usual_file)
     if chosen:
-        no_home = "this user has no home directory to hold a file"
+        no_home = "this user has no home directory"
         why = f"there is no file {usual_file}" if usual_file else no_home
         raise InvalidArgumentError(
-            f"there is no profile {chosen!r}: {why}. Name the file with --profiles or {FILE_VARIABLE}"
+            f"There is no profile {chosen!r}: {why}. Name the file with --profiles or {FILE_VARIABLE}."
         )
     return Profile()
 
@@ -179,8 +179,8 @@ def _is_there(file: Path) -> bool:
     except OSError as error:
         # Such as a HOME of another user. The limits of a profile must not be left out unseen.
         raise InvalidArgumentError(
-            f"cannot see whether there is a file of profiles {file}: {error.strerror}. Nothing was sent. Set HOME to "
-            f"a directory of this user, or name another file by {FILE_VARIABLE}, or pass --profile {NO_PROFILE}"
+            f"The file of profiles {file} cannot be read: {error.strerror}. Nothing was sent. Set HOME to a directory "
+            f"of this user, or name another file with {FILE_VARIABLE}, or pass --profile {NO_PROFILE}."
         ) from None
 
 
@@ -192,20 +192,22 @@ def _chosen(document: Mapping[str, Any], name: str | None, file: Path) -> Profil
         or not isinstance(profiles, dict)
         or not all(isinstance(one, dict) for one in profiles.values())
     ):
-        what = f"{unknown[0]!r} is unknown there" if unknown else "profiles must be tables"
-        raise InvalidArgumentError(f"{file}: {what}. It holds 'default' and tables such as [profiles.acme]")
+        what = f"{unknown[0]!r} is unknown" if unknown else "profiles must be tables"
+        raise InvalidArgumentError(
+            f"{file}: {what}. The file may contain 'default' and tables such as [profiles.acme]."
+        )
     if NO_PROFILE in profiles:
-        raise InvalidArgumentError(f"{file}: {NO_PROFILE!r} means no profile; give the profile another name")
+        raise InvalidArgumentError(f"{file}: {NO_PROFILE!r} means no profile. Give the profile another name.")
     wanted = name or document.get("default")
     if wanted is None:
         if not profiles:
             return Profile()
         raise InvalidArgumentError(
-            f"{file} names no default; choose one with --profile: {', '.join(sorted(profiles))}"
+            f"{file} names no default. Choose a profile with --profile: {', '.join(sorted(profiles))}."
         )
     if wanted not in profiles:
         raise InvalidArgumentError(
-            f"{file} holds no profile {wanted!r}; it holds {', '.join(sorted(profiles)) or 'none'}"
+            f"{file} has no profile {wanted!r}. It has {', '.join(sorted(profiles)) or 'none'}."
         )
     return _profile(wanted, profiles[wanted], file)
 
@@ -217,7 +219,7 @@ def _profile(name: str, table: Mapping[str, Any], file: Path) -> Profile:
     sources = [key for key in SOURCES if key in table]
     if len(sources) > 1:
         raise InvalidArgumentError(
-            f"{where}: {' and '.join(sources)} are both given; one source of the token is enough"
+            f"{where}: {' and '.join(sources)} are given, and only one source of the token is allowed. Leave one out."
         )
     values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in table.items()}
     for key in ("token_file", "allowed_signers", "state_dir"):
@@ -233,7 +235,7 @@ def _check(key: str, value: object, where: str) -> None:
     if isinstance(value, Secret):
         value = "a token" if isinstance(value.reveal(), str) and value.reveal() else None
     if key not in KEYS:
-        raise InvalidArgumentError(f"{where}: {key!r} is unknown; known are {', '.join(KEYS)}")
+        raise InvalidArgumentError(f"{where}: {key!r} is unknown. Known are {', '.join(KEYS)}.")
     fits = {
         **dict.fromkeys(_TEXTS, ("text", isinstance(value, str) and bool(value))),
         **dict.fromkeys(_LISTS, ("a list of texts", _is_texts(value))),
@@ -243,7 +245,7 @@ def _check(key: str, value: object, where: str) -> None:
     }
     kind, is_right = fits[key]
     if not is_right:
-        raise InvalidArgumentError(f"{where}: {key} must be {kind}, and not empty")
+        raise InvalidArgumentError(f"{where}: {key} must be {kind}, and not empty.")
 
 
 def _is_duration(value: object) -> bool:
@@ -256,9 +258,9 @@ def _is_texts(value: object) -> bool:
 
 def _load(file: Path) -> Mapping[str, Any]:
     try:
-        return _with_hidden_tokens(tomllib.loads(_read_private(file, "the file of profiles")))
+        return _with_hidden_tokens(tomllib.loads(_read_private(file, "The file of profiles")))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidArgumentError(f"{file} is not TOML: {error}") from None
+        raise InvalidArgumentError(f"{file} is not TOML: {error}.") from None
 
 
 def _with_hidden_tokens(document: dict[str, Any]) -> Mapping[str, Any]:
@@ -274,7 +276,7 @@ def _read_private(path: Path, what: str) -> str:
     try:
         return private_bytes(path, what, HOLDS_TOKEN).decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidArgumentError(f"{what} {path} is not UTF-8 text") from None
+        raise InvalidArgumentError(f"{what} {path} is not UTF-8 text.") from None
 
 
 def private_bytes(path: Path, what: str, why: str) -> bytes:
@@ -286,11 +288,11 @@ def private_bytes(path: Path, what: str, why: str) -> bytes:
     try:
         content, status = storage.read_regular(path, LARGEST)
     except OSError as error:
-        raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}") from error
+        raise InvalidArgumentError(f"{what} {path} cannot be read: {error.strerror}.") from error
     if sys.platform != "win32":
         _refuse_open_to_others(status, path, what, why)
     if len(content) > LARGEST:
-        raise InvalidArgumentError(f"{what} {path} is larger than {LARGEST} bytes")
+        raise InvalidArgumentError(f"{what} {path} is larger than {LARGEST} bytes.")
     return content
 
 
@@ -298,11 +300,13 @@ def _refuse_open_to_others(found: os.stat_result, path: Path, what: str, why: st
     if sys.platform == "win32":
         return
     if found.st_uid not in (os.geteuid(), 0):
-        raise InvalidArgumentError(f"{what} {path} belongs to another user; it is not relied on")
+        raise InvalidArgumentError(
+            f"{what} {path} belongs to another user, so it is not used. Change its owner, or name another file."
+        )
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidArgumentError(
             f"{what} {path} can be read or changed by others (mode {stat.S_IMODE(found.st_mode):04o}). Close "
-            f"it: chmod 600 '{path}'. {why}"
+            f"it: chmod 600 '{path}'. {why}."
         )
 
 
@@ -312,14 +316,14 @@ def _unsealed(command: tuple[str, ...], sealed: bytes) -> bytes:
         done = subprocess.run(command, input=sealed, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)  # noqa: S603 - the profile, which only its owner may change, names it
     except subprocess.TimeoutExpired:
         raise InvalidArgumentError(
-            f"the unseal command {command[0]!r} took longer than {PATIENCE:g} s"
+            f"The unseal command {command[0]!r} took longer than {PATIENCE:g} s."
         ) from None
     except OSError as error:
         raise InvalidArgumentError(
-            f"the unseal command {command[0]!r} cannot be run: {error.strerror}"
+            f"The unseal command {command[0]!r} cannot be run: {error.strerror}."
         ) from None
     if done.returncode:
-        raise InvalidArgumentError(f"the unseal command {command[0]!r} ended with {done.returncode}")
+        raise InvalidArgumentError(f"The unseal command {command[0]!r} ended with {done.returncode}.")
     return done.stdout
 
 
@@ -329,13 +333,13 @@ def _from_command(profile: Profile) -> Secret:
     try:
         code, printed = _run(profile)
     except subprocess.TimeoutExpired:
-        raise InvalidArgumentError(f"the token command {name!r} took longer than {PATIENCE:g} s") from None
+        raise InvalidArgumentError(f"The token command {name!r} took longer than {PATIENCE:g} s.") from None
     except OSError as error:
-        raise InvalidArgumentError(f"the token command {name!r} cannot be run: {error.strerror}") from None
+        raise InvalidArgumentError(f"The token command {name!r} cannot be run: {error.strerror}.") from None
     if code or not printed.reveal():
         how = f"ended with {code}" if code else "printed no text"
         raise InvalidArgumentError(
-            f"the token command {name!r} {how}, so there is no token", reason="NO_TOKEN"
+            f"The token command {name!r} {how}, so there is no token.", reason="NO_TOKEN"
         )
     return printed
 

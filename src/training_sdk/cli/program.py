@@ -45,7 +45,7 @@ def _run(arguments: list[str], out: Output, invocation: Invocation) -> int:
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else NAME
         _report(out, error, error.format_message(), ExitCode.USAGE)
-        out.warn(f"See {where} --help")
+        out.warn(f"For help: {where} --help")
         return ExitCode.USAGE
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -67,7 +67,7 @@ def _report_end(stop: BaseException, out: Output, invocation: Invocation) -> int
         stop = next((one for one in causes if isinstance(one, KeyboardInterrupt)), KeyboardInterrupt())
         report = report_of(stop)
         has_sent = report is not None or hasattr(stop, "__notes__")
-        message = "interrupted" if has_sent else "interrupted; nothing was sent"
+        message = "Interrupted." if has_sent else "Interrupted. Nothing was sent."
         code = code_for_stop(stop, report)
     known = {} if report is None else {"report": of_report(report)}
     if report is not None:

@@ -110,8 +110,8 @@ class Session:
         found = StateDirectory.existing(self.state_dir)
         if found is None:
             raise InvalidArgumentError(
-                "nothing has been kept on this machine yet: there is no state directory. Apply a plan first, or "
-                "name the directory with --state-dir or TRAINING_SDK_STATE_DIR."
+                "There is no state directory: no plan was applied on this machine yet. Apply a plan first, or name the "
+                "directory with --state-dir or TRAINING_SDK_STATE_DIR."
             )
         return found
 
@@ -173,7 +173,7 @@ def _common(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
         if is_given and was_given and own != earlier:
             raise InvalidArgumentError(
                 f"--{name.replace('_', '-')} is {str(earlier)!r} before {context.info_name!r}, and {str(own)!r} after "
-                "it. Nothing was done. Leave one out"
+                "it. Nothing was done. Leave one out."
             )
         found[name] = own if is_given or not was_given else earlier
     return found

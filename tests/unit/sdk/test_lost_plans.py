@@ -213,7 +213,7 @@ def test_a_report_whose_journal_and_log_are_missing_is_not_shown_without_a_word(
     (folder_of(here, lost) / "journal.jsonl").unlink()
     records = ["--state-dir", str(here.state), "--profiles", ""]
     assert main(["report", lost.short_digest, *records]) == ExitCode.DONE
-    assert "the journal of this plan is missing" in capsys.readouterr().err
+    assert "The journal of this plan is missing" in capsys.readouterr().err
 
 
 def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: Path) -> None:

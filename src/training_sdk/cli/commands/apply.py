@@ -50,7 +50,7 @@ CONFIRM = (
 ACCEPT_MISSING_LESSONS = click.option(
     "--accept-missing-lessons",
     is_flag=True,
-    help="Go on although the evidence lacks lessons that were completed.",
+    help="Continue although the evidence lacks lessons that were completed.",
 )
 REQUIRE_SURVEYS = click.option(
     "--require-surveys",
@@ -99,7 +99,7 @@ HOW = (
     default=0,
     show_default=True,
     metavar="N",
-    help="Go on if the progress of at most N people has changed since the plan; they are skipped.",
+    help="Continue if the progress of at most N people has changed since the plan; they are skipped.",
 )
 @click.option(
     "--server-side",
@@ -150,8 +150,8 @@ def _begun_plan(session: Session, named: Path) -> ResetPlan:
     if folder is None:
         _refuse_lost(session, digest)
         raise InvalidArgumentError(
-            f"applying plan #{short_digest(digest)} never began with the records in {state.path}; name its file, or "
-            "the state directory with which it was applied"
+            f"The records in {state.path} do not show that plan #{short_digest(digest)} was ever applied. Name its "
+            "file, or the state directory that was used to apply it."
         )
     plan = read_plan_copy(folder, unseal=session.profile.unseal)
     check_whole(plan)
@@ -213,7 +213,7 @@ def _reset(
             error.add_note(_how_to_go_on(error, journal, session.commands()))
         raise
     if report.not_reset:
-        out.warn("Not everyone in the plan is known to have been reset; see above.")
+        out.warn("Not everyone in the plan is known to have been reset. See above.")
     return code_for_report(report)
 
 
@@ -324,7 +324,7 @@ def _waves(
     if waves_size is None:
         if any(one is not None for one in (waves_every, waves_between, waves_days, waves_zone)):
             raise InvalidArgumentError(
-                "--waves-… shape waves: say with --waves-size how many people one holds"
+                "The options --waves-… need --waves-size, the number of people in one wave."
             )
         return None
     days: Any = (

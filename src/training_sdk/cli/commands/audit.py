@@ -28,7 +28,7 @@ from training_sdk.records.audit import AuditLog, Quoted, file_bytes
 from training_sdk.records.chain import Head
 
 _HEAD = re.compile(r"(0|[1-9][0-9]{0,17}):([0-9a-f]{64})")
-IS_A_COPY = "It is a copy with data of people: purging, and packs without names, do not reach it"
+IS_A_COPY = "The bundle is a copy with personal data: purge and pseudonymise do not change it"
 
 
 def a_head(value: str) -> Head:
@@ -36,8 +36,8 @@ def a_head(value: str) -> Head:
     found = _HEAD.fullmatch(value.strip())
     if found is None:
         raise click.BadParameter(
-            f"{value!r} is not the head of a log; write it as audit head prints it: number, colon, 64 "
-            "hexadecimal digits"
+            f"{value!r} is not the head of a log. Write it as audit head prints it: number, colon, 64 hexadecimal "
+            "digits."
         )
     return Head(int(found[1]), found[2])
 
@@ -144,9 +144,9 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
 @click.option("--output", type=FILE, metavar="FILE", help="The new file. [default: standard output]")
 @with_session
 def export(session: Session, format_: Any, output: Path | None) -> None:
-    """Write the log for an auditor. Where it has faults they are named in it."""
+    """Write the log for an auditor. Lines with a fault are included, each with its fault."""
     if session.out.json:
-        raise InvalidArgumentError("audit export takes --format json; --json is of other commands")
+        raise InvalidArgumentError("--json cannot be used with audit export. Use --format json.")
     refuse_existing(output, "an audit log")
     text = StringIO(newline="")
     AuditLog(session.state().audit).export(text, format_, unseal=session.profile.unseal)
@@ -219,7 +219,7 @@ def bundle(
     faults = session.out.findings(made.findings)
     session.out.say(f"{made.path}: {number(made.files, 'file')}. SHA-256: {made.sha256}")
     session.out.say(f"Head of the audit log: {_shown(made.head)}")
-    session.out.note(f"{IS_A_COPY}. VERIFY.txt says how to verify it")
+    session.out.note(f"{IS_A_COPY}. To verify it, follow VERIFY.txt in it.")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 

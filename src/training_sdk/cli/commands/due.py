@@ -184,7 +184,7 @@ def _days(client: TrainingClient, zone: ZoneInfo, on: date | None, save: Path | 
 def _check_files(save: Path | None, card: Path | None, key: Path | None) -> None:
     """Refuse options that need --save without it, and files that exist already."""
     if card is not None and save is None:
-        raise InvalidArgumentError("--card shows a plan: say with --save where the plan goes")
+        raise InvalidArgumentError("--card shows a plan. Name the file of the plan with --save.")
     refuse_key_alone(key, save)
     refuse_existing(save, "a plan")
     refuse_existing(card, "an effect card")
@@ -205,9 +205,7 @@ def _tell(
     _note(session, found, warnings, today)
     if made is not None:
         if found.lapsed:
-            session.out.warn(
-                "The exit code is 0 all the same, for a plan was saved; without --save it is 12."
-            )
+            session.out.warn("The exit code is 0, because a plan was saved. Without --save it is 12.")
         session.out.say(made)
         session.out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
     elif save is not None:
@@ -218,7 +216,7 @@ def _note(session: Session, found: Due, warnings: Sequence[str], today: date) ->
     """Show the limits of the list: what it cannot show, and what it must not be used for."""
     session.out.warn_each(warnings)
     if found.on > today:
-        session.out.warn(f"This list is for {found.on}, and today is {today}: it is for looking only.")
+        session.out.warn(f"This list is for {found.on}, and today is {today}. It cannot be planned.")
     if found.lapsed:
         many = number(len(found.lapsed), "person has", "people have")
         session.out.warn(f"{many} lapsed: no valid completion until they train.")
@@ -242,11 +240,11 @@ def read_hold(path: Path) -> tuple[str, ...]:
 
     Raises InvalidArgumentError for a file without entries: it would hold nobody back.
     """
-    lines = read_lines(path, "the hold list")
+    lines = read_lines(path, "The hold list")
     entries = tuple(entry for line in lines if (entry := _COMMENT.sub("", line).strip()))
     if not entries:
         raise InvalidArgumentError(
-            f"the hold list {path} contains no people; leave --hold out if that is meant"
+            f"The hold list {path} contains no people. If that is intended, leave --hold out."
         )
     return entries
 
@@ -307,8 +305,8 @@ def _rule(
     ]
     if len(chosen) != 1:
         raise InvalidArgumentError(
-            "give one rule: a period (--years, --months, --days), --fixed-date, --before-expiry, --anniversaries or "
-            "--first-completion"
+            "Give exactly one rule: a period (--years, --months, --days), --fixed-date, --before-expiry, "
+            "--anniversaries or --first-completion."
         )
     return chosen[0]
 
@@ -316,7 +314,9 @@ def _rule(
 def _fixed(text: str) -> FixedDate:
     month, hyphen, day = text.partition("-")
     if not (hyphen and month.isascii() and month.isdigit() and day.isascii() and day.isdigit()):
-        raise InvalidArgumentError(f"--fixed-date {text!r} is not a day of the year; write 03-01 for 1 March")
+        raise InvalidArgumentError(
+            f"--fixed-date {text!r} is not a day of the year. Write 03-01 for 1 March."
+        )
     try:
         return FixedDate(int(month), int(day))
     except InvalidArgumentError as error:
@@ -329,11 +329,11 @@ def _date_of(row: Mapping[str, str]) -> tuple[str, date]:
     """Return a user id and its date. Raises ValueError if one is missing, or the date is not in ISO 8601."""
     user_id, text = row["user_id"].strip(), row["date"].strip()
     if not (user_id and text):
-        raise ValueError("a user id or a date is missing")
+        raise ValueError("a user id or a date is missing.")
     try:
         return user_id, date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a date; write it as in 2019-06-10") from None
+        raise ValueError(f"{text[:40]!r} is not a date. Write it as in 2019-06-10.") from None
 
 
 def _dates(path: Path) -> dict[str, date]:
@@ -341,25 +341,25 @@ def _dates(path: Path) -> dict[str, date]:
     dates: dict[str, date] = {}
     begins = 1
     try:
-        rows = people_file.records("".join(read_lines(path, "the file of dates")), DATES)
+        rows = people_file.records("".join(read_lines(path, "The file of dates")), DATES)
         begins, cells = next((row for row in rows if any(map(str.strip, row[1]))), (1, [""]))
         header = [*map(people_file.folded, cells)]
         if left := people_file.left_by_excel(header):
             raise ValueError(left)
         if sorted(filter(None, header)) != sorted(DATES):
-            raise ValueError("the columns are user_id and date")
+            raise ValueError("the columns must be user_id and date.")
         for line, row in rows:
             begins = line
             if any(map(str.strip, row)):
                 user_id, when = _date_of(people_file.named_cells(header, row))
                 if dates.setdefault(user_id, when) != when:
-                    raise ValueError("this person is listed there with another date")
+                    raise ValueError("this person is listed before with a different date.")
     except csv.Error as error:
         raise InvalidArgumentError(f"{path} cannot be read: {error}") from None
     except ValueError as error:
         raise InvalidArgumentError(f"{path}, line {begins}: {error}") from None
     if not dates:
-        raise InvalidArgumentError(f"{path} holds no dates")
+        raise InvalidArgumentError(f"{path} contains no dates.")
     return dates
 
 
@@ -370,7 +370,7 @@ def _first_completions(past: Past) -> Anniversary:
     """
     if past.unread_packs:
         raise EvidenceError(
-            f"the first completions are not known, because an evidence pack cannot be read: {past.unread_packs[0]}"
+            f"The first completions are not known, because an evidence pack cannot be read: {past.unread_packs[0]}"
         )
     return Anniversary.of_first_completion(past.completions)
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from training_sdk._core.text import sentence
 from training_sdk.cli.session import Session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError
@@ -107,7 +108,7 @@ def read_lines(path: Path, what: str) -> list[str]:
             raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
         return [*StringIO(content.decode("utf-8-sig"), newline=None)]
     except UnicodeDecodeError:
-        raise InvalidArgumentError(f"{what} {path} cannot be read: it is not UTF-8 text") from None
+        raise InvalidArgumentError(f"{what} {path} cannot be read: it is not UTF-8 text.") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise InvalidArgumentError(f"{what} {path} cannot be read: {why}") from None
+        raise InvalidArgumentError(sentence(f"{what} {path} cannot be read: {why}")) from None

@@ -100,10 +100,15 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
     folders = chosen(packs, session.packs())
     records = _records(state, packs, folders, session.profile.unseal)
     if not folders and not records and not known and not log:
-        raise InvalidArgumentError("there is no pack to verify: nothing was kept on this machine yet")
+        raise InvalidArgumentError(
+            "There is no pack to verify: this machine has stored none yet. Name a pack, or another directory with "
+            "--state-dir."
+        )
     told = []
     for damage in log:
-        session.out.say(f"FAULT: the audit log is damaged: {damage}. Packs are compared with its other lines")
+        session.out.say(
+            f"FAULT: The audit log is damaged: {damage}. Packs are compared with its other lines."
+        )
     for folder in folders:
         expected = known.get(folder.resolve().name)
         findings = verify_pack(folder, manifest_sha256=expected, unseal=session.profile.unseal)
@@ -114,7 +119,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
             session.out.say(f"  - {finding}")
     has_faults = session.out.findings(records)
     if not folders:
-        session.out.say("there is no pack on this machine any more")
+        session.out.say("There is no pack on this machine any more.")
     session.out.document({"packs": told, "records": plain(records), "log": plain(log)})
     faults = log or any(one["findings"] for one in told) or has_faults
     return ExitCode.RECORDS if faults else ExitCode.DONE
@@ -151,7 +156,7 @@ def history(
     records = _records(StateDirectory.existing(session.state_dir), packs, folders, unseal)
     lost = [one for one in records if one.pack is not None and not one.is_note]
     for one in lost:
-        session.out.warn(f"Warning: {one}. Completions may be missing from what is found")
+        session.out.warn(f"Warning: {one}. Completions may be missing in the list.")
     user_id = None if user is None else person_in(folders, user, key, unseal)
     course_id = None if course is None else course_in(folders, course, key, unseal)
     found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
@@ -263,4 +268,4 @@ def _records(
 
 
 def _key(path: Path) -> bytes:
-    return private_bytes(path, "the key file", TELLS_NAMES)
+    return private_bytes(path, "The key file", TELLS_NAMES)

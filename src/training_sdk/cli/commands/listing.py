@@ -126,7 +126,7 @@ def progress(
         if_empty=None
         if user is None
         else NotFoundError(
-            f"the progress feed shows no person called {user!r} here, or this token may not see them"
+            f"The progress feed shows no person {user!r} here, or this token may not see the person."
         ),
     )
 

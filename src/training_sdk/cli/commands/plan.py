@@ -212,8 +212,8 @@ def _refuse_options_of_plan(context: click.Context, command: str, given: Collect
     ]
     if typed_here:
         raise InvalidArgumentError(
-            f"training-sdk plan {command} does not take {', '.join(typed_here)}. Nothing was done. Write the options "
-            f"of {command} after its name: training-sdk plan {command} --help"
+            f"The command plan {command} has no option {', '.join(typed_here)}. Nothing was done. Write the options "
+            f"of {command} after its name; training-sdk plan {command} --help lists them."
         )
 
 
@@ -241,7 +241,7 @@ def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
     session.out.say(f"Plan #{short_digest(digest)} is closed: {how or 'nothing was sent'}.")
     if closed.standings:
         session.out.say(_left_by(session, state, digest, plan if beginning is None else None))
-    session.out.note(f"{number(len(closed.packs), 'pack')} of it can be purged once old enough.")
+    session.out.note(f"{number(len(closed.packs), 'pack')} of this plan can be purged when old enough.")
 
 
 def _left_by(session: Session, state: StateDirectory, digest: str, file: str | None) -> str:
@@ -270,7 +270,7 @@ def _check(out: Output, file: Path, columns: Mapping[str, str]) -> ExitCode:
     verdict = f"has {number(len(problems), 'problem')}" if problems else "can be used"
     where = f" in {number(len(courses), 'course')}" if courses else ""
     held = f"{number(people, 'person', 'people')}{where}, {number(len(duplicates), 'duplicate')}"
-    out.note(f"{file} {verdict}: {held}")
+    out.note(f"{file} {verdict}: {held}.")
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 
@@ -293,20 +293,16 @@ def _make(
         *(given.pop(name) for name in ("users", "external_ids", "groups", "sites", "files", "columns"))
     )
     if everyone and people is not None:
-        raise InvalidArgumentError(
-            "--everyone and people that are named contradict each other; leave one out"
-        )
+        raise InvalidArgumentError("--everyone and named people exclude each other. Leave one out.")
     if not everyone and people is None:
         raise InvalidArgumentError(
-            "no people are named: pass --user, --external-id, --group, --site or --people, or --everyone"
+            "No people are named. Pass --user, --external-id, --group, --site or --people, or --everyone."
         )
     if everyone and skip_unassigned:
-        raise InvalidArgumentError(
-            "--skip-unassigned is for people who are named; leave it out with --everyone"
-        )
+        raise InvalidArgumentError("--skip-unassigned is for named people. Leave it out with --everyone.")
     where = where_from(zone, **given)
     if not courses and not paths and not (people and people.course_ids):
-        raise InvalidArgumentError("no course is named: use --course or --path")
+        raise InvalidArgumentError("No course is named. Pass --course or --path.")
     client = session.client()
     ids = course_ids(client, courses) if courses else ()
     paths = path_ids(client, paths)
@@ -329,7 +325,7 @@ def _courses_of(client: TrainingClient, paths: tuple[str, ...]) -> list[str]:
 def refuse_key_alone(key: Path | None, save: Path | None) -> None:
     """Refuse a key if no plan is saved that it could sign."""
     if key is not None and save is None:
-        raise InvalidArgumentError("--key signs the saved plan: say with --save where the plan goes")
+        raise InvalidArgumentError("--key signs the saved plan. Name the file of the plan with --save.")
 
 
 def signed(made: ResetPlan, key: Path | None) -> ResetPlan:
@@ -352,11 +348,11 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
     if card is not None:
         out.note(f"The effect card is in {card}.")
     if not made.targets:
-        out.note("Nothing is to be reset, so there is nothing to carry out.")
+        out.note("No person has progress to reset, so there is nothing to apply.")
     elif save is None:
-        out.note("Nothing was saved, and nothing can be applied: add --save PLAN.json")
+        out.note("The plan was not saved, so it cannot be applied. To save it, add --save PLAN.json")
     else:
-        out.note(f"The plan is in {save}. To carry it out:\n  {session.commands(save).apply()}")
+        out.note(f"The plan is in {save}. To apply it:\n  {session.commands(save).apply()}")
 
 
 @click.command()

@@ -60,7 +60,7 @@ def report(
     come to their end.
     """
     if everything is (plan is not None):
-        raise InvalidArgumentError("name a plan, by its file or digest, or say --list")
+        raise InvalidArgumentError("Name a plan by its file or digest, or pass --list.")
     if plan is None:
         _list(session)
         return ExitCode.DONE
@@ -73,7 +73,7 @@ def report(
     closed = journal.closed if journal.closed is not None and journal.closed.reason is not None else None
     if journal.opened is None:
         session.out.warn(
-            "Warning: the journal of this plan is missing, so this is the report alone. Restore a copy of "
+            "Warning: The journal of this plan is missing, so only the report is shown. Restore a copy of "
             f"plans/{found.plan.digest}"
         )
     session.out.document({**_document(found, unfinished), "closed": plain(closed)})
@@ -137,7 +137,7 @@ def _folder(session: Session, digest: str) -> Path:
     folder = find_begun(state, digest)
     if folder is None:
         raise InvalidArgumentError(
-            f"no plan #{short_digest(digest)} was applied with the records in {state.path}; see "
+            f"The records in {state.path} have no plan #{short_digest(digest)}. To list the plans: "
             f"{session.commands().report('--list')}"
         )
     return folder

@@ -42,7 +42,7 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     import sys
 
     if save is None and is_pipe(plan):
-        raise InvalidArgumentError(f"{plan} is a pipe, so say with --save where the approval goes")
+        raise InvalidArgumentError(f"{plan} is a pipe. Name the file of the approval with --save.")
     loaded = ResetPlan.load(plan)
     target = save or plan.with_suffix(".approval.json")
     refuse_existing(target, "an approval")
@@ -51,8 +51,8 @@ def sign(session: Session, plan: Path, key: Path | None, confirm: str | None, sa
     client = session.client()
     if client.users.me().user_id == loaded.origin.user_id:
         session.out.warn(
-            "Warning: this token belongs to the person who made the plan. The approval counts only if "
-            "another person applies it"
+            "Warning: This token belongs to the person who made the plan. The approval is valid only if "
+            "another person applies the plan."
         )
     approval = client.resets.approve(
         loaded, confirm=phrase, key=key, interactive=is_terminal(sys.stdin) and is_terminal(sys.stderr)

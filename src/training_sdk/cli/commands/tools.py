@@ -27,7 +27,7 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     if found is None:
-        raise click.UsageError(f"this version of click knows no completion for {shell}")
+        raise click.UsageError(f"The installed version of click has no completion for {shell}.")
     Output().plain(found(program, {}, NAME, "_TRAINING_SDK_COMPLETE").source())
 
 
@@ -37,7 +37,7 @@ def completion(shell: str) -> None:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def contract(arguments: tuple[str, ...]) -> int:
-    """Check an implementation against the rules of a reset; the options and exit codes are the kit's own."""
+    """Check an implementation against the rules of a reset; it has options and exit codes of its own."""
     from training_sdk.testing.contract import command
 
     try:

@@ -264,7 +264,7 @@ def test_a_plan_for_nobody_asks_for_no_phrase(run: Run) -> None:
     _, said = run("plan", "--course", COURSE, "--user", idle.user_id, "--save", "plan.json")
     assert "there is nothing to confirm" in said
     assert "To go on, type" not in said
-    assert "To carry it out" not in said
+    assert "To apply it" not in said
     assert "add --save" not in run("plan", "--course", COURSE, "--user", idle.user_id)[1]
     assert "nobody was to be reset" in run("apply", "plan.json", "--reason", "test")[1]
     assert run("apply", "plan.json", "--reason", "test", "--confirm", "other")[0] != ExitCode.DONE

@@ -174,7 +174,7 @@ def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.Capt
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     told = capsys.readouterr()
     assert hashlib.sha256(made.read_bytes()).hexdigest() in told.out
-    assert "do not reach it" in told.err
+    assert "do not change it" in told.err
     folder = unpacked(made)
     page = (folder / "VERIFY.txt").read_text("utf-8")
     found, said = verified(folder)
@@ -365,7 +365,7 @@ def test_what_was_purged_is_not_in_a_bundle(desk: Desk, capsys: pytest.CaptureFi
     capsys.readouterr()
     folder = desk.unpacked("--json")
     (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert "purging, and packs without names, do not reach it" in note
+    assert "purge and pseudonymise do not change it" in note
     assert not (folder / "evidence").exists()
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert f"Pack {name} was purged on" in page

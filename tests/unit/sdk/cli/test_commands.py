@@ -290,24 +290,24 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
     [
         (
             "user_id,date\nuser_x,2020-13-01\n",
-            "line 2: '2020-13-01' is not a date; write it as in 2019-06-10",
+            "line 2: '2020-13-01' is not a date. Write it as in 2019-06-10",
         ),
         (
             "user_id;date;\nuser_x;10.06.2019;\n",
-            ("line 2: '10.06.2019' is not a date; write it as in 2019-06-10"),
+            ("line 2: '10.06.2019' is not a date. Write it as in 2019-06-10"),
         ),
         ("user_id,date\nuser_x,2020-12-01\nuser_y,\n", "line 3: a user id or a date is missing"),
         ("user_id,date\nuser_y\n", "line 2: it has 1 cell, and the header has 2 cells"),
         ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: cell 3 is filled, and its column has no name"),
-        ("user_id,date,date\nuser_x,2020-12-01,\n", "line 1: the columns are user_id and date"),
+        ("user_id,date,date\nuser_x,2020-12-01,\n", "line 1: the columns must be user_id and date"),
         ("sep=;\nuser_id;date\n", "line 1: 'sep=' is a line for Excel. Delete it"),
         ("\ufeff\ufeffuser_id;date\n", "line 1: it begins with two byte order marks"),
         (
             "user_id,date\nuser_x,2020-12-01\nuser_x,2020-12-02\n",
-            "line 3: this person is listed there with another date",
+            "line 3: this person is listed before with a different date",
         ),
-        ("", "line 1: the columns are user_id and date"),
-        ("user_id,date\n", "holds no dates"),
+        ("", "line 1: the columns must be user_id and date"),
+        ("user_id,date\n", "contains no dates"),
     ],
 )
 def test_a_file_of_dates_is_read_like_a_file_of_people(tmp_path: Path, text: str, told: str) -> None:
@@ -500,7 +500,7 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
         code, said, _ = run("apply", "plan.json", "--reason", "test", *confirm)
     assert len([*mock.calls.of("reset")]) == 1
     assert code == ExitCode.INCOMPLETE
-    assert said["error"]["message"] == "interrupted"
+    assert said["error"]["message"] == "Interrupted."
     (outcome,) = {user["outcome"] for user in said["report"]["users"]}
     assert outcome == "reset"  # the account in memory has the answer, also where the journal lacks it
     assert run("resume", "plan.json", *confirm)[0] == (0 if when == "half-way" else ExitCode.NOTHING_SENT)
@@ -516,7 +516,7 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
     monkeypatch.setattr(preflight, "refuse_new_warnings", interrupt)
     code, said, _ = run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])
     assert code == ExitCode.INTERRUPTED
-    assert said["error"]["message"] == "interrupted; nothing was sent"
+    assert said["error"]["message"] == "Interrupted. Nothing was sent."
     assert not [*mock.calls.of("reset")]
 
 

@@ -130,7 +130,7 @@ def test_a_list_for_a_later_day_says_that_it_is_for_looking(run: Run, mock: Mock
     stop_the_clock(mock, 9)
     code, document, said = run(*DUE, "--on", "2035-01-01")
     assert (code, document["due"]["on"], document["due"]["today"]) == (0, "2035-01-01", "2031-01-10")
-    assert "This list is for 2035-01-01, and today is 2031-01-10: it is for looking only." in said
+    assert "This list is for 2035-01-01, and today is 2031-01-10. It cannot be planned." in said
     assert "for looking only" not in run(*DUE)[2]
 
 
@@ -204,7 +204,7 @@ def test_a_plan_that_is_saved_beside_people_who_have_lapsed_ends_with_0_and_name
     assert (code, [one["user_id"] for one in document["due"]["due"]]) == (0, [somebody])
     assert counts(document)["lapsed"] == people - 1
     assert f"{people - 1} people have lapsed" in said
-    assert "The exit code is 0 all the same, for a plan was saved; without --save it is 12" in said
+    assert "The exit code is 0, because a plan was saved. Without --save it is 12" in said
 
 
 @pytest.mark.parametrize("lost", ["reports", "reports and journals"])

@@ -189,9 +189,7 @@ def test_an_error_names_options_and_commands(error: TrainingError, command: str)
 COMMAND = ShellCommands("--profile a", "'my plan.json'")
 
 
-PROOF = (
-    "This was a proof. Go on with training-sdk prove and the same course and person. Nothing is sent again."
-)
+PROOF = "This was a proof. Continue with training-sdk prove and the same course and person. Nothing is sent again."
 RESUME = "It was interrupted:\n  training-sdk resume 'my plan.json'"
 
 
@@ -235,7 +233,7 @@ def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
         monkeypatch.setattr("training_sdk.cli.commands.listing.courses.callback", interrupted)
         assert main(["courses"]) == code
         said = capsys.readouterr().err
-        assert ("nothing was sent" in said) is (not notes)
+        assert ("Nothing was sent" in said) is (not notes)
         assert ("training-sdk prove" in said) is bool(notes)
 
 
@@ -321,10 +319,10 @@ def test_the_planner_who_signs_is_warned(
         sign = ("sign", "plan.json", "--confirm", ResetPlan.load("plan.json").phrase, "--save")
         capsys.readouterr()
         assert main([*sign, "own.json"]) == 0
-        assert "Warning: this token" in capsys.readouterr().err
+        assert "Warning: This token" in capsys.readouterr().err
         monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("manager"))
         assert main([*sign, "other.json"]) == 0
-        assert "Warning: this token" not in capsys.readouterr().err
+        assert "Warning: This token" not in capsys.readouterr().err
 
 
 def test_the_rule_of_a_table_in_a_pipe_is_bounded_and_no_row_is() -> None:

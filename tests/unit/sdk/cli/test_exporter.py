@@ -87,7 +87,7 @@ def test_the_export_on_standard_output_is_utf8_whatever_the_encoding_there(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*EXPORT, "--json"), "leave --json out"),
+        ((*EXPORT, "--json"), "Leave --json out"),
         (("progress", "--output", "x.csv"), "--output is for --format exporter-csv"),
         ((*EXPORT, "--output", "missing/x.csv"), "the directory missing does not exist"),
     ],

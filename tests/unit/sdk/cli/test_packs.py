@@ -49,7 +49,7 @@ def test_the_past_is_found_by_id_e_mail_and_title_and_a_slip_is_no_empty_past(ru
     ):
         code, found, said = run("evidence", "history", *options)
         assert code == ExitCode.FAILED, options
-        assert "none of the packs holds" in found["error"]["message"]
+        assert "No pack contains" in found["error"]["message"]
         assert "0 completions" not in said
     assert len(run("evidence", "history")[1]["completions"]) == 1
 
@@ -91,7 +91,7 @@ def test_a_pack_is_named_by_folder_name_or_digest_and_what_is_none_says_so(
     (tmp_path / "photos").mkdir()
     for name in ("nothing-of-the-kind", "photos"):
         code, found, _ = run("evidence", "verify", name)
-        assert (code, "there is no pack" in found["error"]["message"]) == (ExitCode.USAGE, True)
+        assert (code, "There is no pack" in found["error"]["message"]) == (ExitCode.USAGE, True)
     next(pack.glob("rows*")).unlink()
     assert run("evidence", "verify", pack.name)[0] == ExitCode.RECORDS
 

@@ -119,7 +119,7 @@ def test_what_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) ->
         ("[profiles.a]\ntoken_command = 'pass show x'\n", "a list of texts"),
         ("[profiles.a]\ntoken_command = []\n", "not empty"),
         ("[profiles.a]\nbase_url = ''\n", "not empty"),
-        ("[profiles.a]\ntoken = 'x'\ntoken_env = 'Y'\n", "both given"),
+        ("[profiles.a]\ntoken = 'x'\ntoken_env = 'Y'\n", "only one source of the token"),
         ("[profiles.b]\n", "no profile 'a'"),
         ("[profiles.a\n", "not TOML"),
     ],
@@ -140,7 +140,7 @@ def test_none_is_no_profile_and_reads_no_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("TRAINING_SDK_PROFILE", "none")
     assert find_profile(None, None) == Profile()
     taken = written(tmp_path, "default = 'none'\n[profiles.none]\n")
-    taken_by_default = pytest.raises(InvalidArgumentError, match="give the profile another name")
+    taken_by_default = pytest.raises(InvalidArgumentError, match="Give the profile another name")
     monkeypatch.delenv("TRAINING_SDK_PROFILE")
     with taken_by_default:
         find_profile(None, taken)

@@ -62,7 +62,7 @@ def test_a_plan_that_leaves_nobody_out_is_written_as_before(run: Run, tmp_path: 
     assert "unassigned" not in json.loads((tmp_path / "plan.json").read_text())
     code, said, _ = run("plan", "--course", COURSE, "--everyone", "--skip-unassigned")
     assert code == ExitCode.USAGE
-    assert "leave it out with --everyone" in said["error"]["message"]
+    assert "Leave it out with --everyone" in said["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_terminal_that_goes_away_confirms_nothing(
     terminal = mock.Mock(closed=False, **{"isatty.return_value": True, "readline.return_value": ""})
     terminal.readline.side_effect = problem
     monkeypatch.setattr("sys.stdin", terminal)
-    with pytest.raises(ConfirmationError, match="nothing was sent"):
+    with pytest.raises(ConfirmationError, match="Nothing was sent"):
         confirmed(Output(False, io.StringIO(), terminal), PHRASE, None)
     assert terminal.readline.call_count == 1
 
@@ -370,4 +370,4 @@ def test_misuse_ends_with_2_also_in_click_8_1(
     monkeypatch.delattr(click.exceptions, "NoArgsIsHelpError", raising=False)
     assert main(words) == ExitCode.USAGE
     said = capsys.readouterr()
-    assert (said.out, "Usage: " in said.err or "See training-sdk" in said.err) == ("", True)
+    assert (said.out, "Usage: " in said.err or "For help: training-sdk" in said.err) == ("", True)
