@@ -189,7 +189,7 @@ def test_doctor_and_log_lines_name_options(
     assert run("courses", "--max-retry", "1")[0] == ExitCode.CONNECTION
     last_resort = logging.lastResort
     assert last_resort is not None
-    lines = [last_resort.format(record) for record in caplog.records if "trying again" in record.getMessage()]
+    lines = [last_resort.format(record) for record in caplog.records if "Trying again" in record.getMessage()]
     assert lines
     assert all("base_url" not in line and "--base-url) is right" in line for line in lines)
 

@@ -120,7 +120,7 @@ def test_a_rehearsal_on_what_the_vendor_exports_is_warned_of_before_and_after(
             timeout=60,
         )
         for stream in (done.stderr, done.stdout):
-            assert stream.count(f"WARNING: all people in {name} are completed") == times
+            assert stream.count(f"WARNING: All people in {name} are completed") == times
             assert stream.count("CompletedOnlyWarning") == 0
 
 
