@@ -60,22 +60,20 @@ MEANINGS = {
     "cache has answered instead of the service, the service made the client wait between the last reading and the "
     "request, everyone has changed since the plan was read, or the client is read-only",
     ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or report: a plan has "
-    "not come to its end, and something was sent or may have been; or verifying did not end with everyone verified; or "
-    "the proof of the format failed",
-    ExitCode.RECORDS: "evidence, journal or audit log cannot be kept, or do not verify",
+    "not ended, and something was sent or may have been; or not everyone was verified; or the proof of the "
+    "format failed",
+    ExitCode.RECORDS: "evidence, journal or audit log cannot be stored, or are not valid",
     ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
     ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
     ExitCode.NOBODY_DUE: "due --save: no person is due, so there is no plan and no file",
     ExitCode.OTHERS_REACHED: "people outside the plan may have been reset: the service says that it reset "
     "more people than were sent, or people came into the course during a reset "
-    "of everyone. It goes before 0 and 5, and every later report, verify and "
-    "resume of the plan ends with it",
+    "of everyone. It replaces 0 and 5, also in every later report, verify and resume of the plan",
     ExitCode.OUTPUT_LOST: "the output could not be written, for example to a full disk or a closed stream. If the "
     "command recorded something, a line on stderr names the record. Nothing is left of a new file. The code replaces 0 "
     "only. If nothing was recorded, a reader that ends early, as in | head, is not an error",
     ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was "
-    "saved; with --save it means that no person is due. Beside a plan that was saved "
-    "they are named on stderr, and it is 0",
+    "saved; with --save no person is due. If a plan was saved, the code is 0, and they are named on stderr",
     ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
 }
 

@@ -140,7 +140,7 @@ class Session:
 _OPTIONS = (
     click.option("--profile", metavar="NAME", help='The profile to use; "none" works without a profile.'),
     click.option("--profiles", metavar="FILE", help="The file of profiles, instead of the default one."),
-    click.option("--base-url", metavar="URL", help="The base URL of the server, where no profile names one."),
+    click.option("--base-url", metavar="URL", help="The base URL of the server, if no profile names one."),
     click.option(
         "--state-dir",
         metavar="DIR",
@@ -151,7 +151,7 @@ _OPTIONS = (
         "--max-retry",
         type=float,
         metavar="SECONDS",
-        help="Retry for at most this time. [default: 90 s; 10 s where no server has answered yet]",
+        help="Retry for at most this time. [default: 90 s; 10 s if no server has answered yet]",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document for programs."),
 )

@@ -129,7 +129,7 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
     """Continue a plan that was interrupted, on the machine where it began.
 
-    It first reads back requests that may have arrived. It resets no person twice. DIGEST is the tail of the phrase,
+    It first reads back requests that may have arrived. It resets no person twice. DIGEST is the end of the phrase,
     such as a1b2-c3d4-e5f6-0718, or the whole digest."""
 
     def carry_out(loaded: ResetPlan, phrase: str, extras: dict[str, Any]) -> ResetReport:

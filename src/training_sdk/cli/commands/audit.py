@@ -160,10 +160,10 @@ def export(session: Session, format_: Any, output: Path | None) -> None:
 @audit.command()
 @with_session
 def head(session: Session) -> None:
-    """Print where the log ends: number and hash of its last line.
+    """Print the head of the log: number and hash of its last line.
 
-    Keep it where people who can write the log cannot change it, such as in a ticket or a mail, after every reset:
-    audit verify --head then finds a log that was cut off or written again.
+    After every reset, store it where people who can write the log cannot change it, such as in a ticket or a mail.
+    Then audit verify --head finds a log that was cut off or written again.
     """
     log = AuditLog(session.state().audit)
     found = log.head()

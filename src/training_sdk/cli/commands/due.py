@@ -129,11 +129,11 @@ def due(
     key: Path | None,
     **given: Any,
 ) -> ExitCode:
-    """List people who have to renew a completion, and plan their reset with --save. No person is reset or notified.
+    """List people who must renew a completion, and plan their reset with --save. No person is reset or notified.
 
-    With --save it ends with 9 if no person is due: then there is no file. It ends with 12 if people have lapsed and no
-    plan was saved; beside a plan that was saved they are named on stderr, and it ends with 0. A list for a day after
-    today is for looking only: --save is refused.
+    With --save the exit code is 9 if no person is due: then there is no file. It is 12 if people have lapsed and no
+    plan was saved. If a plan was saved, it is 0, and the lapsed people are named on stderr. A list for a day after
+    today is for reading only: --save is refused.
     """
     _check_files(save, card, key)
     entries = () if hold is None else read_hold(hold)

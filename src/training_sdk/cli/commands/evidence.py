@@ -88,11 +88,11 @@ def list_(session: Session) -> None:
 @click.argument("packs", nargs=-1, type=FOLDER, metavar="[PACK]...")
 @with_session
 def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
-    """Check that packs are complete and as they were written.
+    """Check that packs are complete and unchanged.
 
-    Without PACK all packs of this machine are checked. Manifests are compared with the digests in this machine's
-    audit log, where it has them. Where all packs are checked, they are compared with journals, reports and purges
-    too: a pack that is missing is a fault. A damaged log is a fault, and the packs are checked all the same.
+    Without PACK all packs of this machine are checked, and compared with journals, reports and purges too: a missing
+    pack is a fault. Manifests are compared with the digests in this machine's audit log, if it has them. A damaged
+    log is a fault, and the packs are checked in any case.
     """
     state = StateDirectory.existing(session.state_dir)
     log = [] if state is None else [one for one in AuditLog(state.audit).verify() if not one.is_note]
@@ -210,8 +210,8 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
 def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
     """Delete the packs whose time has passed. It cannot be undone. Each gets a line in the audit log.
 
-    The packs of plans that have not come to their end are kept. Copies of plans that name people and have no evidence,
-    because their plan never began or its evidence was purged, go too when they are as old.
+    Packs of plans that have not ended stay. Copies of plans that name people and have no evidence, because the plan
+    never started or its evidence was purged, are deleted at the same age.
     """
     state, now, age = session.state(), datetime.now(UTC), timedelta(days=older_than)
     log = AuditLog(state.audit)

@@ -222,10 +222,10 @@ def _refuse_options_of_plan(context: click.Context, command: str, given: Collect
 @options(WHY, ALL)
 @with_session
 def close(session: Session, plan: str, reason: str, ticket: str | None) -> None:
-    """Close a plan whose reset never happened or cannot go on. Its evidence can be purged then. Needs no server.
+    """Close a plan that never started or cannot continue. Then its evidence can be purged. Needs no server.
 
-    It cannot be applied or resumed any more. A plan that may have reset people is refused: resume it first. DIGEST
-    is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
+    The plan can then not be applied or resumed. A plan that may have reset people is refused: resume it first. DIGEST
+    is the end of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     state = session.state()
     beginning = None if Path(plan).exists() else typed_digest(plan)

@@ -52,12 +52,11 @@ from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, re
 def report(
     session: Session, plan: str | None, everything: bool, everyone: bool, card: Path | None
 ) -> ExitCode:
-    """Show what became of a plan that was applied from this machine. Needs no server.
+    """Show the result of a plan that was applied from this machine. Needs no server.
 
-    Where applying it did not come to its end, say what is known, and what to do; it then ends with 5 if something was
-    sent or may have been. Where people outside the plan may have been reset, it ends with 10. DIGEST is the tail of the
-    phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest. --list ends with 0, also if there are plans that did not
-    come to their end.
+    If the plan has not ended, it shows what is known and what to do. The exit code is 5 if something was sent or may
+    have been, and 10 if people outside the plan may have been reset. With --list it is 0, also if plans have not ended.
+    DIGEST is the end of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     if everything is (plan is not None):
         raise InvalidArgumentError("Name a plan by its file or digest, or pass --list.")

@@ -63,12 +63,11 @@ VERIFIED_WITHIN, PROVED_WITHIN, EVERY = "5h", "4h", "5m"
 @options(ALL)
 @with_session
 def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -> ExitCode:
-    """Wait until progress and analytics show what a reset did. No person is reset.
+    """Wait until progress and analytics show the effect of a reset. No person is reset.
 
-    A live service shows it up to 2 h later. Ends with 0 once everyone in the plan was reset and seen
-    at 0 %, or has begun or completed the course again since; with 5 where a person was never sent, and with 10
-    where people outside the plan may have been reset. DIGEST is the tail
-    of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
+    A live service shows it up to 2 h later. The exit code is 0 when everyone in the plan was reset and is seen at 0 %,
+    or has started or completed the course again since. It is 5 if a person was never sent, and 10 if people outside
+    the plan may have been reset. DIGEST is the end of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest.
     """
     report = find_report(session, plan)
     name_report(session, report.plan.digest)
@@ -143,15 +142,15 @@ def prove(
     require_surveys: bool,
     deadline: timedelta,
 ) -> None:
-    """Prove on a live service that a reset does what it says, and unlock resets there.
+    """Verify the request format of a live service on a test course, and unlock resets there.
 
-    One person of a test course is reset permanently, and everyone else there is watched, and the other courses of the
-    person, in one of which they must have completed a lesson. The phrase changes each time until the proof has begun,
-    so the first time a person types it.
+    One person of the test course is reset permanently. The progress of everyone else there, and of the person in other
+    courses, must not change. The person must have completed a lesson in another course. The phrase is new each time
+    until the proof has started, so a person must type it the first time.
 
-    With --refused-with, after the proof of the format: one request names the person and then a user who cannot be
-    reset. If it is refused and the person keeps their progress, later refusals of several people with this status
-    count as without effect.
+    --refused-with is a second step, after the proof of the format: one request names the person and then a user who
+    cannot be reset. If it is refused and the person keeps their progress, later refusals of several people with this
+    status are certain to have no effect.
     """
     client = session.client(may_write=True)
     (course_id,) = course_ids(client, [course])

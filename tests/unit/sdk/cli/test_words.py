@@ -252,7 +252,7 @@ def test_help_says_which_digest_is_meant(path: str) -> None:
         assert found is not None
         command = found
     said = " ".join(str(command.help).split())
-    assert "DIGEST is the tail of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest" in said
+    assert "DIGEST is the end of the phrase, such as a1b2-c3d4-e5f6-0718, or the whole digest" in said
 
 
 def test_help_says_how_to_work_without_a_profile() -> None:
