@@ -17,14 +17,16 @@ from training_sdk.evidence.pack import StoredPack
 from training_sdk.evidence.pseudonyms import Pseudonyms
 from training_sdk.frames.rows import Rows
 
-EVIDENCE_KEY = Remedy("evidence_key", "To search it for a user, pass key=, or leave it out.")
+EVIDENCE_KEY = Remedy(
+    "evidence_key", "To search it for a user, pass its key with key=…, or leave the package out."
+)
 
 
 @frozen
 class PastCompletion:
-    """A person's completion of a course, and the packs that prove it.
+    """The completion of a course by a user, with the packages that prove it.
 
-    ``user_id`` and the fields about the person are pseudonyms where ``pseudonymised``.
+    If ``pseudonymised`` is True, ``user_id`` and the other fields about the user are pseudonyms.
     """
 
     course_id: str
@@ -96,7 +98,7 @@ def _sources(
         if made and names is None and made.original_manifest_sha256 in originals:
             continue  # a copy, without names, of one that is read as well
         if made and names and made.key_check != names.check:
-            raise EvidenceError(f"{source.folder} was pseudonymised with another key than the one given.")
+            raise EvidenceError(f"{source.folder} was pseudonymised with a different key.")
         if made and user is not None and names is None:
             raise EvidenceError(f"{source.folder} is pseudonymised.", remedy=EVIDENCE_KEY)
         yield source

@@ -252,20 +252,22 @@ def is_file_of_a_pack(name: str, sealed: bool) -> bool:
 
 
 def packs_in(root: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Return the whole packs in a folder of packs, by name, which is by plan and time."""
+    """Return the folders of the complete packages in a folder, in order of their names: by plan, then by time."""
     found = [path for path in Path(root).iterdir() if not path.name.startswith(".") and not path.is_symlink()]
     return tuple(sorted(path for path in found if (path / MANIFEST).is_file()))
 
 
 def open_pack(folder: str | os.PathLike[str], *, unseal: Unseal | None = None) -> Pack:
-    """Read a pack and its progress rows; a sealed one with the hook that opens it.
+    """Read an evidence package with its progress rows.
 
-    Raises EvidenceError if it is incomplete, or if what is read is not what was written. ``verify_pack`` looks at
-    everything.
+    ``unseal`` is a function that decrypts an encrypted package. Raises EvidenceError if the package is incomplete, or
+    if the files that are read were changed. ``verify_pack`` checks all files.
     """
     stored = StoredPack.open(folder, unseal)
     if stored.manifest.pseudonymised:
-        raise EvidenceError(f"{stored.folder} is pseudonymised: progress cannot be read from it by user id.")
+        raise EvidenceError(
+            f"{stored.folder} is pseudonymised, so progress cannot be read from it by user id."
+        )
     items = list(stored.lines("rows.jsonl"))
     found = [codec.structure_kept(item, ProgressRow) for item in items]
     rows = {(row.course_id, row.user_id): row for row in found}

@@ -61,11 +61,11 @@ def stray_copies(
         except RecordsDamagedError:
             continue
         if not events and folder.name not in begun:
-            yield StrayCopy(folder, "the copy of a plan that never began")
+            yield StrayCopy(folder, "the copy of a plan that was never started")
         elif folder.name in purged and is_closed(folder.name) is True:
             yield StrayCopy(folder, "the copy of a plan whose evidence was purged")
         elif events and not _kept_any(events) and folder.name not in kept and is_closed(folder.name) is True:
-            yield StrayCopy(folder, "the copy of a closed plan that never kept evidence")
+            yield StrayCopy(folder, "the copy of a closed plan that never stored evidence")
 
 
 def _kept_any(events: Sequence[Event]) -> bool:
@@ -205,7 +205,7 @@ def _decide_copy(
 ) -> Purged:
     found = Purged(copy.folder, copy.folder.name, None, True, copy.why, is_copy=True)
     if only is not None and found.identity not in only:
-        return evolve(found, purged=False, why="it is not among those that were confirmed")
+        return evolve(found, purged=False, why="it is not among the packages that were confirmed")
     if not dry_run:
         log.append(COPY_PURGED, plan_digest=found.plan_digest, **_quoted_outline(copy.folder))
         copy.forget()
@@ -236,17 +236,17 @@ def _decide(
     if found.problem is not None:
         return say(False, found.problem)
     if found.is_whole and found.at >= before:
-        return say(False, "its time has not come")
+        return say(False, "it is not old enough")
     if found.plan_digest and not is_digest(found.plan_digest):
-        return say(False, "what it names as its plan is not a digest")
+        return say(False, "it names a plan, but not by a digest")
     if found.plan_digest and is_closed(found.plan_digest) is not True:
         return say(False, "its plan is not closed")
     if only is not None and say(True, "").identity not in only:
-        return say(False, "it is not among those that were confirmed")
+        return say(False, "it is not among the packages that were confirmed")
     if left is not None:
         left[found.plan_digest] -= 1
         _delete(found, log, is_last=not left[found.plan_digest])
-    return say(True, "a purge of it was interrupted" if found.half_purged else "its time has passed")
+    return say(True, "a purge of it was interrupted" if found.half_purged else "it is old enough")
 
 
 def _delete(found: _Found, log: Log, *, is_last: bool) -> None:
@@ -288,7 +288,7 @@ def _plan_of(found: _Found) -> Path:
 
 
 def _forget_plan(found: _Found) -> None:
-    """Remove a plan's copy and approvals with its last pack, before that is deleted: a killed purge goes on from it."""
+    """Remove a plan's copy and approvals before its last pack is deleted, so that a killed purge can continue."""
     plan = _plan_of(found)
     if found.plan_digest and found.folder.parent.name == "evidence" and plan.is_dir():
         plan_copy.delete_plan_copy(plan)
@@ -306,7 +306,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 
 def _packs(root: Path) -> Iterator[_Found]:
-    """Return the packs in a folder; a folder without a file of a pack is none."""
+    """Return the packs in a folder; a folder without a file of a pack is not a pack."""
     with storage.writing(root):
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
     yield from _packs_among(folders)
@@ -347,8 +347,8 @@ def _unfinished(folder: Path) -> _Found:
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = (
-            f"its {BEGUN_FILE} cannot be read ({error}): the plan and the age of this pack are "
-            "unknown. Look at it and move it away"
+            f"its {BEGUN_FILE} cannot be read ({error}), so the plan and the age of this package are unknown. Check "
+            "it, and move it to another folder"
         )
         return _Found(folder, _name(folder), "", datetime.min, None, None, None, problem=problem)
 

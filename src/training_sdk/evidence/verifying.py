@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk._core.text import visible
+from training_sdk._core.text import number, visible
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.answers import FORM, NAMES, SURVEYS, tables_of
 from training_sdk.evidence.files import Checksum, Digest, Unseal, checksum_of, checksum_of_file
@@ -126,8 +126,8 @@ def _names(folder: Path) -> Iterator[str]:
 
 def _difference(mark: Checksum, found: Checksum) -> str:
     if found.bytes != mark.bytes:
-        return f"it has {found.bytes} bytes and had {mark.bytes}"
-    return "its bytes are not those that were written"
+        return f"it has {found.bytes} bytes, but was written with {mark.bytes}"
+    return "its content differs from the content that was written"
 
 
 def _contents(stored: StoredPack) -> Iterator[PackFinding]:
@@ -149,7 +149,7 @@ def _contents(stored: StoredPack) -> Iterator[PackFinding]:
             yield from _short(tables, manifest)
         yield from _tables(tables, manifest)
         if counts != manifest.counts:
-            yield _contradiction(MANIFEST, f"it counts {manifest.counts}, and the files hold {counts}")
+            yield _contradiction(MANIFEST, f"it counts {manifest.counts}, but the files contain {counts}")
     except EvidenceError as error:
         yield _contradiction(MANIFEST, error.message)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -179,16 +179,16 @@ def _answers(tables: Tables, stored: StoredPack, found: list[str]) -> Iterator[P
             segment = stored.content(file)
         body = segment[end : end + entry["bytes"]]
         if entry["offset"] != end or checksum_of(body) != Checksum(entry["sha256"], entry["bytes"]):
-            yield _contradiction(INDEX, f"it describes what is at {end} in {file} otherwise than it is")
+            yield _contradiction(INDEX, f"its entry for byte {end} of {file} does not fit the content there")
             return
         end += len(body)
         tables.add(entry["target"], body, entry.get("cut", 0))
         found.append(entry["read_at"])
     if left or not whole or end != len(segment):
-        yield _contradiction(INDEX, "it does not list every answer once")
+        yield _contradiction(INDEX, "it does not list each answer once")
     read_at = (utc_text(manifest.read_at.first), utc_text(manifest.read_at.last))
     if not found or (found[0], found[-1]) != read_at:
-        yield _contradiction(MANIFEST, "read_at is not when the answers of the index came")
+        yield _contradiction(MANIFEST, "read_at differs from the times of the answers in the index")
 
 
 def _fill_from_lines(tables: Tables, stored: StoredPack) -> None:
@@ -198,7 +198,9 @@ def _fill_from_lines(tables: Tables, stored: StoredPack) -> None:
 
 def _missing(tables: Tables) -> Iterator[PackFinding]:
     for course_id, user_id in tables.missing():
-        yield _contradiction("rows.jsonl", f"user {user_id!r} is a target in {course_id!r} and has no row")
+        yield _contradiction(
+            "rows.jsonl", f"user {user_id!r} is a target in course {course_id!r}, but has no row"
+        )
 
 
 def _short(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
@@ -212,13 +214,13 @@ def _short(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
     if (found := len(tables.lessons.missing)) != manifest.missing_lessons:
         yield _contradiction(
             MANIFEST,
-            f"it says that lessons of {manifest.missing_lessons} targets are missing, and {found} lack some",
+            f"it counts {number(manifest.missing_lessons, 'target')} with missing lessons, but the files show {found}",
         )
     if manifest.lessons_by_page != (tables.by_page if manifest.tables_form >= FORM else None):
         yield _contradiction(
             MANIFEST,
-            f"it says that lessons of {manifest.lessons_by_page} targets were read by the page, and the pages cover "
-            f"{tables.by_page}",
+            f"it counts {number(manifest.lessons_by_page or 0, 'target')} whose lessons were read by page, but the "
+            f"pages cover {tables.by_page}",
         )
     if manifest.not_read is not None and SURVEYS not in manifest.not_read:
         for course_id in sorted(tables.targets.keys() - tables.surveyed):
@@ -230,13 +232,13 @@ def _tables(tables: Tables, manifest: Manifest) -> Iterator[PackFinding]:
     names = (f"{name}.{kind}" for name in NAMES for kind in ("jsonl", "csv"))
     for name in names:
         if name not in found and manifest.stored(name) in manifest.files:
-            yield _contradiction(manifest.stored(name), "the answers hold nothing of this kind")
+            yield _contradiction(manifest.stored(name), "the answers contain nothing of this kind")
     for name, derived in found.items():
         stored = manifest.files.get(manifest.stored(name))
         mark = stored and (stored.plain or Checksum(stored.sha256, stored.bytes))
         if mark != Checksum(derived.sha256, derived.bytes):
             yield _contradiction(
-                manifest.stored(name), "it is not what the answers give when they are read again"
+                manifest.stored(name), "it differs from the table that is derived from the answers again"
             )
 
 

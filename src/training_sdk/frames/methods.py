@@ -66,10 +66,10 @@ class _Rows(ABC):
 class Frames(_Rows, Generic[T]):
     """The rows of a listing for other libraries. Each call reads the listing from its beginning.
 
-    All have the same columns: one for each field of the model and each of its properties, whatever the rows contain.
-    Dates are in UTC. The fields of a model within the model are columns such as ``identifier_name``; lists of texts
-    stay lists; other data is JSON text. With ``extra_fields`` the last column, ``extra``, has as JSON text what the SDK
-    does not know. A number of more than 64 bits raises DecodingError, except in ``to_dicts``.
+    All formats have the same columns: one for each field and each property of the model, whatever the rows contain.
+    Dates are in UTC. The fields of a nested model are columns such as ``identifier_name``. Lists of texts stay lists.
+    Other data is JSON text. With ``extra_fields`` the last column, ``extra``, contains the fields that the SDK does not
+    know, as JSON text. A number of more than 64 bits raises DecodingError, except in ``to_dicts``.
     """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Frames(_Rows, Generic[T]):
         """Yield the items page by page."""
 
     def to_dicts(self, *, extra_fields: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield each row as a dictionary. At most one page is held."""
+        """Yield each row as a dictionary. At most one page is in memory."""
         read = self._dicts(extra_fields)
         for page in self.pages():
             yield from read(page.items)
@@ -105,14 +105,14 @@ class Frames(_Rows, Generic[T]):
 
         Arguments:
 
-        - ``path``: The folder, which is missing or empty. Its parent exists. Only its owner may enter it.
-        - ``partition_by``: A column, such as ``"course_id"``: one subfolder for each of its values. The column is in
-          the files too.
+        - ``path``: The folder. It must be missing or empty, and its parent must exist. Only its owner can enter it.
+        - ``partition_by``: A column, such as ``"course_id"``: write one subfolder for each of its values. The column is
+          in the files too.
         - ``extra_fields``: Add the column ``extra``, with the fields that the SDK does not know.
 
-        At most one row group, of 131,072 rows, is held. The folder gets its name when all rows are on the disk; after
-        an error nothing is left of it. A process that is killed leaves a hidden folder, whose name ends with ``.part``,
-        beside it. Raises InvalidArgumentError if the folder cannot be written.
+        At most one row group of 131,072 rows is in memory. The folder gets its name when all rows are on the disk;
+        after an error it is removed. A process that is killed leaves a hidden folder beside it, whose name ends with
+        ``.part``. Raises InvalidArgumentError if the folder cannot be written.
         """
         return self._into(self._parquet(path, partition_by, extra_fields))
 
@@ -150,8 +150,8 @@ class Frames(_Rows, Generic[T]):
 class AsyncFrames(_Rows, Generic[T]):
     """The rows of a listing for other libraries, as on the sync client: awaited, and ``to_dicts`` with ``async for``.
 
-    An Arrow stream is read without ``await``, so an async listing is none. ``await listing.to_arrow()`` has one. Pages
-    are converted on another thread.
+    An async listing is not an Arrow stream, because such a stream is read without ``await``; ``await
+    listing.to_arrow()`` returns a table. Pages are converted on another thread.
     """
 
     @abstractmethod
@@ -159,7 +159,7 @@ class AsyncFrames(_Rows, Generic[T]):
         """Yield the items page by page."""
 
     async def to_dicts(self, *, extra_fields: bool = False) -> AsyncIterator[dict[str, Any]]:
-        """Yield each row as a dictionary. At most one page is held."""
+        """Yield each row as a dictionary. At most one page is in memory."""
         read = self._dicts(extra_fields)
         async for page in self.pages():
             for row in read(page.items):

@@ -43,26 +43,26 @@ def who_is_due(
     history: Iterable[tuple[str, str, datetime]] = (),
     in_doubt: Iterable[tuple[str, str, datetime]] = (),
 ) -> Due:
-    """Find who has to renew a completion, and change nothing.
+    """Find the people who must renew a completion. Nothing is changed.
 
-    People in ``already`` or ``history`` who are not complete now are listed as lapsed. Without either, a person who was
-    reset looks like a person who has never completed.
+    People in ``already`` or ``history`` who are not complete now are listed as lapsed. Without these two arguments, a
+    person who was reset cannot be distinguished from a person who has never completed.
 
     Arguments:
 
-    - ``rows``: The progress feed, such as ``client.progress.list()``. It is read once, and nothing is
-      stored of people who are not due.
-    - ``rule``: When a completion has to be renewed.
-    - ``on``: Today, or any other day. A datetime becomes a civil day in ``zone``.
+    - ``rows``: The rows of the progress feed, such as ``client.progress.list()``. They are read once, and people who
+      are not due are not stored.
+    - ``rule``: The rule for the day on which a completion must be renewed.
+    - ``on``: The day for which the list is made. A datetime is converted to a day in ``zone``.
     - ``zone``: The time zone in which days are counted.
-    - ``warn``: People are listed as warned from this number of days before they are due.
-    - ``grace``: People are listed as due only from this number of days after the due day, without an end.
-    - ``hold``: User ids, e-mail addresses or external ids, alone or as (course id, one of them). They are compared
-      tolerantly (letter case, composed and decomposed letters do not count), and the list says where an entry
-      matches only so. People on hold are in no other list but unclear.
+    - ``warn``: List people as warned from this number of days before the due day.
+    - ``grace``: The grace period: list people as due only from this number of days after the due day, without an end.
+    - ``hold``: The hold list: user ids, e-mail addresses or external ids, alone or as (course id, one of these). Letter
+      case, and composed or decomposed letters, do not matter; the list shows which entries match only in this way.
+      People on hold are in no other list except ``unclear``.
     - ``already``: Earlier resets as (course id, user id, when). A person who was reset in the current window
       is not due in it again.
-    - ``history``: Earlier completions in the same form, such as those that evidence packs keep.
+    - ``history``: Earlier completions in the same form, such as those in evidence packages.
     - ``in_doubt``: Requests in the same form whose effect is not known. People whom the feed still shows with progress
       are unclear.
 
@@ -195,7 +195,7 @@ class _Sorter:
         if since is None and was_complete_at is None:
             if expiry is None:
                 return None
-            raise UnclearError(f"not complete, yet the feed shows a completion that expires on {expiry}")
+            raise UnclearError(f"not complete, but the feed shows a completion that expires on {expiry}")
         if reset_on and row.has_recorded_progress and not (known_at or expired_on or was_complete_at):
             raise UnclearError(f"in progress at {row.progress_percent:g} %; {self._unseen(row, reset_on)}")
         how = (("expired", expired_on), ("sent to be reset" if known_at is None else "reset", reset_on))
@@ -228,9 +228,9 @@ class _Sorter:
 
     def _refuse_odd(self, completed: date) -> None:
         if completed > self.today:
-            raise UnclearError(f"that is after {self.today}")
+            raise UnclearError(f"this is after {self.today}, the day of this list")
         if completed < EARLIEST:
-            raise UnclearError("a date so early is not a real one")
+            raise UnclearError(f"a date before {EARLIEST:%Y} is not a real completion")
 
     def _standing(self, due_on: date) -> DueState | None:
         """Return the list by the days since the due day; they are negative before it."""

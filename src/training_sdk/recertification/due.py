@@ -26,7 +26,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
 
 Held: TypeAlias = str | tuple[str, str]
-"""A person in every course, or (course id, person)."""
+"""A person in all courses, or (course id, person)."""
 
 
 class DueState(StrEnum):
@@ -166,9 +166,7 @@ class Due:
         left = len(cases) - MOST_IN_HTML
         below = [f"… and {left} more"] if left > 0 else []
         if vain := len(self.held_nobody):
-            below.append(
-                f"{number(vain, 'entry', 'entries')} of the hold list in none of the rows: held_nobody"
-            )
+            below.append(f"{number(vain, 'entry', 'entries')} of the hold list matched no row: held_nobody")
         table = table_html(head, rows) if cases else ""
         return notebook_html(f"{paragraphs_html([self._headline])}{table}{paragraphs_html(below)}")
 

@@ -1,4 +1,4 @@
-"""Rules that say when a completion has to be renewed: frozen values, without today's date and earlier resets."""
+"""Rules for the day on which a completion must be renewed: frozen values, without today's date and earlier resets."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ def _leap_day(value: LeapDay | str) -> LeapDay:
 class FromCompletion:
     """A period after each completion: ``FromCompletion(months=12)``. Late completions change the day.
 
-    ``years``, ``months`` and ``days`` are whole numbers and add up; none is more than a century. The same day of
-    the month is meant, or the last of a shorter month: 31 January and a month is 28 or 29 February.
+    ``years``, ``months`` and ``days`` are whole numbers and are added; none may exceed a century. Months later is the
+    same day of the month, or the last day of a shorter month: one month after 31 January is 28 or 29 February.
+    ``leap_day`` is the day that replaces 29 February in other years.
     """
 
     years: int = 0
@@ -88,7 +89,11 @@ class FromCompletion:
 
 @frozen
 class FixedDate:
-    """The same day every year for all: ``FixedDate(3, 1)``. A completion on that day or later is not due."""
+    """The same day every year for everyone: ``FixedDate(3, 1)`` is 1 March.
+
+    A completion on that day or later in the year is not due before the same day of the next year. ``leap_day`` is the
+    day that replaces 29 February in other years.
+    """
 
     month: int
     day: int
@@ -128,11 +133,11 @@ def _dates(of: Dates) -> Mapping[str | Key, date]:
 
 @frozen
 class Anniversary:
-    """A day of their own every year for each person, which late completions do not change.
+    """A different day every year for each person, such as the day of hiring. Late completions do not change it.
 
-    ``of`` gives the date of each person, by user id or, first looked for, by (course id, user id): the day they were
-    hired, or first trained. A person who completed on the anniversary or later is not due until the next. A person
-    without a date is unclear, unless ``or_completion`` uses the completion on record instead.
+    ``of`` maps people to dates, by (course id, user id) or else by user id. A person who completed on the anniversary
+    or later is not due until the next anniversary. A person without a date is unclear; with ``or_completion`` the day
+    of the recorded completion is used instead. ``leap_day`` is the day that replaces 29 February in other years.
     """
 
     of: Mapping[str | Key, date] = field(converter=_dates, repr=False, hash=False)
@@ -143,10 +148,10 @@ class Anniversary:
     def of_first_completion(
         cls, history: Iterable[tuple[str, str, datetime]], *, leap_day: LeapDay = LeapDay.FEBRUARY_28
     ) -> Anniversary:
-        """Return a rule by the anniversary of each person's first completion of the course.
+        """Return a rule for the anniversary of each person's first completion of the course.
 
-        ``history`` has the earlier completions, which no endpoint shows after a reset, as (course id, user id, when).
-        For a person who is not in it, the completion on record is the first.
+        ``history`` has earlier completions as (course id, user id, datetime), because the service does not show them
+        after a reset. For a person who is not in it, the recorded completion counts as the first.
         """
         return cls(by_key(history, "history", min), or_completion=True, leap_day=leap_day)
 
@@ -163,7 +168,7 @@ class Anniversary:
     def _month_and_day(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> tuple[int, int]:
         found = self.of.get((row.course_id, row.user_id)) or self.of.get(row.user_id)
         if found is None and not self.or_completion:
-            raise UnclearError("no date is known whose anniversary it would be")
+            raise UnclearError("no date is known for the anniversary")
         its_day = completed if found is None else civil.day(found, zone, "the date of an anniversary")
         return its_day.month, its_day.day
 
@@ -177,10 +182,10 @@ def _lead(value: timedelta | int) -> int:
 
 @frozen
 class BeforeExpiry:
-    """Some days before the completion expires, by the feed: ``BeforeExpiry(lead=30)``, or a timedelta.
+    """A number of days before the completion expires: ``BeforeExpiry(lead=30)``. ``lead`` may be a timedelta.
 
-    Courses whose completions do not expire have no such date, and older services do not send it; those people are
-    unclear, never left out. The field is known from a third party.
+    The expiry date is a field of the feed that is known from a third party. People without this date are unclear: the
+    completions of the course do not expire, or the service does not send the date.
     """
 
     lead: int = field(default=0, converter=_lead)
@@ -188,7 +193,7 @@ class BeforeExpiry:
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
         """Return the day by which to renew. Raises UnclearError if the expiry is not known, or not possible."""
         if row.completion_expiry_date is None:
-            raise UnclearError("no expiry known")
+            raise UnclearError("no expiry date is known")
         expires = civil.day_of(row.completion_expiry_date, zone)
         if expires <= completed:
             raise UnclearError(f"expires on {expires}, which is not after the completion")

@@ -32,12 +32,12 @@ class ApprovalKept:
     at: datetime
     key_fingerprint: str | None
     compared: bool | None = None
-    """True if the approver's client compared the plan's names with the service; None of an older approval."""
+    """True if the approver's client compared the plan's names with the service; None for an older approval."""
 
 
 @frozen
 class Opened:
-    """An application began; the first event of a journal, and again whenever it began again with nothing sent."""
+    """An application was started. It is the first event of a journal, and comes again if nothing was sent before."""
 
     at: datetime
     nonce: str
@@ -53,40 +53,40 @@ class Opened:
     chunk_size: int
     sdk_version: str
     waves: WavesKept | None = None
-    """Older journals do not hold them."""
+    """None in older journals."""
     approval: ApprovalKept | None = None
     """Older journals do not hold it."""
     accept_missing_lessons: bool = False
     """Older journals do not hold it."""
     processing_seconds: float | None = None
-    """The longest that the service may work on what it has accepted; older journals do not hold it."""
+    """The longest time that the service may need for an accepted request; None in older journals."""
     require_surveys: bool = False
     """Older journals do not hold it."""
 
 
 @frozen
 class Resumed:
-    """An application that had sent requests was resumed, by this user."""
+    """This user resumed an application that had sent requests."""
 
     at: datetime
     applied_by: str
     approval: ApprovalKept | None = None
     """Older journals do not hold it."""
     processing_seconds: float | None = None
-    """As in ``opened``, if it is longer from here on."""
+    """The new value of the field in ``opened``, if it is longer."""
 
 
 @frozen
 class EvidenceKept:
-    """A pack of evidence is whole and on the disk."""
+    """An evidence package is complete and on the disk."""
 
     at: datetime
     pack: str
     manifest_sha256: str
     missing_lessons: tuple[tuple[str, str], ...] = ()
-    """Course and user of those whose lessons are not all in the pack; older journals do not hold them."""
+    """The course ids and user ids whose lessons are not all in the package; empty in older journals."""
     not_read: tuple[tuple[str, str], ...] = ()
-    """The listings that were not read, each with the reason; older journals do not hold them."""
+    """The listings that were not read, each with the reason; empty in older journals."""
 
 
 @frozen
@@ -106,26 +106,26 @@ class Intent:
     user_ids: tuple[str, ...]
     key: str
     named_last: tuple[str, ...] = ()
-    """Users whom the request names as well, after those of the plan, and who cannot be reset; only in a proof of
-    refusals. Older journals do not hold it."""
+    """Further users in the request, after those of the plan, who cannot be reset; only in a check of refusals. Empty in
+    older journals."""
     in_course: int | None = None
     """The number of people on the course at the last reading before a call for everyone, whose answer may count them.
-    Older journals do not hold it."""
+    None in older journals."""
 
 
 @frozen
 class Sent:
-    """From here on the request may have arrived."""
+    """The request is being sent: from now on it may have arrived."""
 
     at: datetime
     chunk: int
     request_id: str | None = None
-    """The ``X-Request-ID`` under which it is sent; older journals do not hold it."""
+    """The ``X-Request-ID`` of the request; None in older journals."""
 
 
 @frozen
 class Answered:
-    """The server accepted the request; ``count`` is how many people it says it reset, which may be too many."""
+    """The server accepted the request. ``count`` is the number of reset people in its answer, which may be too high."""
 
     at: datetime
     chunk: int
@@ -166,9 +166,9 @@ class Lost:
     message: str
     request_id: str | None
     cause: str | None = None
-    """The class of the error beneath, such as ``DecodingError``; older journals do not name it."""
+    """The class of the underlying error, such as ``DecodingError``; None in older journals."""
     status: int | None = None
-    """That of the answer, if one came or began to come; older journals do not hold it."""
+    """The status of the answer, if at least its head was received; None in older journals."""
 
 
 @frozen
@@ -179,9 +179,9 @@ class ReadBack:
     chunk: int
     verdicts: Mapping[str, str]
     disregarded: tuple[str, ...] = ()
-    """Sentences about disregarded fields, which the service keeps after a reset; none in older journals."""
+    """Sentences about fields that were ignored because the service keeps them in a reset; empty in older journals."""
     others: tuple[str, ...] = ()
-    """People outside the plan whom a call for everyone may have reset too; older journals do not name them."""
+    """The user ids of people outside the plan whom a call for everyone may have reset; empty in older journals."""
 
 
 @frozen

@@ -56,7 +56,7 @@ class PersonState(StrEnum):
     REFUSED = "refused"
     """Sent, and known to have had no effect."""
     UNKNOWN = "unknown"
-    """Sent, and the result is uncertain: to be read back before anything else."""
+    """Sent, and the result is uncertain. It must be read back first."""
     RESET = "reset"
     SKIPPED = "skipped"
 
@@ -217,13 +217,17 @@ class JournalState:
 
     def apply(self, event: Event) -> None:
         """Apply one event. Raises OutOfOrderError, and then nothing has changed."""
-        _refuse_unless(self.closed is None, "the journal is closed: nothing can follow")
-        _refuse_unless(self.opened is not None or isinstance(event, Opened), "a journal begins with 'opened'")
+        _refuse_unless(self.closed is None, "the journal is closed, so no event can follow")
+        _refuse_unless(
+            self.opened is not None or isinstance(event, Opened), "a journal must begin with 'opened'"
+        )
         match event:
             case Opened():
                 self._open(event)
             case Resumed():
-                _refuse_unless(self.has_sent, "nothing has been sent: it starts again")
+                _refuse_unless(
+                    self.has_sent, "nothing was sent, so the application must be started, not resumed"
+                )
                 self._extend_processing_time(event.processing_seconds)
             case EvidenceKept():
                 self.packs = (*self.packs, event)
@@ -238,13 +242,15 @@ class JournalState:
                 known = all(
                     by_hand and request.state is RequestState.READ_BACK for request in self.to_read_back
                 )
-                _refuse_unless(known, "people are unknown: it cannot be closed")
+                _refuse_unless(known, "results of people are unknown, so it cannot be closed")
                 self.closed = event
             case _:
                 self._apply_to_request(event)
 
     def _open(self, event: Opened) -> None:
-        _refuse_unless(not self.has_sent, "a request has been sent: it can be resumed, but not started again")
+        _refuse_unless(
+            not self.has_sent, "a request was sent, so the application can be resumed, but not started again"
+        )
         self.opened = event
         self.processing_seconds = event.processing_seconds
         self.requests, self.users, self.last, self.codes = {}, {}, {}, {}
@@ -274,7 +280,7 @@ class JournalState:
             f"the result of request {event.chunk} is not known yet",
         )
         _refuse_unless(
-            len(set(request.people)) == len(request.people) > 0, "it names no people, or a person twice"
+            len(set(request.people)) == len(request.people) > 0, "it names no person, or one person twice"
         )
         self._refuse_people_in_state(
             request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
@@ -346,12 +352,14 @@ class JournalState:
             event.chunk, RequestState.SENT, RequestState.LOST, RequestState.ANSWERED, RequestState.READ_BACK
         )
         found = {(request.course_id, user_id): verdict for user_id, verdict in event.verdicts.items()}
-        _refuse_unless(found.keys() <= set(request.people), f"request {event.chunk} did not hold all of them")
+        _refuse_unless(
+            found.keys() <= set(request.people), f"request {event.chunk} did not name all of these people"
+        )
         for key, verdict in found.items():
-            _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is not a verdict")
+            _refuse_unless(verdict in _VERDICTS, f"{verdict!r} is not a valid result")
             allowed = verdict == APPLIED or self.users[key] is not PersonState.RESET
-            _refuse_unless(allowed, f"{key[1]} has been reset already")
-            _refuse_unless(self.last[key] == request.number, f"{key[1]} has been sent again since")
+            _refuse_unless(allowed, f"{key[1]} was already reset")
+            _refuse_unless(self.last[key] == request.number, f"{key[1]} was sent again later")
         self.requests[request.number] = evolve(request, state=RequestState.READ_BACK)
         self.reached_others += len(event.others)
         self.others_seen += event.others

@@ -143,6 +143,6 @@ with storage.new_file(sys.argv[1], "a bundle") as file:
         tmp_path / "bundle.zip",
     )
     assert ended.returncode != 0
-    assert ("a bundle cannot be written" in ended.stderr) is (not ending)
+    assert ("A bundle cannot be written" in ended.stderr) is (not ending)
     left = [one.suffix for one in tmp_path.iterdir()]
     assert left == ([".part"] if "SIGKILL" in ending else [])

@@ -121,9 +121,9 @@ def test_with_the_key_packs_with_and_without_names_are_one(root: Path) -> None:
 
 def test_without_the_key_a_person_cannot_be_found_and_that_is_said(root: Path) -> None:
     pseudonymise(root / "a", root / "a-copy", KEY, log=Told())
-    with pytest.raises(EvidenceError, match="pass key="):
+    with pytest.raises(EvidenceError, match="pass its key with key="):
         history([root / "a-copy", root / "b"], user=user_id(2))
-    with pytest.raises(EvidenceError, match="another key"):
+    with pytest.raises(EvidenceError, match="a different key"):
         history([root / "a-copy"], user=user_id(2), key=b"x" * 32)
     assert len(history([root / "a-copy"])) == 3
 

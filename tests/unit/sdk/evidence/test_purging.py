@@ -68,8 +68,8 @@ def test_a_pack_goes_with_a_line_in_the_log_written_while_it_was_still_there(tmp
     log = Log(tmp_path)
     done = run(tmp_path, log)
     assert {name: (one.purged, one.why) for name, one in done.items()} == {
-        "old": (True, "its time has passed"),
-        "young": (False, "its time has not come"),
+        "old": (True, "it is old enough"),
+        "young": (False, "it is not old enough"),
     }
     assert list(tmp_path.iterdir()) == [young]
     assert log.entries == [
@@ -174,7 +174,7 @@ def test_a_log_that_cannot_be_written_deletes_nothing_and_the_next_purge_goes_on
     (left,) = packs_in(tmp_path)
     assert everything(left) == before
     log.broken = False
-    assert [one.why for one in run(tmp_path, log).values()] == ["its time has passed"]
+    assert [one.why for one in run(tmp_path, log).values()] == ["it is old enough"]
     assert list(tmp_path.iterdir()) == []
     assert [(entry["pack"]["name"], entry["resumed"]) for entry in log.entries] == [("old", False)]
 
@@ -184,7 +184,7 @@ def test_a_folder_that_somebody_named_as_being_purged_goes_by_the_same_rules(tmp
     old(tmp_path, "open", "ef" * 32).rename(tmp_path / ".purging-open")
     before = everything(tmp_path)
     done = run(tmp_path, Log(tmp_path), is_closed=lambda digest: digest == "cd" * 32)
-    assert {one.why for one in done.values()} == {"its time has not come", "its plan is not closed"}
+    assert {one.why for one in done.values()} == {"it is not old enough", "its plan is not closed"}
     assert everything(tmp_path) == before
 
 
@@ -274,7 +274,7 @@ def test_a_pack_that_names_no_digest_as_its_plan_stays_and_nothing_else_is_touch
         return True
 
     done = run(root, Log(root), is_closed=is_closed)
-    assert (done["odd"].purged, done["odd"].why) == (False, "what it names as its plan is not a digest")
+    assert (done["odd"].purged, done["odd"].why) == (False, "it names a plan, but not by a digest")
     assert (everything(tmp_path), asked) == (before, [])
 
 

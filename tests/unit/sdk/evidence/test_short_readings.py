@@ -280,7 +280,7 @@ def test_a_manifest_that_hides_missing_lessons_does_not_verify(folder: Path) -> 
     keep(organisation, targets(1), folder, accept_missing_lessons=True)
     rewritten(folder, lambda said: said.update(missing_lessons=0))
     (finding,) = verify_pack(folder)
-    assert "lessons of 0 targets are missing, and 1 lack some" in finding.message
+    assert "it counts 0 targets with missing lessons, but the files show 1" in finding.message
 
 
 def test_a_pack_from_before_the_check_still_verifies(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_before_the_expiry(lead: int | timedelta, due_on: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "expires", "why"),
     [
-        (BeforeExpiry(), None, "no expiry known"),
+        (BeforeExpiry(), None, "no expiry date is known"),
         (BeforeExpiry(), "2025-03-01", "not after the completion"),
         (BeforeExpiry(), "1970-01-01", "not after the completion"),
         (BeforeExpiry(), "0001-01-01", "not after the completion"),

@@ -348,7 +348,7 @@ def test_only_the_latest_request_that_named_somebody_is_read_back(first: list[Ev
     state = replay(story)
     assert [chunk.number for chunk in state.to_read_back] == [1]
     assert [state.is_open(chunk, "u1") for chunk in state.requests.values()] == [False, True]
-    with pytest.raises(OutOfOrderError, match=r"sent again since|request 0 is refused"):
+    with pytest.raises(OutOfOrderError, match=r"sent again later|request 0 is refused"):
         state.apply(read_back(0, u1="not applied"))
     assert replay([*story, read_back(1, u1="not applied")]).to_read_back == ()
 
@@ -374,7 +374,7 @@ BAD: list[tuple[list[Event], str]] = [
         [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="unknown"), Closed(AT, {})],
         "people are unknown",
     ),
-    ([intent(0, "u1")], "begins with 'opened'"),
+    ([intent(0, "u1")], "must begin with 'opened'"),
     ([opened(), sent(0)], "request 0 is planned, not intended"),
     ([opened(), intent(0, "u1"), answered(0, 1)], "request 0 is intended, not sent"),
     ([opened(), intent(0, "u1"), sent(0), sent(0)], "request 0 is sent, not intended"),
@@ -390,16 +390,22 @@ BAD: list[tuple[list[Event], str]] = [
         [opened(), intent(0, "u1"), sent(0), answered(0, None), intent(0, "u1")],
         "user u1 in course course-1 is unknown",
     ),
-    ([opened(), intent(0, "u1"), sent(0), answered(0, 1), read_back(0, u1="not applied")], "reset already"),
-    ([opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u2="applied")], "did not hold all of them"),
-    ([opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="perhaps")], "'perhaps' is not a verdict"),
+    ([opened(), intent(0, "u1"), sent(0), answered(0, 1), read_back(0, u1="not applied")], "already reset"),
+    (
+        [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u2="applied")],
+        "did not name all of these people",
+    ),
+    (
+        [opened(), intent(0, "u1"), sent(0), lost(0), read_back(0, u1="perhaps")],
+        "'perhaps' is not a valid result",
+    ),
     (
         [opened(), SkippedUsers(COURSE, {"u1": "MOVED"}), intent(0, "u1")],
         "user u1 in course course-1 is skipped",
     ),
     ([opened(), intent(0, "u1"), sent(0), SkippedUsers(COURSE, {"u1": "MOVED"})], "is unknown"),
-    ([opened(), intent(0)], "names no people"),
-    ([opened(), intent(0, "u1", "u1")], "a person twice"),
+    ([opened(), intent(0)], "names no person"),
+    ([opened(), intent(0, "u1", "u1")], "one person twice"),
     ([opened(), intent(0, "u1"), sent(0), opened()], "resumed, but not started again"),
     ([opened(), intent(0, "u1"), sent(0), Closed(AT, {})], "people are unknown"),
     ([opened(), Closed(AT, {}), opened()], "closed"),
