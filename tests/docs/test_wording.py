@@ -52,7 +52,7 @@ GOOD = (
     "People who are no longer assigned are skipped.",
     "The plan is no longer valid, and everyone can read why.",
 )
-FOLDERS = ("start", "how-to", "reference", "explanation")
+FOLDERS = ("start", "how-to", "reference", "explanation", "decisions")
 PAGES = [
     *(_generate.ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *(_generate.DOCS / name for name in ("index.md", "tutorial.md")),
