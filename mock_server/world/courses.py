@@ -213,7 +213,7 @@ class Assigned:
 
     def copy(self) -> Assigned:
         """Return the same assignments in dictionaries of their own."""
-        return Assigned(dict(self.users), dict(self.groups), dict(self.sites), self.universal)
+        return Assigned(self.users.copy(), self.groups.copy(), self.sites.copy(), self.universal)
 
 
 @frozen
@@ -225,6 +225,10 @@ class CourseList:
     course_ids: tuple[str, ...] = ()
     is_published: bool = True
     assigned: Assigned = field(factory=Assigned.nobody)
+
+    def copy(self) -> CourseList:
+        """Return the same list with assignments of its own."""
+        return CourseList(self.id, self.title, self.course_ids, self.is_published, self.assigned.copy())
 
 
 @frozen
@@ -254,6 +258,11 @@ class RapidRefresh:
     questions: tuple[RefreshQuestion, ...] = ()
     is_published: bool = True
     assigned: Assigned = field(factory=Assigned.nobody)
+
+    def copy(self) -> RapidRefresh:
+        """Return the same quiz with assignments of its own."""
+        mine = self.assigned.copy()
+        return RapidRefresh(self.id, self.title, self.created_at, self.questions, self.is_published, mine)
 
     def question(self, wanted: str | None) -> RefreshQuestion:
         """Return the question with this id or text, by default the first one. Raises LookupError if there is none."""

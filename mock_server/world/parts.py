@@ -78,7 +78,7 @@ class Part:
         """Put the same members into another organisation; share nothing that can change."""
         members: dict[str, Any] = getattr(source, self.name)
         if self.entity in (CourseList, RapidRefresh):
-            members = {key: evolve(each, assigned=each.assigned.copy()) for key, each in members.items()}
+            members = {key: each.copy() for key, each in members.items()}
         setattr(target, self.name, dict(members))
 
     def snapshot(self, organisation: Organisation) -> Json:

@@ -314,10 +314,10 @@ class CourseProgress:
         """Return the same progress in containers of its own, without cached rows and lag history."""
         tally = self.tally
         return CourseProgress(
-            roster=list(self.roster),
-            enrolments=dict(self.enrolments),
-            records=dict(self.records),
-            reset_at=dict(self.reset_at),
+            roster=self.roster.copy(),
+            enrolments=self.enrolments.copy(),
+            records=self.records.copy(),
+            reset_at=self.reset_at.copy(),
             tally=Tally(tally.opened, tally.completed, tally.recorded, tally.score_sum),
         )
 
