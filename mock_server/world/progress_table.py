@@ -149,8 +149,10 @@ class RowCache:
     """Partitions with cached rows; weak references, because a view of the past is a partition that is soon dropped."""
 
     def keep(self, progress: CourseProgress, user_ids: Sequence[str], rows: Sequence[bytes]) -> None:
-        """Cache rows of users in their partition; of more than the limit, none."""
+        """Cache rows of users in their partition; none of a partition whose rows together are beyond the limit."""
         size = sum(map(len, rows)) + len(rows) * _BESIDE
+        if size // len(rows) * len(progress.roster) > MOST_BYTES:
+            return
         if self.size + size > MOST_BYTES:
             self.clear()
         if size <= MOST_BYTES:
