@@ -109,9 +109,9 @@ def exactly(value: Any) -> Any:
 
 
 def by_converters(value: Any, shape: Any) -> Any:
-    here = answer()
+    here, opening = answer(), "The answer is not as documented: "
     return codec._structure(
-        codec._converters(lenient=True), value, shape, status=here.status, request_id=here.request_id
+        codec._converters(lenient=True), value, shape, opening, status=here.status, request_id=here.request_id
     )
 
 
