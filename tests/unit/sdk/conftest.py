@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mock_server import MockTraining
 from training_sdk.record_audit import record_check
 from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
@@ -44,3 +45,8 @@ def key(keys: Keys) -> Path:
 @pytest.fixture(scope="module")
 def other_key(keys: Keys) -> Path:
     return keys.make("third", "-t", "ed25519")
+
+
+@pytest.fixture
+def mock() -> MockTraining:
+    return MockTraining.demo()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from mock_server.mock import TokenName
 from mock_server.wire.message import Delivery, Request, Response
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Status
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     ANNA,
     ATTEMPTS,
@@ -27,13 +27,7 @@ from unit.mock_server.core.speaker import (
     user_of,
 )
 
-NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 RESETS = "ResetCourseProgress"
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo(now=NOW)
 
 
 def ask(mock: MockTraining, path: str = WHO, query: str = "", *, token: TokenName = "admin") -> Response:

@@ -8,15 +8,10 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
+from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import ANNA, FORKLIFT, WHO, Speaker
 
-NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 CLOCK, FAULTS = "/_mock/clock", "/_mock/faults"
-
-
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo(now=NOW)
 
 
 def test_the_clock_is_read_frozen_advanced_and_let_go(mock: MockTraining) -> None:

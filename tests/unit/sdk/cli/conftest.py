@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from attrs import frozen
 
+from e2e.training_sdk_process import Done
 from mock_server import MockTraining
 from training_sdk.cli import main
 
@@ -27,11 +28,6 @@ Run = Callable[..., Told]
 
 
 @pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
 def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An empty folder, records of its own, and the demo organisation on a socket."""
     monkeypatch.chdir(tmp_path)
@@ -41,20 +37,6 @@ def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     with mock.serve(port=0) as server:
         monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
         yield
-
-
-@frozen
-class Done:
-    """The end of a command: its exit code and its output."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The JSON document on standard output."""
-        return json.loads(self.out)
 
 
 @frozen

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -30,29 +29,13 @@ COURSE = "6908610029087ab67fa50c2e"
 EXPORT = ("progress", "--format", "exporter-csv")
 
 
-@pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
-def served(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "state"))
-    with mock.serve(port=0) as server:
-        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
-        yield server.url
-
-
 def rows_of(mock: MockTraining) -> list[dict[str, Any]]:
     """The feed, as far as the exporter has columns for it."""
     with mock.serve(port=0) as server, TrainingClient(mock.token("admin"), base_url=server.url) as client:
         return [{name: getattr(row, name) for name in COLUMNS} for row in client.progress.list()]
 
 
-@pytest.mark.usefixtures("served")
+@pytest.mark.usefixtures("at_a_desk")
 def test_an_export_in_every_state_loads_back_as_the_same_organisation(
     mock: MockTraining, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,7 +52,7 @@ def test_an_export_in_every_state_loads_back_as_the_same_organisation(
     assert main([*EXPORT, "--output", "all.csv"]) == ExitCode.USAGE  # and never over another file
 
 
-@pytest.mark.usefixtures("served")
+@pytest.mark.usefixtures("at_a_desk")
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
 def test_the_export_on_standard_output_is_utf8_whatever_the_encoding_there(
     mock: MockTraining, tmp_path: Path, encoding: str
@@ -83,7 +66,7 @@ def test_the_export_on_standard_output_is_utf8_whatever_the_encoding_there(
     assert rows_of(MockTraining.from_exporter_csv(tmp_path / "piped.csv")) == rows_of(mock)
 
 
-@pytest.mark.usefixtures("served")
+@pytest.mark.usefixtures("at_a_desk")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -101,7 +84,7 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
     assert not [*tmp_path.glob("*.csv")]
 
 
-@pytest.mark.usefixtures("served")
+@pytest.mark.usefixtures("at_a_desk")
 def test_a_rehearsal_on_what_the_vendor_exports_is_warned_of_before_and_after(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,11 +18,6 @@ COURSE = "6908610029087ab67fa50c2e"
 
 
 @pytest.fixture
-def mock() -> MockTraining:
-    return MockTraining.demo()
-
-
-@pytest.fixture
 def client(mock: MockTraining) -> Iterator[TrainingClient]:
     with (
         httpx.Client(transport=mock.transport()) as http,
