@@ -24,7 +24,11 @@ MOVED = {
     "training_sdk.models.surveys": "training_sdk.api.analytics",
     "training_sdk.models.users": "training_sdk.api.users",
     "training_sdk.models.webhooks": "training_sdk.api.webhooks",
+    "training_sdk.digests": "training_sdk.plan_references",
+    "training_sdk.evidence.gaps": "training_sdk.evidence.reading",
     "training_sdk.format_proof.traces": "training_sdk.plans.reset_effect",
+    "training_sdk.frames.arrow": "training_sdk.frames.sinks",
+    "training_sdk.frames.rows": "training_sdk.frames.methods",
     "training_sdk.local_plans.record_check": "training_sdk.record_audit.record_check",
     "training_sdk.records.folding": "training_sdk.records.journal_state",
     "training_sdk.resets.closing": "training_sdk.local_plans.closing",
@@ -45,6 +49,7 @@ MOVED = {
     "training_sdk.resources.sites": "training_sdk.api.groups",
     "training_sdk.resources.users": "training_sdk.api.users",
     "training_sdk.resources.webhooks": "training_sdk.api.webhooks",
+    "training_sdk.shell_commands": "training_sdk.plan_references",
 }
 """Old name to new name; a package's modules are named one by one."""
 

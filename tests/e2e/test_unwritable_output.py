@@ -13,7 +13,7 @@ import pytest
 from e2e.training_sdk_process import PATIENCE, SDK, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.digests import short_digest
+from training_sdk.plan_references import short_digest
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

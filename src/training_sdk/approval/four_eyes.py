@@ -16,9 +16,9 @@ from training_sdk._core.listing import Calls
 from training_sdk.api.users import SeatType, User, UserStatus, found_users
 from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
 from training_sdk.approval.confirmation import check_confirmation, check_lifetime
-from training_sdk.digests import short_digest
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError, Remedy
 from training_sdk.outcome import Code
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin

@@ -22,12 +22,12 @@ from training_sdk._core.text import inline, sentence, visible
 from training_sdk._version import __version__
 from training_sdk.approval.approvals import read_approval
 from training_sdk.approval.four_eyes import NAMESPACE, PRINCIPAL
-from training_sdk.digests import short_digest
 from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, TrainingError
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
 from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
 from training_sdk.plans.wording import number

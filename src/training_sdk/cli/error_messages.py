@@ -10,9 +10,9 @@ import click
 
 from training_sdk._core.text import sentence, visible
 from training_sdk.errors import TrainingError
+from training_sdk.plan_references import ShellCommands
 from training_sdk.prove_format.proof_run import GO_ON
 from training_sdk.reports.report import STOPPED
-from training_sdk.shell_commands import ShellCommands
 
 OPTIONS = {"key": "--key-file", "max_retry_seconds": "--max-retry", "refused_with": "--refused-with"}
 """The options of parameters that have another name on the command line, where a command has none of that name."""

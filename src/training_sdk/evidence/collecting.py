@@ -36,7 +36,6 @@ from training_sdk.errors import (
 )
 from training_sdk.evidence.answers import SURVEYS, read_answer
 from training_sdk.evidence.files import Seal
-from training_sdk.evidence.gaps import refuse_gaps, refuse_missing_lessons, refuse_without_surveys
 from training_sdk.evidence.pack import Head, Pack
 from training_sdk.evidence.reading import (
     Answered,
@@ -45,6 +44,9 @@ from training_sdk.evidence.reading import (
     TooManyPagesError,
     incomplete,
     read_step,
+    refuse_gaps,
+    refuse_missing_lessons,
+    refuse_without_surveys,
     why_not_read,
 )
 from training_sdk.evidence.tables import digest_of_row, key_of

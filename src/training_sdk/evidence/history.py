@@ -15,7 +15,7 @@ from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import StoredPack
 from training_sdk.evidence.pseudonyms import Pseudonyms
-from training_sdk.frames.rows import Rows
+from training_sdk.frames.methods import Rows
 
 EVIDENCE_KEY = Remedy(
     "evidence_key", "To search it for a user, pass its key with key=…, or leave the package out."

@@ -1,13 +1,14 @@
-"""The methods of listings that give their rows to other libraries, page by page."""
+"""The methods of listings, and of rows that were read, that convert rows for other libraries, page by page."""
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from training_sdk._core.listing import Page
 from training_sdk._core.text import notebook_html, paragraphs_html, table_html
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from training_sdk._core.listing import Page
     from training_sdk.frames.columns import Column
     from training_sdk.frames.sinks import Sink
+
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -118,8 +119,8 @@ class Frames(_Rows, Generic[T]):
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return a stream for a library that reads Arrow, such as DuckDB or Polars. Needs the extra ``[arrow]``."""
-        from training_sdk.frames.arrow import Batches
         from training_sdk.frames.columns import library
+        from training_sdk.frames.sinks import Batches
 
         batches = Batches(self._columns(False), "__arrow_c_stream__")
         made = (batches.batch(page.items) for page in self.pages())
@@ -197,3 +198,25 @@ class AsyncFrames(_Rows, Generic[T]):
         except BaseException:
             sink.discard()
             raise
+
+
+class Rows(tuple[T, ...], Frames[T]):
+    """A tuple of values of one model, with the methods of a listing that convert rows."""
+
+    def __new__(cls, model: type[T], rows: Iterable[T]) -> Rows[T]:
+        """Make the tuple. ``model`` gives the columns, also of an empty tuple."""
+        made = super().__new__(cls, rows)
+        made._model = lambda: model
+        return made
+
+    def pages(self) -> Iterator[Page[T]]:
+        """Yield all rows as one page."""
+        yield Page(tuple(self), 1, len(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (self._model(), tuple(self))
+
+    def __repr__(self) -> str:
+        return (
+            f"<{len(self)} of {self._model().__name__}: a tuple with to_dicts, to_pandas, to_polars and more>"
+        )

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.frames.arrow import Batches
 from training_sdk.frames.columns import Column, Kind, column_named, library
-from training_sdk.frames.sinks import Sink
+from training_sdk.frames.sinks import Batches, Sink
 from training_sdk.records import storage
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
-from training_sdk.digests import short_digest
 from training_sdk.errors import (
     AlreadyAppliedError,
     InvalidArgumentError,
@@ -19,6 +18,7 @@ from training_sdk.errors import (
     StalePlanError,
 )
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, lost_there, read_records
+from training_sdk.plan_references import COMMANDS, short_digest
 from training_sdk.plans.plan import FORM, ResetPlan
 from training_sdk.plans.planned import Origin
 from training_sdk.plans.wording import LOOK_INTO_IT, others, some, who
@@ -30,7 +30,6 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
 from training_sdk.reports.report import REACHED_OTHERS
-from training_sdk.shell_commands import COMMANDS
 
 LOCK_SECONDS = 10.0
 """The seconds that one process waits for another that is starting a plan."""

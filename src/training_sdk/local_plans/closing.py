@@ -12,12 +12,12 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.digests import short_digest
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, Remedy
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.audit_quotes import quote_journal
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, PlanRecords, entries_by_plan
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.wording import number
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog

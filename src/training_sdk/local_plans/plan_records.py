@@ -15,9 +15,9 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
-from training_sdk.digests import short_digest
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.format_proof import pending
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.records import plan_copy, storage

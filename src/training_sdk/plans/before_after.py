@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from training_sdk.api.progress import ProgressRow, ProgressState
-from training_sdk.frames.rows import Rows
+from training_sdk.frames.methods import Rows
 
 if TYPE_CHECKING:
     from training_sdk.plans.plan import ResetPlan

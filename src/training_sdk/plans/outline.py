@@ -11,7 +11,6 @@ from attrs import frozen
 from training_sdk._core import codec
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressState
-from training_sdk.digests import short_digest
 from training_sdk.errors import (
     DecodingError,
     EvidenceError,
@@ -20,6 +19,7 @@ from training_sdk.errors import (
     RecordsError,
 )
 from training_sdk.evidence.files import Unseal
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.plan import ResetPlan, Scope, check_shape, parse_plan
 from training_sdk.records import plan_copy
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED

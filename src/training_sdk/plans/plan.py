@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from attrs import Attribute, evolve, field, frozen
 
-from training_sdk import digests, ssh_signatures
+from training_sdk import plan_references, ssh_signatures
 from training_sdk._core import codec
 from training_sdk._core.model import Key
 from training_sdk._core.text import visible
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.errors import DecodingError, InvalidArgumentError
-from training_sdk.frames.rows import Rows
+from training_sdk.frames.methods import Rows
 from training_sdk.plans import wording
 from training_sdk.plans.before_after import BeforeAfter, before_and_after
 from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
@@ -57,7 +57,9 @@ def plain_of_form(value: Any, form: int) -> dict[str, Any]:
 
 def phrase_tail(digest: str, form: int) -> str:
     """Return a digest as a phrase of this form ends with it."""
-    return digest[: digests.OLD_DIGITS] if form <= SHORT_TAIL else digests.short_digest(digest)
+    return (
+        digest[: plan_references.OLD_DIGITS] if form <= SHORT_TAIL else plan_references.short_digest(digest)
+    )
 
 
 @frozen

@@ -15,7 +15,6 @@ from attrs import define, evolve, field
 
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.model import Key
-from training_sdk.digests import short_digest
 from training_sdk.errors import (
     AlreadyAppliedError,
     DecodingError,
@@ -28,6 +27,7 @@ from training_sdk.errors import (
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proofs import Proof
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.course_rows import missing_have_nothing, read_rows
 from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
 from training_sdk.plans.reset_effect import resets_completed_only

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from training_sdk._core.model import Key
 from training_sdk.approval.approvals import approved_by
-from training_sdk.digests import short_digest
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal
 from training_sdk.outcome import Outcome
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import LastResets, Origin

@@ -15,6 +15,7 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
 from training_sdk.outcome import Code, Outcome
+from training_sdk.plan_references import COMMANDS, ShellCommands
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
@@ -31,7 +32,6 @@ from training_sdk.resets.outcomes import tracker_from_journal
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.resume import order_as_started
 from training_sdk.safeguards import Safeguards
-from training_sdk.shell_commands import COMMANDS, ShellCommands
 
 
 @frozen

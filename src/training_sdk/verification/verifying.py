@@ -13,9 +13,9 @@ from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk._core.model import Key
 from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
-from training_sdk.digests import short_digest, typed_digest
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.outcome import Outcome
+from training_sdk.plan_references import short_digest, typed_digest
 from training_sdk.plans.course_rows import kept_fields_here, read_rows
 from training_sdk.plans.origin import check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset

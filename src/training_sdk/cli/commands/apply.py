@@ -19,7 +19,6 @@ from training_sdk.cli.exit_codes import ExitCode, code_for_report
 from training_sdk.cli.interaction import confirmed, stoppable, telling
 from training_sdk.cli.output import of_report
 from training_sdk.cli.session import ALL, Session, with_session
-from training_sdk.digests import short_digest
 from training_sdk.errors import (
     IncompleteResetError,
     InvalidArgumentError,
@@ -31,6 +30,7 @@ from training_sdk.format_proof import pending
 from training_sdk.local_plans.admission import refuse_second_time
 from training_sdk.local_plans.plan_records import refuse_lost
 from training_sdk.outcome import Outcome
+from training_sdk.plan_references import ShellCommands, short_digest
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.journal import FILE as JOURNAL
@@ -42,7 +42,6 @@ from training_sdk.reports.report import LEFT_ALONE, NO_SECOND_CALL, ResetReport,
 from training_sdk.resets.reset_request import MOST_PER_REQUEST
 from training_sdk.resets.unfinished import read_unfinished, report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
-from training_sdk.shell_commands import ShellCommands
 
 CONFIRM = (
     click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it."),

@@ -19,8 +19,8 @@ from training_sdk._core import flow, network, urls
 from training_sdk._core.flow import Response
 from training_sdk.api.users import Me
 from training_sdk.cli.error_messages import REMEDIES
-from training_sdk.digests import short_digest
 from training_sdk.errors import RecordsError, TrainingError
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.wording import number
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened

@@ -18,12 +18,12 @@ from training_sdk.cli.interaction import confirmed
 from training_sdk.cli.output import plain
 from training_sdk.cli.profiles import private_bytes
 from training_sdk.cli.session import Session, with_session
-from training_sdk.digests import short_digest
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import Purged, purge, read_manifest, verify_pack
 from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.evidence.files import Unseal
+from training_sdk.plan_references import short_digest
 from training_sdk.plans.wording import number, server
 from training_sdk.record_audit.record_check import RecordFinding, check_records
 from training_sdk.records.audit import AuditLog

@@ -27,9 +27,9 @@ from training_sdk.cli.listings import about_restricted_view
 from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.client import TrainingClient
-from training_sdk.digests import short_digest, typed_digest
 from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.local_plans.closing import close_plan, find_digest
+from training_sdk.plan_references import short_digest, typed_digest
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import check_csv, merge
 from training_sdk.plans.plan import ResetPlan

@@ -16,9 +16,9 @@ from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.session import Session, with_session
-from training_sdk.digests import short_digest, typed_digest
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.local_plans.plan_records import PlanRecords, entries_by_plan
+from training_sdk.plan_references import short_digest, typed_digest
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server

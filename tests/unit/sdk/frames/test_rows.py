@@ -14,8 +14,7 @@ import pytest
 from training_sdk import ProgressRow, ProgressState
 from training_sdk._core import codec
 from training_sdk.evidence.history import PastCompletion
-from training_sdk.frames.methods import MOST_ROWS
-from training_sdk.frames.rows import Rows
+from training_sdk.frames.methods import MOST_ROWS, Rows
 from training_sdk.plans.before_after import BeforeAfter
 from unit.sdk.fakes import COURSE, Organisation, answer, row, sync_client, user_id
 from unit.sdk.frames.reading import PAGE, organisation
