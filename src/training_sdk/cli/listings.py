@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,13 +12,13 @@ import click
 from attrs import define, evolve, frozen
 
 from training_sdk._core.operation import Listing
-from training_sdk._core.text import number
+from training_sdk._core.text import number, text_cell
+from training_sdk.api.progress import ProgressRow
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing, refuse_place
 from training_sdk.cli.session import Session, with_session
 from training_sdk.cli.streams import failure_of
-from training_sdk.client import TrainingClient
-from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
+from training_sdk.errors import InvalidArgumentError
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of
 from training_sdk.records import storage
@@ -142,9 +143,7 @@ class Writer:
 def writer_of(format_: str, model: type[Any]) -> Writer:
     """Return the writer of a format of text."""
     if format_ == EXPORTER:
-        from training_sdk.cli import exporter
-
-        return Writer(exporter.exporter_header(), exporter.exporter_rows)
+        return Writer(exporter_header(), exporter_rows)
     columns = columns_of(model)
     if format_ == CSV:
         return Writer(text.csv_header(columns), partial(text.csv_rows, columns))
@@ -248,63 +247,50 @@ def _write_parquet(pages: Pages[T], to: Destination) -> None:
         raise
 
 
-def is_allowed(read: Callable[[], object]) -> bool | None:
-    """Return whether the token may read something; None if the answer does not show that."""
-    try:
-        read()
-    except PermissionDeniedError:
-        return False
-    except TrainingError:
-        return None
-    return True
-
-
-def may_read_figures(client: TrainingClient) -> bool | None:
-    """Return whether the token may read the statistics of courses, which shows whether it sees other people."""
-    return is_allowed(lambda: next(iter(client.analytics.course_statistics().pages()), None))
-
-
-def may_list_people(client: TrainingClient) -> bool | None:
-    """Return whether the token may list users. Only its owner is asked for."""
-    return is_allowed(lambda: next(iter(client.users.list(ids=[client.users.me().user_id]).pages()), None))
-
-
-TO_SEE_ALL = 'To include everything, use a token with "Training: Administration".'
-NOT_KNOWN = (
-    "It is not known whether this token sees everything, because the service did not answer the check of its "
-    "permissions. Something may be missing in the result. Run training-sdk doctor."
+EXPORTER_COLUMNS = (
+    *("opened_at", "completed_at", "total_lessons", "completed_lessons", "course_id", "course_external_id"),
+    *("course_title", "user_email", "user_first_name", "user_last_name", "user_id", "user_external_id"),
+    *("progress_percent", "score", "due_at"),
+)
+_EXPORTER_TEXTS = (
+    *("course_id", "course_external_id", "course_title", "user_email", "user_first_name", "user_last_name"),
+    *("user_id", "user_external_id"),
 )
 
 
-def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
-    """Return a warning if this token sees the progress of some people only.
-
-    The service lists what the token may see, and does not tell that there is more.
-    """
-    figures = may_read_figures(client)
-    if figures is False:
-        return (
-            "This token sees the progress of its owner only: the service refuses the statistics. "
-            f"Other people are missing in the result. {TO_SEE_ALL}",
-        )
-    people = may_list_people(client)
-    if people is False:
-        return (
-            "This token likely sees the people of its owner's teams only: the service refuses the list of users. "
-            f"Other people are missing in the result. {TO_SEE_ALL}",
-        )
-    return () if figures and people else (NOT_KNOWN,)
+def exporter_header() -> str:
+    """Return the names of the exporter's columns."""
+    return text.csv_text([EXPORTER_COLUMNS])
 
 
-def about_restricted_catalogue(client: TrainingClient) -> tuple[str, ...]:
-    """Return a warning if this token sees some courses and learning paths only, as a learner's does."""
-    figures = may_read_figures(client)
-    people = None if figures else may_list_people(client)
-    if figures or people:
-        return ()
-    if figures is None or people is None:
-        return (NOT_KNOWN,)
-    return (
-        "This token likely sees only what is published and assigned to its owner: the service refuses the statistics "
-        f"and the list of users. Other courses and learning paths are missing in the result. {TO_SEE_ALL}",
-    )
+def exporter_rows(rows: Iterable[ProgressRow]) -> str:
+    """Return rows in the exporter's format; texts are unchanged, so that the file can be loaded again."""
+    return text.csv_text([_exporter_cells(row) for row in rows]).encode("utf-8", "backslashreplace").decode()
+
+
+def has_formula(row: ProgressRow) -> bool:
+    """Return True if a spreadsheet could interpret a text of this row as a formula."""
+    texts = [getattr(row, name) or "" for name in _EXPORTER_TEXTS]
+    return any(text_cell(one) != one for one in texts)
+
+
+def _exporter_cells(row: ProgressRow) -> list[object]:
+    total = row.completed_lessons if row.total_lessons is None else row.total_lessons
+    filled = {
+        "opened_at": _exporter_date(row.opened_at),
+        "completed_at": _exporter_date(row.completed_at),
+        "due_at": _exporter_date(row.due_at),
+        "total_lessons": total,
+        "completed_lessons": row.completed_lessons,
+        "progress_percent": _exporter_number(row.progress_percent),
+        "score": row.score or 0,
+    }
+    return [filled[name] if name in filled else getattr(row, name) or "" for name in EXPORTER_COLUMNS]
+
+
+def _exporter_date(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _exporter_number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)

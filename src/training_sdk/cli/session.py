@@ -19,7 +19,7 @@ from training_sdk.cli.output import Output
 from training_sdk.cli.profiles import Profile, find_profile
 from training_sdk.client import TrainingClient
 from training_sdk.client_options import BASE_URL_VARIABLE, allowed_address
-from training_sdk.errors import InvalidArgumentError, TrainingError
+from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
 from training_sdk.evidence import packs_in
 from training_sdk.plan_references import COMMANDS, ShellCommands
 from training_sdk.records.state import StateDirectory
@@ -237,3 +237,65 @@ def with_session(function: Callable[..., ExitCode | None]) -> Callable[..., Exit
 def is_pipe(path: Path) -> bool:
     """Return True for a pipe or a device: it can be read only once."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def is_allowed(read: Callable[[], object]) -> bool | None:
+    """Return whether the token may read something; None if the answer does not show that."""
+    try:
+        read()
+    except PermissionDeniedError:
+        return False
+    except TrainingError:
+        return None
+    return True
+
+
+def may_read_figures(client: TrainingClient) -> bool | None:
+    """Return whether the token may read the statistics of courses, which shows whether it sees other people."""
+    return is_allowed(lambda: next(iter(client.analytics.course_statistics().pages()), None))
+
+
+def may_list_people(client: TrainingClient) -> bool | None:
+    """Return whether the token may list users. Only its owner is asked for."""
+    return is_allowed(lambda: next(iter(client.users.list(ids=[client.users.me().user_id]).pages()), None))
+
+
+TO_SEE_ALL = 'To include everything, use a token with "Training: Administration".'
+NOT_KNOWN = (
+    "It is not known whether this token sees everything, because the service did not answer the check of its "
+    "permissions. Something may be missing in the result. Run training-sdk doctor."
+)
+
+
+def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
+    """Return a warning if this token sees the progress of some people only.
+
+    The service lists what the token may see, and does not tell that there is more.
+    """
+    figures = may_read_figures(client)
+    if figures is False:
+        return (
+            "This token sees the progress of its owner only: the service refuses the statistics. "
+            f"Other people are missing in the result. {TO_SEE_ALL}",
+        )
+    people = may_list_people(client)
+    if people is False:
+        return (
+            "This token likely sees the people of its owner's teams only: the service refuses the list of users. "
+            f"Other people are missing in the result. {TO_SEE_ALL}",
+        )
+    return () if figures and people else (NOT_KNOWN,)
+
+
+def about_restricted_catalogue(client: TrainingClient) -> tuple[str, ...]:
+    """Return a warning if this token sees some courses and learning paths only, as a learner's does."""
+    figures = may_read_figures(client)
+    people = None if figures else may_list_people(client)
+    if figures or people:
+        return ()
+    if figures is None or people is None:
+        return (NOT_KNOWN,)
+    return (
+        "This token likely sees only what is published and assigned to its owner: the service refuses the statistics "
+        f"and the list of users. Other courses and learning paths are missing in the result. {TO_SEE_ALL}",
+    )

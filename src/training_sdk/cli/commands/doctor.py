@@ -34,9 +34,8 @@ from training_sdk.cli.commands.doctor_checks import (
     warning,
 )
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.listings import is_allowed
 from training_sdk.cli.output import plain
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import Session, is_allowed, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import (
     DecodingError,

@@ -20,9 +20,8 @@ from training_sdk.cli.commands.due_inputs import Past, past_of, read_lines, time
 from training_sdk.cli.commands.plan import FILE, KEEP, options, refuse_key_alone, signed
 from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.listings import about_restricted_view
 from training_sdk.cli.output import of_plan, plain, refuse_existing
-from training_sdk.cli.session import ALL, Session, with_session
+from training_sdk.cli.session import ALL, Session, about_restricted_view, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.plans import people_file

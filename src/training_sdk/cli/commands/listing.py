@@ -16,21 +16,19 @@ from training_sdk.api.groups import Group, Site
 from training_sdk.api.learning_paths import LearningPath
 from training_sdk.api.progress import CompletionStatus, ProgressRow, ProgressState
 from training_sdk.cli.arguments import course_ids
-from training_sdk.cli.exporter import has_formula
 from training_sdk.cli.listings import (
     EXPORTER,
     Destination,
     Pages,
     Shown,
-    about_restricted_catalogue,
-    about_restricted_view,
+    has_formula,
     lists,
     write_items,
     write_listing,
     written_to,
 )
 from training_sdk.cli.output import Output, plain
-from training_sdk.cli.session import Session, with_session
+from training_sdk.cli.session import Session, about_restricted_catalogue, about_restricted_view, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import NotFoundError, PermissionDeniedError
 from training_sdk.plans.course_rows import about_narrow_view

@@ -23,9 +23,8 @@ from training_sdk.cli.arguments import (
 )
 from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.cli.listings import about_restricted_view
 from training_sdk.cli.output import Output, is_terminal, of_plan, plain, refuse_existing
-from training_sdk.cli.session import ALL, Session, with_session
+from training_sdk.cli.session import ALL, Session, about_restricted_view, with_session
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.local_plans.closing import close_plan, find_digest
@@ -41,6 +40,18 @@ F = TypeVar("F", bound=Callable[..., object])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
+CARD = click.option(
+    "--card",
+    type=FILE,
+    metavar="CARD.html",
+    help="Write the effect card, a one-page HTML summary, to this new file.",
+)
+EVERYONE = click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="List all people, then all users in scope with their ids in a table.",
+)
 WHO = (
     click.option(
         "--user",
@@ -117,12 +128,7 @@ KEEP = (
         metavar="PLAN.json",
         help="Save the plan to this new file, so that it can be applied.",
     ),
-    click.option(
-        "--card",
-        type=FILE,
-        metavar="CARD.html",
-        help="Write the effect card, a one-page HTML summary, to this new file.",
-    ),
+    CARD,
     click.option(
         "--key",
         type=FILE,
@@ -357,18 +363,8 @@ def keep(session: Session, made: ResetPlan, save: Path | None, card: Path | None
 
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json")
-@click.option(
-    "--all",
-    "everyone",
-    is_flag=True,
-    help="List all people, then all users in scope with their ids in a table.",
-)
-@click.option(
-    "--card",
-    type=FILE,
-    metavar="CARD.html",
-    help="Write the effect card, a one-page HTML summary, to this new file.",
-)
+@EVERYONE
+@CARD
 @with_session
 def show(session: Session, plan: Path, everyone: bool, card: Path | None) -> None:
     """Show a saved plan: who, what would be lost, and the phrase to type. Needs no server."""

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from attrs import evolve
 
-from training_sdk.cli.commands.plan import FILE
+from training_sdk.cli.commands.plan import EVERYONE, FILE
 from training_sdk.cli.effect_card import write_card
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.output import of_report, plain, refuse_existing
@@ -36,12 +36,7 @@ from training_sdk.resets.unfinished import Unfinished, find_begun, has_begun, re
     is_flag=True,
     help="List the plans that were applied from this machine, also unfinished ones.",
 )
-@click.option(
-    "--all",
-    "everyone",
-    is_flag=True,
-    help="List all people, then all users in scope with their ids in a table.",
-)
+@EVERYONE
 @click.option(
     "--card",
     type=FILE,

@@ -382,8 +382,7 @@ def blocks_of(path: Path) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise RecordsError(
-            f"Cannot read {path}: {error.strerror or error}. No bundle was written. The file may have been "
-            "purged just now."
+            f"Cannot read {path}: {error.strerror or error}. No bundle was written. It may have been purged."
         ) from error
 
 

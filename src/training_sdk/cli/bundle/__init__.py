@@ -16,7 +16,7 @@ from typing import IO
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.cli.bundle_contents import BundleFinding, Contents, Item, blocks_of
+from training_sdk.cli.bundle.contents import BundleFinding, Contents, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import checksum_of_stream
 from training_sdk.plan_references import short_digest
