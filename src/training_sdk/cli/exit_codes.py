@@ -56,7 +56,7 @@ MEANINGS = {
     ExitCode.USAGE: "the command line, a file or a setting cannot be used; nothing was sent",
     ExitCode.NOT_CONFIRMED: "the phrase was not typed, or is not that of the plan; nothing was sent",
     ExitCode.NOTHING_SENT: "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
-    "already, an approval is missing, a course is protected, the format is not proved, a clock is off, a "
+    "already, an approval is missing, a course is protected, the format is not verified, a clock is wrong, a "
     "cache has answered instead of the service, the service made the client wait between the last reading and the "
     "request, everyone has changed since the plan was read, or the client is read-only",
     ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or report: a plan has "

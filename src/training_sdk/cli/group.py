@@ -33,7 +33,7 @@ COMMANDS = {
     "due": Entry("due", "List people who must renew a completion, and plan their reset."),
     "show": Entry("plan", "Show a saved plan."),
     "sign": Entry("sign", "Approve a plan that another person made."),
-    "apply": Entry("apply", "Carry out a plan, once."),
+    "apply": Entry("apply", "Apply a plan, once."),
     "resume": Entry("apply", "Continue a plan that was interrupted."),
     "verify": Entry("verify", "Wait until a reset is seen in progress and analytics."),
     "report": Entry("report", "Show the result of a plan for each person."),

@@ -108,9 +108,9 @@ HOW = (
 @options(HOW, ALL)
 @with_session
 def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
-    """Carry out a plan, once. It cannot be undone.
+    """Apply a plan, once. It cannot be undone.
 
-    The plan is shown, and its phrase asked for. Evidence is written before anything is sent.
+    The command shows the plan and asks for its phrase. Evidence is written before anything is sent.
     """
     how = {name: given.pop(name) for name in ("reason", "ticket", "tolerance", "server_side")}
 

@@ -54,16 +54,16 @@ def audit() -> None:
     type=a_head,
     multiple=True,
     metavar="N:HASH",
-    help="Also compare the log with a head that audit head printed earlier and you kept elsewhere; repeatable.",
+    help="Also compare the log with a head that audit head printed earlier, stored in another place; repeatable.",
 )
 @with_session
 def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
-    """Check that the log is as it was written.
+    """Check that the log is unchanged.
 
-    Altered, missing, reordered or added lines are found, and an end that was cut off. The log is compared with the
-    heads that the evidence packs of this machine quote, and with the journals, reports, packs and purges on this
-    machine. Work that was interrupted is a note, not a fault. A log that was written again together with everything
-    else is found only with --head.
+    The check finds altered, missing, reordered and added lines, and an end that was cut off. The log is compared with
+    the heads that the evidence packs of this machine quote, and with the journals, reports, packs and purges on this
+    machine. Interrupted work is a note, not a fault. A log that was replaced together with all other records is found
+    only with --head.
     """
     state = session.state()
     quoted = [*_quoted(session), *(Quoted(f"--head {_shown(head)}", head) for head in heads)]
@@ -83,9 +83,9 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
     if faults:
         is_sound = all(one.is_note for one in findings)
         how = "contradicted by other records" if is_sound else "NOT as it was written"
-    beside = f" and {number(len(heads), 'head')} kept elsewhere" if heads else ""
+    beside = f" and {number(len(heads), 'head')} stored elsewhere" if heads else ""
     packs = number(len(quoted) - len(heads), "pack")
-    session.out.say(f"{state.audit}: {how}, compared with {packs} quoting it{beside}")
+    session.out.say(f"{state.audit}: {how}, compared with {packs} that quote it{beside}.")
     return ExitCode.RECORDS if faults else ExitCode.DONE
 
 
@@ -107,7 +107,7 @@ def verify(session: Session, heads: tuple[Head, ...]) -> ExitCode:
 )
 @with_session
 def show(session: Session, digest: str | None, since: date | None, until: date | None) -> None:
-    """Show the log, with the server of each entry. It is refused if it is not as it was written; verify says where."""
+    """Show the log, with the server of each entry. A changed log is refused; audit verify shows where it changed."""
     beginning = None if digest is None else typed_digest(digest) or digest.lstrip("#")
     log = AuditLog(session.state().audit)
     entries = [
@@ -136,7 +136,7 @@ def show(session: Session, digest: str | None, since: date | None, until: date |
             for entry, who in zip(entries, approvers, strict=True)
         ),
     )
-    session.out.note(number(len(entries), "entry", "entries"))
+    session.out.note(f"{number(len(entries), 'entry', 'entries')}.")
 
 
 @audit.command()
@@ -185,12 +185,12 @@ def head(session: Session) -> None:
 def bundle(
     session: Session, plan: str, output: Path | None, without_evidence: bool, signers: Path | None
 ) -> ExitCode:
-    """Write everything about one plan into a zip for an auditor.
+    """Write all records of one plan into a zip for an auditor.
 
-    It holds plan, approval, signatures and signers, evidence, journal, report, the lines of the audit log about the
-    plan and its head, and VERIFY.txt, which says how to verify each with sha256sum and ssh-keygen. Files are copied as
-    they are: what is sealed stays sealed. Purging, and packs without names, do not reach this copy. Records with faults
-    are bundled too: VERIFY.txt names the faults, and the exit code is 6.
+    The zip contains plan, approval, signatures and signers, evidence, journal, report, the lines of the audit log about
+    the plan and its head, and VERIFY.txt, which explains how to verify each with sha256sum and ssh-keygen. Files are
+    copied unchanged: encrypted files stay encrypted. purge and pseudonymise do not change this copy. Records with
+    faults are included: VERIFY.txt names the faults, and the exit code is 6.
     """
     state = session.state()
     folder = find_folder(session, plan)

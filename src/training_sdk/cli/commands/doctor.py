@@ -69,7 +69,7 @@ LEFT_TO_LESSON = ("created_datetime", "modified_datetime")
 @click.command()
 @with_session
 def doctor(session: Session) -> ExitCode:
-    """Check address, token, rights, clock, the wire and this machine's records. Only reads.
+    """Check address, token, permissions, clock, HTTP API and the records of this machine. Only reads.
 
     Every difference from what the SDK expects of the service is listed. Ends with 1 if anything is an error.
     """
@@ -77,15 +77,16 @@ def doctor(session: Session) -> ExitCode:
     counts = {standing.value: sum(one.standing is standing for one in checks) for standing in Severity}
     session.out.document({"checks": plain(checks), "counts": counts})
     session.out.table(
-        ("area", "what", "", "found"), ((one.area, one.subject, one.standing, one.detail) for one in checks)
+        ("area", "subject", "", "result"),
+        ((one.area, one.subject, one.standing, one.detail) for one in checks),
     )
-    session.out.note(", ".join(number(found, name, MANY.get(name)) for name, found in counts.items()))
+    session.out.note(f"{', '.join(number(found, name, MANY.get(name)) for name, found in counts.items())}.")
     return ExitCode.FAILED if counts[Severity.ERROR] else ExitCode.DONE
 
 
 def _service(session: Session) -> Iterator[CheckResult]:
     profile = session.profile
-    yield note("settings", "profile", profile.name or "none; the environment alone")
+    yield note("settings", "profile", profile.name or "None; only the environment is used.")
     try:
         client = session.client(max_retry=PATIENCE)
     except InvalidArgumentError as problem:
@@ -223,20 +224,22 @@ def _listings(client: TrainingClient, me: str) -> Iterator[tuple[str, Listing[An
 
 def _refused(name: str, problem: TrainingError) -> CheckResult:
     if isinstance(problem, PermissionDeniedError):
-        return note(WIRE, name, f"this token may not read it: {problem}")
+        return note(WIRE, name, f"This token may not read it: {problem}")
     if isinstance(problem, NotSupportedError):
-        return warning(WIRE, name, f"the server does not offer it: {problem}")
-    what = "it is not what the SDK expects" if isinstance(problem, DecodingError) else "it cannot be read"
+        return warning(WIRE, name, f"The server does not offer it: {problem}")
+    what = "It is not what the SDK expects" if isinstance(problem, DecodingError) else "It cannot be read"
     return error(WIRE, name, f"{what}: {problem}")
 
 
 def _described(name: str, seen: WireSample, elsewhere: Collection[str] = ()) -> CheckResult:
     differences = list(differing(seen, elsewhere))
     if differences:
-        return warning(WIRE, name, f"{len(seen.items)} read; {'; '.join(differences)}")
+        return warning(
+            WIRE, name, f"{number(len(seen.items), 'item')} read. Differences: {'; '.join(differences)}."
+        )
     if not seen.items:
-        return note(WIRE, name, "readable and empty, so its fields could not be checked")
-    return ok(WIRE, name, f"{len(seen.items)} read, as the SDK expects")
+        return note(WIRE, name, "It is readable and empty, so its fields could not be checked.")
+    return ok(WIRE, name, f"{number(len(seen.items), 'item')} read, as the SDK expects.")
 
 
 def differing(seen: WireSample, elsewhere: Collection[str] = ()) -> Iterator[str]:
@@ -247,7 +250,7 @@ def differing(seen: WireSample, elsewhere: Collection[str] = ()) -> Iterator[str
     document = json.loads(seen.response.body)
     around = set(document) - ENVELOPE if isinstance(document, dict) else set()
     if around and _entries(document):
-        yield f"unknown around the items: {', '.join(sorted(around))}"
+        yield f"unknown fields around the items: {', '.join(sorted(around))}"
     unknown, values = _surprises(seen.items)
     if unknown:
         yield f"unknown fields: {', '.join(unknown)}"
@@ -255,7 +258,7 @@ def differing(seen: WireSample, elsewhere: Collection[str] = ()) -> Iterator[str
         yield f"unknown values: {', '.join(values)}"
     missing = [name for name in _missing(_entries(document), seen.items) if name not in elsewhere]
     if missing:
-        yield f"fields that never come: {', '.join(missing)}"
+        yield f"fields that are always missing: {', '.join(missing)}"
 
 
 def _surprises(items: Sequence[Model]) -> tuple[list[str], list[str]]:
@@ -306,18 +309,24 @@ def _headers(answers: Sequence[tuple[str, Response]]) -> Iterator[CheckResult]:
     """Check the response headers that the SDK uses."""
     limited = [name for name, answer in answers if any(answer.header(one) for one in RATE_LIMIT)]
     if limited:
-        yield ok(WIRE, "rate limits", f"announced by {len(limited)} of {len(answers)} answers")
+        yield ok(WIRE, "rate limits", f"{len(limited)} of {len(answers)} answers announce them.")
     else:
-        yield note(WIRE, "rate limits", "no answer announces them; the SDK keeps to the published ones")
+        yield note(WIRE, "rate limits", "No answer announces them. The SDK respects the published ones.")
     kinds = {(answer.header("content-type") or "none").partition(";")[0] for _, answer in answers}
     if kinds - {"application/json"}:
-        yield warning(WIRE, "content type", f"not only application/json: {', '.join(sorted(kinds))}")
+        yield warning(WIRE, "content type", f"Not only application/json: {', '.join(sorted(kinds))}.")
     without = [name for name, answer in answers if not (answer.header("x-request-id") or answer.request_id)]
     if without:
         yield note(
-            WIRE, "request ids", f"{len(without)} of {len(answers)} answers have none to quote to support"
+            WIRE,
+            "request ids",
+            f"{len(without)} of {len(answers)} answers have none that support could search for.",
         )
     marks = {answer.is_reference for _, answer in answers}
     if marks == {True, False}:
         where = ", ".join(name for name, answer in answers if not answer.is_reference)
-        yield error(WIRE, "who answers", f"some answers are the reference server's and others not: {where}")
+        yield error(
+            WIRE,
+            "who answers",
+            f"Some answers are those of the reference server, and others are not: {where}.",
+        )

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from training_sdk._core import flow, network, urls
 from training_sdk._core.flow import Response
+from training_sdk._core.text import sentence
 from training_sdk.api.users import Me
 from training_sdk.cli.error_messages import REMEDIES
 from training_sdk.errors import RecordsError, TrainingError
@@ -95,18 +96,18 @@ def check_machine(path: Path | None) -> Iterator[CheckResult]:
 
 def _none_yet(obstacle: Path | None) -> CheckResult:
     if obstacle is None:
-        return note(MACHINE, "state directory", "there is none yet; the first reset makes it")
+        return note(MACHINE, "state directory", "There is none yet. The first reset creates it.")
     return error(
         MACHINE,
         "state directory",
-        f"there is none, and none can be made below {obstacle}, so nothing can be reset. Make {obstacle} a directory "
-        f"that you can write. {REMEDIES['state_dir']}",
+        f"There is none, and it cannot be created below {obstacle}, so nothing can be reset. Make {obstacle} a "
+        f"directory that you can write to. {REMEDIES['state_dir']}",
     )
 
 
 def _writable(state: StateDirectory) -> CheckResult:
     if os.access(state.path, os.W_OK | os.X_OK):
-        return ok(MACHINE, "state directory", f"{state.path}, closed to others")
+        return ok(MACHINE, "state directory", f"{state.path}, closed to other users.")
     return error(
         MACHINE,
         "state directory",
@@ -116,15 +117,15 @@ def _writable(state: StateDirectory) -> CheckResult:
 
 def _space(state: StateDirectory) -> CheckResult:
     free = shutil.disk_usage(state.path).free
-    said = f"{free / 1024**3:.1f} GiB free"
+    said = f"{free / 1024**3:.1f} GiB are free."
     if free < LITTLE:
-        return warning(MACHINE, "space", f"{said}: without room for evidence nothing is reset")
+        return warning(MACHINE, "space", f"{said} Without room for evidence nothing is reset.")
     return ok(MACHINE, "space", said)
 
 
 def _audit(state: StateDirectory) -> Iterator[CheckResult]:
     if not state.audit.exists():
-        yield note(MACHINE, "audit log", "there is none yet")
+        yield note(MACHINE, "audit log", "There is none yet.")
         return
     try:
         findings = AuditLog(state.audit).verify()
@@ -136,10 +137,13 @@ def _audit(state: StateDirectory) -> Iterator[CheckResult]:
         yield error(
             MACHINE,
             "audit log",
-            f"{number(len(faults), 'fault')}; see training-sdk audit verify: {faults[0]}",
+            sentence(f"{number(len(faults), 'fault')}, the first: {faults[0]}")
+            + " See training-sdk audit verify.",
         )
     else:
-        yield ok(MACHINE, "audit log", "; ".join(map(str, findings)) or "as it was written")
+        yield ok(
+            MACHINE, "audit log", sentence("; ".join(map(str, findings))) if findings else "It is unchanged."
+        )
 
 
 def _plans(state: StateDirectory) -> Iterator[CheckResult]:
@@ -156,9 +160,9 @@ def _plans(state: StateDirectory) -> Iterator[CheckResult]:
         ):
             half.append(f"#{short_digest(folder.name)}")
     if half:
-        yield warning(MACHINE, "plans", f"begun and not at their end, to be resumed: {', '.join(half)}")
+        yield warning(MACHINE, "plans", f"These plans are not finished: {', '.join(half)}. Resume them.")
     else:
-        yield ok(MACHINE, "plans", "no reset is interrupted")
+        yield ok(MACHINE, "plans", "No reset is interrupted.")
 
 
 def _locks(state: StateDirectory) -> Iterator[CheckResult]:
@@ -167,11 +171,13 @@ def _locks(state: StateDirectory) -> Iterator[CheckResult]:
         match = _HOLDER.match(path.read_text(encoding="utf-8", errors="replace"))
         what = _locked(path.relative_to(state.path).with_suffix(""))
         if match is None or match[2] != platform.node():
-            yield note(MACHINE, "lock", f"{what} is held from elsewhere, or was: {path.name}")
+            yield note(MACHINE, "lock", f"{what} is or was locked by another machine: {path.name}.")
         elif _lives(int(match[1])):
-            yield note(MACHINE, "lock", f"{what} is being written by process {match[1]}")
+            yield note(MACHINE, "lock", f"{what} is being written by process {match[1]}.")
         else:
-            yield note(MACHINE, "lock", f"{what} was held by process {match[1]}, which has died; it is free")
+            yield note(
+                MACHINE, "lock", f"{what} was locked by process {match[1]}, which has ended. It is free."
+            )
 
 
 def _locked(path: Path) -> str:
@@ -203,11 +209,11 @@ def check_address(base_url: str) -> Iterator[CheckResult]:
     local = urls.is_loopback(parts.hostname or "")
     where = f"{base_url}{' (this machine)' if local else ''}"
     if parts.scheme == "https":
-        yield ok(SERVICE, "address", f"{where}, encrypted")
+        yield ok(SERVICE, "address", f"{where}, encrypted.")
     elif local:
         yield ok(SERVICE, "address", where)
     else:
-        yield warning(SERVICE, "address", f"{where}: the token is sent unencrypted, as the profile allows")
+        yield warning(SERVICE, "address", f"{where}: the token is sent unencrypted, as the profile allows.")
 
 
 def check_network(base_url: str) -> Iterator[CheckResult]:
@@ -217,34 +223,32 @@ def check_network(base_url: str) -> Iterator[CheckResult]:
     proxy = None if urls.is_loopback(host) else network.proxy_of(parts.scheme, host)
     if proxy:
         variable, address = proxy
-        yield note(
-            SERVICE, "proxy", f"{variable} names {urls.without_secrets(address)}, through which requests go"
-        )
+        yield note(SERVICE, "proxy", f"{variable}: requests go through {urls.without_secrets(address)}.")
     if parts.scheme != "https":
         return
     named = network.certificates_named()
     if named:
-        yield note(
-            SERVICE, "certificates", f"those of {named} ({os.environ[named]}) are trusted, and no others"
-        )
+        yield note(SERVICE, "certificates", f"Only those of {named} ({os.environ[named]}) are trusted.")
     ignored = [name for name in network.NOT_READ if os.environ.get(name) and not named]
     for name in ignored:
-        yield note(SERVICE, "certificates", f"{name} is not read here; SSL_CERT_FILE is")
+        yield note(SERVICE, "certificates", f"{name} is not read. Set SSL_CERT_FILE instead.")
 
 
 def check_identity(me: Me, response: Response) -> Iterator[CheckResult]:
     """Report the owner of the token, and which kind of server answers."""
     name = " ".join(part for part in (me.firstname, me.lastname) if part)
     yield ok(
-        SERVICE, "token", f"accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}"
+        SERVICE, "token", f"Accepted: {name or 'no name'} ({me.user_id}), organisation {me.organisation_id}."
     )
     if response.is_only_marked:
-        yield warning(SERVICE, "server", f"counts as a live service. {flow.ONLY_MARKED}")
+        yield warning(SERVICE, "server", f"It counts as a live service. {flow.ONLY_MARKED}")
     elif response.is_reference:
-        yield note(SERVICE, "server", "this is the reference server: no real progress is here")
+        yield note(SERVICE, "server", "This is the reference server: it has no real progress.")
     else:
         yield note(
-            SERVICE, "server", "a live service: a reset here is permanent, and needs a proof of the format"
+            SERVICE,
+            "server",
+            "This is a live service: a reset is permanent, and needs a proof of the format.",
         )
 
 
@@ -253,20 +257,20 @@ def check_clock(response: Response, now: datetime) -> CheckResult:
     theirs = response.date
     if theirs is None:
         return warning(
-            SERVICE, "clock", "the server names no time, so this machine's clock cannot be held against it"
+            SERVICE, "clock", "The server sends no time, so the clock of this machine cannot be compared."
         )
     apart = (now - theirs).total_seconds()
-    detail = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the server's"
+    detail = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the server's."
     if abs(apart) >= FAR_OFF:
         return error(
             SERVICE,
             "clock",
-            f"{detail}: when a plan expires and a reset must be visible is judged by it. Set it",
+            f"{detail} It decides when a plan expires and when a reset must be visible. Set it.",
         )
     return (
         warning(SERVICE, "clock", detail)
         if abs(apart) >= OFF
-        else ok(SERVICE, "clock", "it agrees with the server's")
+        else ok(SERVICE, "clock", "It agrees with the server's.")
     )
 
 
@@ -276,24 +280,24 @@ def check_rights(sees_figures: bool | None, sees_people: bool | None) -> Iterato
     Only a reset would show whether the token may reset.
     """
     if sees_figures is None or sees_people is None:
-        yield warning(SERVICE, "rights", "they are unknown: the server did not answer the requests for them")
+        yield warning(SERVICE, "rights", "They are unknown: the server did not answer the requests.")
     elif not sees_figures:
         yield warning(
             SERVICE,
             "rights",
-            "the statistics are refused, so the token has neither 'Training: Administration' nor 'Training: Manage "
-            "teams': it sees its owner's own progress only, and cannot plan a reset",
+            "The statistics are refused, so the token has neither 'Training: Administration' nor 'Training: Manage "
+            "teams': it sees the progress of its owner only, and cannot plan a reset.",
         )
     elif not sees_people:
         yield note(
             SERVICE,
             "rights",
-            "it reads statistics and may not list users: likely 'Training: Manage teams', so it plans for "
-            "its own teams. Only a reset would show whether it may reset",
+            "It may read statistics and not list users: likely 'Training: Manage teams', so it plans for its "
+            "own teams. Only a reset shows whether it may reset.",
         )
     else:
         yield ok(
             SERVICE,
             "rights",
-            "it reads statistics and users, so it can plan. Only a reset would show whether it may reset",
+            "It may read statistics and list users, so it can plan. Only a reset shows whether it may reset.",
         )

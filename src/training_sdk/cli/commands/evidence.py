@@ -81,7 +81,7 @@ def list_(session: Session) -> None:
             for folder, manifest in manifests.items()
         ),
     )
-    session.out.note(number(len(manifests), "pack"))
+    session.out.note(f"{number(len(manifests), 'pack')}.")
 
 
 @evidence.command()
@@ -113,7 +113,7 @@ def verify(session: Session, packs: tuple[Path, ...]) -> ExitCode:
         expected = known.get(folder.resolve().name)
         findings = verify_pack(folder, manifest_sha256=expected, unseal=session.profile.unseal)
         told.append({"pack": str(folder), "in_audit_log": expected is not None, "findings": plain(findings)})
-        against = "" if expected else " (not in this machine's audit log: its manifest is taken as it is)"
+        against = "" if expected else " (not in this machine's audit log, so its manifest cannot be compared)"
         session.out.say(f"{folder}: {'NOT as it was written' if findings else 'as it was written'}{against}")
         for finding in findings:
             session.out.say(f"  - {finding}")
@@ -185,14 +185,14 @@ def history(
 )
 @with_session
 def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> None:
-    """Write a second pack with pseudonyms in place of people. The first stays as it is."""
+    """Write a second pack with pseudonyms in place of people. The first is not changed."""
     log = AuditLog(StateDirectory.open(session.state_dir).audit)
     (original,) = chosen([pack], session.packs(), most=1)
     made = without_names(original, new, _key(key_file), log=log, unseal=session.profile.unseal)
     session.invocation.recorded = f"The pack without names is in {made.folder}."
     session.out.document({"pack": str(made.folder), "manifest_sha256": made.manifest_sha256})
     session.out.say(
-        f"{made.folder}: without names. Keep the key elsewhere; the original is still in {original}"
+        f"The pack without names is in {made.folder}. Store the key elsewhere. The original is still in {original}."
     )
 
 
@@ -208,7 +208,7 @@ def pseudonymise(session: Session, pack: Path, new: Path, key_file: Path) -> Non
 @click.option("--confirm", metavar="PHRASE", help="The phrase that --dry-run shows; a terminal asks for it.")
 @with_session
 def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None) -> None:
-    """Delete the packs whose time has passed. It cannot be undone. Each gets a line in the audit log.
+    """Delete packs that are older than a number of days. It cannot be undone. Each gets a line in the audit log.
 
     Packs of plans that have not ended stay. Copies of plans that name people and have no evidence, because the plan
     never started or its evidence was purged, are deleted at the same age.
@@ -244,12 +244,14 @@ def purge_(session: Session, older_than: int, dry_run: bool, confirm: str | None
         }
     )
     packs = number(going, "pack")
-    gone = f"{packs} {'is' if going == 1 else 'are'} gone"
-    told = f"{packs} would go; the phrase is:\n  {phrase}" if dry_run else gone
-    session.out.note(told if going else "no pack's time has passed")
+    gone = f"{packs} {'was' if going == 1 else 'were'} deleted."
+    told = f"{packs} would be deleted. The phrase is:\n  {phrase}" if dry_run else gone
+    session.out.note(
+        told if going else f"No pack is older than {number(older_than, 'day')} and can be deleted."
+    )
     if copies:
         what = number(copies, "copy of a plan without evidence", "copies of plans without evidence")
-        session.out.note(f"{what} {'would go' if dry_run else 'is gone' if copies == 1 else 'are gone'}")
+        session.out.note(f"{what} {'would be' if dry_run else 'was' if copies == 1 else 'were'} deleted.")
 
 
 def _told(one: Purged) -> dict[str, object]:

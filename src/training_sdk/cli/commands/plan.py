@@ -188,7 +188,7 @@ def options(*groups: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
 )
 @with_session
 def plan(session: Session, **given: Any) -> ExitCode | None:
-    """Plan a reset and show the loss of each person. Nothing is changed; a saved plan can be applied once.
+    """Plan a reset, and show the loss of each person. Nothing is changed; a saved plan can be applied once.
 
     Name people, or pass --everyone: an empty selection never means everyone.
     """

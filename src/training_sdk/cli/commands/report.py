@@ -169,7 +169,7 @@ def _list(session: Session) -> None:
             one, unfinished = report_in(state, folder, datetime.now(UTC))
             found.append((one, unfinished and evolve(unfinished, commands=session.commands())))
         except TrainingError as error:  # one damaged plan must not hide the others
-            unread.append(f"plan #{short_digest(folder.name)} cannot be read: {error.message}")
+            unread.append(f"Plan #{short_digest(folder.name)} cannot be read: {error.message}")
     unread += _lost(state, {folder.name for folder in _folders(state)})
     found.sort(key=lambda one: one[0].finished_at)
     session.out.document(
@@ -207,7 +207,7 @@ def _list(session: Session) -> None:
         session.out.warn(f"Warning: {why}")
     open_ends = sum(unfinished is not None for _, unfinished in found)
     ended = number(len(found) - open_ends, "report")
-    session.out.note(f"{ended}, {open_ends} not finished, in {state.path}")
+    session.out.note(f"{ended}, {open_ends} not finished, in {state.path}.")
 
 
 def of_unfinished(found: Unfinished | None) -> dict[str, Any] | None:

@@ -106,7 +106,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 @click.option(
     "--server-side",
     is_flag=True,
-    help="Prove the call for everyone instead. It resets everyone on the test course.",
+    help="Verify the call for everyone instead. It resets everyone on the test course.",
 )
 @click.option(
     "--refused-with",
@@ -175,5 +175,5 @@ def prove(
         statuses = ", ".join(map(str, proof.refusals_without_effect))
         notes += f"\nRefusals of several people with these statuses have no effect there: {statuses}."
     session.out.say(
-        f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are unlocked there.{notes}"
+        f"Proved on {proof.proved_at:%Y-%m-%d %H:%M} UTC: resets of this format are enabled there.{notes}"
     )

@@ -460,9 +460,9 @@ def test_the_purge_command_says_which_copies_go(
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(desk.state))
     monkeypatch.setenv("TRAINING_SDK_PROFILES", "")
     assert command(["evidence", "purge", "--older-than", "2", "--dry-run"]) == ExitCode.DONE
-    assert "1 copy of a plan without evidence would go" in capsys.readouterr().err
+    assert "1 copy of a plan without evidence would be deleted" in capsys.readouterr().err
     assert path.exists()
     assert command(["evidence", "purge", "--older-than", "2"]) == ExitCode.DONE
-    assert "1 copy of a plan without evidence is gone" in capsys.readouterr().err
+    assert "1 copy of a plan without evidence was deleted" in capsys.readouterr().err
     assert not path.exists()
     assert (desk.folder(plan) / "plan.json").exists()
