@@ -16,7 +16,7 @@ from mock_server.mock import TokenName
 from mock_server.terminal_text import CommandError, inline
 from mock_server.transports.common import VENDOR_HOSTS
 from mock_server.transports.guard import HEADER
-from mock_server.transports.serving import SECRET_VARIABLE
+from mock_server.transports.serving import LAST_PORT, SECRET_VARIABLE
 
 DEFAULT_URL = "http://127.0.0.1:8765"
 Shell: TypeAlias = Literal["sh", "powershell"]
@@ -66,7 +66,16 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         help="shell that runs the commands (default %(default)s)",
     )
     for command in (token, environment):
-        command.add_argument(
+        address = command.add_mutually_exclusive_group()
+        address.add_argument(
+            "--port",
+            type=_on_this_machine,
+            dest="url",
+            default=argparse.SUPPRESS,
+            metavar="N",
+            help="port of a server on this machine, as given to training-mock serve --port",
+        )
+        address.add_argument(
             "--url",
             default=os.environ.get(_URL_VARIABLE) or DEFAULT_URL,
             metavar="URL",
@@ -81,7 +90,17 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         )
 
 
-_ELSEWHERE = "Check that training-mock serve runs at this address, or name its address with --url URL."
+def _on_this_machine(port: str) -> str:
+    if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"The value must be a whole number from 1 to {LAST_PORT}, not {port!r}."
+        )
+    return f"http://127.0.0.1:{int(port)}"
+
+
+_ELSEWHERE = (
+    "Check that training-mock serve runs at this address, or name its address: --port N or --url URL."
+)
 
 
 def token_of(name: str, url: str, secret: str | None) -> str:

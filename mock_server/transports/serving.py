@@ -27,7 +27,7 @@ GRACE = 5.0
 
 # An engine waits twice, and threads know no longer wait than this, some centuries on most systems.
 _LONGEST_GRACE = threading.TIMEOUT_MAX / 4
-_LAST_PORT = 65535
+LAST_PORT = 65535
 _PROBE_SECONDS = 30.0
 # The guard refuses this one by itself, so that the probe leaves no trace in the world.
 _PROBE = b"OPTIONS * HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n"
@@ -170,9 +170,9 @@ def _bind(host: str, port: int, *, local_only: bool) -> socket.socket:
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
-    if not 0 <= port <= _LAST_PORT:
+    if not 0 <= port <= LAST_PORT:
         raise ServeError(
-            f"port must be a whole number from 1 to {_LAST_PORT}, or 0 for any free port, not {port}."
+            f"port must be a whole number from 1 to {LAST_PORT}, or 0 for any free port, not {port}."
         )
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -99,7 +99,7 @@ def test_the_quick_start_with_commands_ends_with_everyone_verified(tmp_path: Pat
     lines = [line.replace("8765", port) for line in typed(START / "reset-by-command-line.md")]
     serve, variables = lines[:2]
     assert serve.endswith(f"--port {port} &")
-    lines[1] = variables.replace("training-mock env", f"training-mock env --url http://127.0.0.1:{port}")
+    lines[1] = variables.replace("training-mock env", f"training-mock env --port {port}")
     # A reader waits until the server has said that it listens.
     lines.insert(1, f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.1; done")
     printed, code = in_a_terminal("\n".join(["set -em", *lines]), tmp_path)

@@ -427,6 +427,8 @@ def test_a_token_and_what_to_export_are_printed_for_a_running_server(tmp_path: P
         url, tokens = f"http://127.0.0.1:{server.port}", server.tokens()
         assert told("token", "manager", "--url", url) == f"{tokens['manager']}\n"
         assert told("token", "admin", environment={"SAFETYCULTURE_BASE_URL": url}) == f"{tokens['admin']}\n"
+        assert told("env", "--port", str(server.port)) == told("env", "--url", url)
+        assert told("token", "admin", "--port", str(server.port)) == f"{tokens['admin']}\n"
         script = told("env", "--url", url) + 'echo "$SAFETYCULTURE_BASE_URL $SAFETYCULTURE_API_TOKEN"'
         script += ' "$TRAINING_SDK_STATE_DIR"'
         shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, cwd=here)
@@ -443,6 +445,11 @@ def test_a_server_that_cannot_be_asked_for_a_token_is_named(tmp_path: Path) -> N
     assert "Check that training-mock serve runs at this address" in said
     assert "--url URL" in said
     assert "must be the address of a server" in failed("token", "admin", "--url", "localhost:8765")
+    for port in ("0", "70000", "http", "²"):
+        said = failed("env", "--port", port)
+        assert f"Argument --port: The value must be a whole number from 1 to 65535, not '{port}'." in said
+    said = failed("env", "--port", "8766", "--url", "http://127.0.0.1:8766")
+    assert "Argument --url: not allowed with argument --port" in said
     for vendor in ("https://api.safetyculture.io", "https://API.mitti.com.:443/"):
         said = failed("env", environment={"SAFETYCULTURE_BASE_URL": vendor, "TRAINING_MOCK_SECRET": "s" * 40})
         assert "is the vendor's service. Nothing was sent." in said
