@@ -67,6 +67,6 @@ def submodules(package: str) -> Callable[[str], ModuleType]:
         except ModuleNotFoundError as error:
             if error.name != wanted:
                 raise
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise AttributeError(f"Module {package!r} has no attribute {name!r}.")
 
     return imported

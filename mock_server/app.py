@@ -191,7 +191,7 @@ def _first_answer(exchange: Exchange) -> Response:
         answer = step(exchange)
         if answer is not None:
             return answer
-    raise AssertionError("the last step answers or refuses")
+    raise AssertionError("The last step must answer or refuse.")
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------

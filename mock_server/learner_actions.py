@@ -19,13 +19,21 @@ Change = Callable[[LearnerContext, Record], Record]
 
 @define(eq=False, repr=False)
 class LiveWorld(World):
-    """`mock.world`: the state, and the actions of its learners.
+    """The state of a world with the actions of its learners, `mock.world`.
 
-    Every action takes course and user by id, title or e-mail address, and returns the record as it is then.
+    Every action returns the record of the user in the course after the action. Arguments of all actions:
 
-    ``made_at`` is when the learner did it (default: now), which may be before it arrives (offline device).
-    Raises LookupError (no such course, user or lesson), `NotAssignedError`, `LateWriteError` (R22), or ValueError
-    for a number out of range or a ``made_at`` without time zone or outside 1970 to 8999; then nothing has changed.
+    - ``course``: Id or title of a course.
+    - ``user``: Id or e-mail address of a user.
+    - ``made_at``: The moment of the action, with a time zone, in the years 1970 to 8999. The default is now. It may be
+      earlier than now, as for a device that was offline.
+
+    Raises, with nothing changed:
+
+    - LookupError: The course, user or lesson does not exist.
+    - `NotAssignedError`: The course is not assigned to the user.
+    - `LateWriteError`: The progress of the user was reset after ``made_at`` (R22).
+    - ValueError: A value is out of range.
     """
 
     def open(self, course: str, user: str, *, made_at: datetime | None = None) -> Record:
@@ -42,7 +50,12 @@ class LiveWorld(World):
         seconds: int = 300,
         made_at: datetime | None = None,
     ) -> Record:
-        """Attempt a lesson with a score of 0 to 100; one below its minimum leaves it open."""
+        """Attempt a lesson. It is completed if the score reaches its minimum.
+
+        - ``lesson``: Id or title of a lesson.
+        - ``score``: The score in percent, 0 to 100.
+        - ``seconds``: The duration in seconds.
+        """
         _percent("score", score)
         _percent("seconds", seconds, 10**9)
         return self._act(
@@ -55,7 +68,7 @@ class LiveWorld(World):
     def complete_course(
         self, course: str, user: str, *, score: int = 100, made_at: datetime | None = None
     ) -> Record:
-        """Do every lesson that is left, each in the way of its kind, and so complete the course."""
+        """Complete all open lessons of a course, and so the course. ``score`` is in percent, 0 to 100."""
         _percent("score", score)
         return self._act(
             course,
@@ -74,7 +87,12 @@ class LiveWorld(World):
         signed_off_by: str = "",
         made_at: datetime | None = None,
     ) -> Record:
-        """Submit a practical assessment; with a sign-off and a sufficient mark it completes its lesson."""
+        """Submit a practical assessment. It completes its lesson if it is signed off with a sufficient mark.
+
+        - ``lesson``: Id or title of a lesson. The default is the first practical assessment.
+        - ``mark``: The mark in percent, 0 to 100; None for no mark yet.
+        - ``signed_off_by``: The name of the assessor; "" for no sign-off yet.
+        """
         if mark is not None:
             _percent("mark", mark)
         return self._act(
@@ -95,7 +113,11 @@ class LiveWorld(World):
         lesson: str | None = None,
         made_at: datetime | None = None,
     ) -> Record:
-        """Post to a discussion lesson, or to the course if no lesson is named and it has no discussion lesson."""
+        """Post to a discussion lesson, or to the course if it has no discussion lesson.
+
+        - ``text``: The text of the post.
+        - ``lesson``: Id or title of a lesson. The default is the first discussion lesson.
+        """
 
         def change(desk: LearnerContext, record: Record) -> Record:
             has_one = any(each.kind is LessonKind.DISCUSSION for each in desk.lessons)
@@ -114,7 +136,12 @@ class LiveWorld(World):
         mark: int | None = None,
         made_at: datetime | None = None,
     ) -> Record:
-        """Hand in an assignment, which completes its lesson."""
+        """Hand in an assignment. It completes its lesson.
+
+        - ``lesson``: Id or title of a lesson. The default is the first assignment.
+        - ``file_name``: The name of the file that is handed in.
+        - ``mark``: The mark in percent, 0 to 100; None for no mark.
+        """
         if mark is not None:
             _percent("mark", mark)
         return self._act(
@@ -135,9 +162,10 @@ class LiveWorld(World):
         question: str | None = None,
         made_at: datetime | None = None,
     ) -> Record:
-        """Answer a survey of a course: the first one, or the one with this id or question. A later answer replaces it.
+        """Answer a survey of a course. A later answer replaces an earlier one.
 
-        ValueError for an answer that is empty or not among the options.
+        - ``answer``: One of the options, or text if the survey has no options. It must not be empty.
+        - ``question``: Id or question of the survey. The default is the first survey.
         """
         return self._act(
             course,

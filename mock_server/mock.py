@@ -43,31 +43,40 @@ TokenName = Literal["admin", "manager", "teamlead", "learner", "outsider", "revo
 
 
 class MockTraining:
-    """A world behind the vendor's wire. Any number live side by side; every method is safe across threads."""
+    """A simulated organisation with the HTTP API of the vendor. Every method is safe across threads.
+
+    A process can have any number of them; they share nothing.
+    """
 
     def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
         self.world = world
         self._tokens = dict(tokens)
         self.faults = Faults(check=self._strikes_somebody)
-        """The script of faults: empty, until a test adds to it."""
+        """The script of faults, empty at first."""
         self._names = {token: name for name, token in tokens.items()}
         self._is_closed = False
         self._is_open = False
         self._servers: list[Server] = []
         self.worlds = Worlds(self)
-        """Further worlds of this one's servers, made over ``/_mock/worlds``; a request's token selects one."""
+        """More worlds on the servers of this one, from ``POST /_mock/worlds``; the token selects one."""
         self.among = self.worlds
-        """All the worlds that this one shares a server with: its own further ones, or those it is one of."""
+        """All worlds that share a server with this one."""
         self.marks: dict[str, dict[str, Any]] = {}
-        """State documents kept by name over ``/_mock/marks``."""
+        """State documents that ``POST /_mock/marks`` stored, by name."""
         self.webhooks = Webhooks(world)
-        """Deliveries of webhooks, and a way to wait for those under way."""
+        """Deliveries of webhooks, and a way to wait for them."""
         self.calls = Journal(lambda: tuple(self._tokens))
-        """Every request so far but the control plane's own, with assertions: ``mock.calls.of("reset").once()``."""
+        """The request journal with assertions: ``mock.calls.of("reset").once()``; without requests to ``/_mock/``."""
 
     @classmethod
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:
-        """A realistic organisation, the same every time. ``now`` freezes its clock; without, time is real."""
+        """Return the demo organisation, which is always the same.
+
+        Arguments:
+
+        - ``policy``: How the server works where the vendor's documents leave it open.
+        - ``now``: The moment at which the clock is frozen. By default the clock runs.
+        """
         built, tokens = demo_prototype()
         return cls(fresh_copy(built, _switches(policy), now, LiveWorld), tokens)
 
@@ -81,9 +90,19 @@ class MockTraining:
         policy: Policy | None = None,
         now: datetime | None = None,
     ) -> MockTraining:
-        """A world of any size, the same for the same numbers, with every course assigned to every user.
+        """Return a generated organisation in which every course is assigned to every user.
 
-        ValueError for numbers below one.
+        The same arguments give the same organisation.
+
+        Arguments:
+
+        - ``users``: The number of users, from 1.
+        - ``courses``: The number of courses, from 1.
+        - ``seed``: The seed of the generated data.
+        - ``policy``: As for `demo`.
+        - ``now``: As for `demo`.
+
+        Raises ValueError for a number below 1.
         """
         for name, number in (("users", users), ("courses", courses), ("seed", seed)):
             check_argument(name, number, int, "a whole number")
@@ -94,10 +113,16 @@ class MockTraining:
     def from_exporter_csv(
         cls, path: str | PathLike[str], *, policy: Policy | None = None, now: datetime | None = None
     ) -> MockTraining:
-        """Return the world that a ``training_course_progresses.csv`` of the vendor's exporter describes.
+        """Return the organisation that a ``training_course_progresses.csv`` of the vendor's exporter describes.
 
-        ExporterCsvError, naming line and column, if anything in the file is wrong. CompletedOnlyWarning if all of
-        it is completed, as in every file that the vendor's exporter writes: then it is not the whole organisation.
+        Arguments:
+
+        - ``path``: The path of the file.
+        - ``policy``: As for `demo`.
+        - ``now``: As for `demo`.
+
+        Raises ExporterCsvError, with line and column, if the file is not valid. Warns with CompletedOnlyWarning if all
+        people are completed, as in every file of the vendor's exporter: then it is not the whole organisation.
         """
         from mock_server.world.seeds.exporter_csv import build_exporter_csv
 
@@ -114,10 +139,18 @@ class MockTraining:
         policy: Policy | None = None,
         now: datetime | None = None,
     ) -> MockTraining:
-        """Return the world that an evidence pack describes: people to be reset, progress, lessons, attempts.
+        """Return the organisation that an evidence pack describes: the people of a plan with their progress.
 
-        ``unseal`` opens the files of a sealed pack. In a pseudonymised one people go by their pseudonyms.
-        ExporterCsvError, naming file and line, if anything in it is wrong, unfinished or not what was written.
+        People of a pseudonymised pack have their pseudonyms.
+
+        Arguments:
+
+        - ``folder``: The folder of the pack.
+        - ``unseal``: The hook that decrypts the files of a sealed pack.
+        - ``policy``: As for `demo`.
+        - ``now``: As for `demo`.
+
+        Raises ExporterCsvError, with file and line, if the pack is not valid, not finished or was changed.
         """
         from mock_server.world.seeds.evidence_pack import build_evidence
 
@@ -127,10 +160,10 @@ class MockTraining:
 
     @classmethod
     def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
-        """Return the world of a state document, or of a file with one; it continues as the saved world would have.
+        """Return the world of a state document, or of a file with one. It continues as the saved world would have.
 
-        Feed and analytics that lag show its state at once, for a document holds nothing that was cleared (R15).
-        StateError, naming the place, if it does not describe a whole world.
+        Feed and analytics show the loaded state at once, also with a lag: a document contains no cleared progress
+        (R15). Raises StateError, with the place in the document, if it does not describe a whole world.
         """
         if not isinstance(document, Mapping):
             check_path("document", document, "a state document, or the path of a file with one")
@@ -140,12 +173,12 @@ class MockTraining:
         return cls(state.load(read, LiveWorld), read.token_names)
 
     def state(self) -> dict[str, Any]:
-        """Return the whole state as one JSON document, for `load`, `diff` and `rollback`. It holds the tokens."""
+        """Return the whole state as one JSON document, for `load`, `diff` and `rollback`. It contains the tokens."""
         with self.world.up_to_date():
             return state.document(self.world, self._tokens)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the whole state into a file, which then holds the tokens as well and is closed to others."""
+        """Write the whole state into a file that only its owner can read, because it contains the tokens."""
         check_path("path", path)
         file, text = Path(path), json.dumps(self.state(), ensure_ascii=False, indent=1)
         file.touch(mode=0o600)
@@ -154,19 +187,21 @@ class MockTraining:
         file.write_text(text, encoding="utf-8")
 
     def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
-        """Return the changes since ``before = mock.state()``, record by record, without time and new ids."""
+        """Return the changes since ``before = mock.state()``, record by record, without clock and counters of ids."""
         return differences(state.outlined("before", before), self.state())
 
     def rollback(self, before: Mapping[str, Any]) -> None:
         """Return to ``before = mock.state()``, in place, for tests that share a world.
 
-        Clock, lag and policy are those of then, and the script of faults is empty, so that the next test
-        has none; journal and marks stay. Feed and analytics that lag show the state of then at once, for a document
-        holds nothing that was cleared. The product has nothing of the kind (R15), so no vendor operation leads here.
+        Clock, lag and policy return to their earlier values. The script of faults is emptied. Journal and marks stay.
+        Feed and analytics show the restored state at once, also with a lag. The product cannot undo a reset (R15), so
+        no operation of the vendor does this.
 
-        StateError, and nothing has changed, if the document does not describe a whole world, is of another
-        organisation (`load` makes a world of it), or has a token that opens another world of the same server
-        already, for a token selects the world.
+        Raises StateError, with nothing changed, if the document
+
+        - does not describe a whole world,
+        - is of another organisation (use `load`),
+        - or has a token that opens another world of the same server.
         """
         found = state.read(state.outlined("before", before))
         if found.main != self.world.main.id:
@@ -177,7 +212,7 @@ class MockTraining:
         self._take(found)
 
     def become(self, document: Mapping[str, Any]) -> None:
-        """Become the world of a state document, of any organisation, with the same StateErrors."""
+        """Replace this world by that of a state document, of any organisation. Raises StateError as `rollback` does."""
         self._take(state.read(state.outlined("document", document)))
 
     def _take(self, read: State) -> None:
@@ -200,7 +235,7 @@ class MockTraining:
                 self.draw_tokens()
 
     def _strikes_somebody(self, fault: Fault) -> None:
-        """LookupError for a fault whose course or user is not in this world, or whose learner is not in the course."""
+        """Raise LookupError if course or user of a fault does not exist, or the course is not assigned to the user."""
         with self.world.lock:
             course = self.world.course(fault.course) if fault.course else None
             person = self.world.user(fault.user) if fault.user else None
@@ -210,7 +245,7 @@ class MockTraining:
                 )
 
     def token(self, name: TokenName) -> str:
-        """Return a token by its name; LookupError lists the known names."""
+        """Return a token by its name. Raises LookupError, with the known names, for an unknown one."""
         check_argument("name", name, str, 'the name of a token, such as "admin"')
         if name not in self._tokens:
             raise LookupError(
@@ -219,7 +254,7 @@ class MockTraining:
         return self._tokens[name]
 
     def draw_tokens(self) -> None:
-        """Replace every token by one drawn at random; those there were open nothing any more."""
+        """Replace every token by a random one. The old tokens are no longer valid."""
         with self.world.lock:
             drawn = {name: f"mock_{secrets.token_hex(24)}" for name in self._tokens}
             known = self.world.tokens
@@ -245,7 +280,7 @@ class MockTraining:
         }
 
     def handle(self, request: Request) -> Response:
-        """Answer one request; never raises."""
+        """Answer one request. Never raises."""
         chosen = self.worlds.selected(request)
         if chosen is not None:
             return chosen.handle(request)
@@ -257,20 +292,20 @@ class MockTraining:
 
     @property
     def policy(self) -> Policy:
-        """The switches of this world."""
+        """The policy of this world."""
         return self.world.policy
 
     @property
     def clock(self) -> Clock:
-        """This world's time: real, or frozen and moved as a test wants it."""
+        """The clock of this world. It shows real time until a test freezes or advances it."""
         return self.world.clock
 
     @property
     def lag(self) -> timedelta:
-        """The age of feed and analytics: 0 to 2 h, by default 0. Everything else shows the present.
+        """The age of the data in feed and analytics: 0 to 2 h in whole seconds, by default 0.
 
-        ``mock.lag = timedelta(hours=1)`` sets it; what is there at that moment is what the warehouse knows, until
-        the clock has moved on. ValueError out of range, or for fractions of a second.
+        All other operations show the present. After ``mock.lag = timedelta(hours=1)`` feed and analytics show the
+        state of that moment until the clock has advanced by the lag. Raises ValueError for any other value.
         """
         return self.world.lag
 
@@ -311,11 +346,16 @@ class MockTraining:
     def respx(
         self, *, hosts: str | Iterable[str] = VENDOR_HOSTS, unhandled: Unhandled = "refuse"
     ) -> MockRouter:
-        """Put this world behind every httpx client that has no transport of its own: ``with mock.respx():``.
+        """Answer the requests of all httpx clients without a transport of their own: ``with mock.respx():``.
 
-        It answers for ``hosts``. Requests to others fail with an AssertionError, or go out with
-        ``unhandled="pass"``; what is given is respx's router, so other hosts can be mocked beside. ImportError
-        without respx.
+        The context manager returns the router of respx, with which other hosts can be mocked too.
+
+        Arguments:
+
+        - ``hosts``: The host names to answer for, without scheme and port.
+        - ``unhandled``: ``"refuse"`` raises an AssertionError for a request to another host, ``"pass"`` sends it.
+
+        Raises ImportError if respx is not installed.
         """
         with library("respx"):
             from mock_server.transports.respx import MockRouter
@@ -325,11 +365,17 @@ class MockTraining:
     def responses(
         self, *, hosts: str | Iterable[str] = VENDOR_HOSTS, unhandled: Unhandled = "refuse"
     ) -> RequestsMock:
-        """Put this world behind every session of requests: ``with mock.responses():``.
+        """Answer the requests of all sessions of requests: ``with mock.responses():``.
 
-        It answers for ``hosts``. Requests to others fail with ``requests.ConnectionError``, or go out with
-        ``unhandled="pass"``; what is given is the mock of the library responses, so other hosts can be mocked
-        beside. ImportError without responses.
+        The context manager returns the mock of the library responses, with which other hosts can be mocked too.
+
+        Arguments:
+
+        - ``hosts``: The host names to answer for, without scheme and port.
+        - ``unhandled``: ``"refuse"`` raises ``requests.ConnectionError`` for a request to another host, ``"pass"``
+          sends it.
+
+        Raises ImportError if responses is not installed.
         """
         with library("responses"):
             from mock_server.transports.responses import requests_mock
@@ -340,24 +386,34 @@ class MockTraining:
     def asgi(self) -> MockASGI:
         """This world as an ASGI 3 application, for a server of your own.
 
-        For httpx take `transport`: ``httpx.ASGITransport`` keeps no timeouts, and turns the faults that drop or cut
-        an answer into ConnectionAbortedError instead of an error of httpx. Nothing guards ``/_mock/``, which hands
-        out the tokens: `serve` does, and ``mock_server.asgi:app``.
+        For httpx use `transport`: ``httpx.ASGITransport`` ignores timeouts, and raises ConnectionAbortedError instead
+        of an error of httpx for faults that drop or cut an answer. ``/_mock/``, which returns the tokens, is not
+        protected here. `serve` and ``mock_server.asgi:app`` protect it.
         """
         from mock_server.transports.asgi import MockASGI
 
         return MockASGI(self)
 
     def serve(self, *, host: str = "127.0.0.1", port: int = 0, **options: Any) -> Server:
-        """Serve this world: ``with mock.serve() as server: server.url``. Port 0 picks a free one.
+        """Serve this world on a socket, in a thread: ``with mock.serve() as server: server.url``.
 
-        A world whose people come from a file is never open to every user of this machine: without a ``secret`` one is
-        drawn, which the control plane asks for (``server.secret``).
+        Arguments:
 
-        With a ``secret`` it takes new tokens, drawn at random, since whoever has this package knows those it was made
-        with; and webhooks are delivered to no host but those that ``mock.webhooks.allow`` names afterwards. A state
-        that has other tokens than these gets new ones when it is loaded from then on. ServeError, naming what is in
-        the way, if it cannot be served; nothing is changed then.
+        - ``host``: The address to listen on. An address other than loopback needs a ``secret``.
+        - ``port``: The port to listen on. 0 selects a free one.
+
+        Options:
+
+        - ``secret``: The secret that requests below ``/_mock/`` must have in the header ``X-Training-Mock-Secret``. If
+          the people of the world come from a file, the default is a random secret (``server.secret``).
+        - ``engine``: ``"stdlib"`` (default) or ``"uvicorn"``.
+        - ``allow_hosts``: More host names by which clients may call the server.
+
+        With a ``secret`` the world gets new random tokens, because every user of this package knows the usual ones. A
+        state that is loaded later gets new tokens too. Webhooks are delivered only to hosts that
+        ``mock.webhooks.allow`` names afterwards.
+
+        Raises ServeError, with nothing changed, if the world cannot be served.
         """
         from mock_server.transports.serving import serve
 
@@ -374,7 +430,7 @@ class MockTraining:
 
     @property
     def is_served_openly(self) -> bool:
-        """Whether a server without a secret is running, whose tokens every user of this machine can list."""
+        """True while a server without a secret runs. Every user of this machine can list its tokens."""
         return self._is_open or any(each.secret is None and not each.is_stopped for each in self._servers)
 
     def _serve_by_asgi(self, secret: str | None) -> None:
@@ -385,7 +441,7 @@ class MockTraining:
             self._close()
 
     def _close(self) -> None:
-        """Known tokens open nothing any more, and webhooks go nowhere; once, for it may be served again."""
+        """Replace the tokens and forbid all webhooks; once, because the world may be served again."""
         if not self._is_closed:
             self._is_closed = True
             self.draw_tokens()

@@ -31,28 +31,29 @@ class Behaviour(_Named):
 
     REFUSES_PARTWAY_404 = (
         "refuses_partway_404",
-        "Resets the people of a request one by one, at most two, as far as the first who is unknown or not assigned;"
-        " answers 404 if anybody is left.",
+        "Resets the people of a request one by one, at most two, and stops at the first who is unknown or not assigned."
+        " Answers 404 if people are left.",
     )
     REFUSES_PARTWAY_403 = ("refuses_partway_403", "The same with 403.")
     REFUSES_PARTWAY_400 = ("refuses_partway_400", "The same with 400.")
     REFUSES_PARTWAY_429 = ("refuses_partway_429", "The same with 429.")
     IGNORES_COURSE = (
         "ignores_course",
-        "Does not read `courseId`: resets all courses of the people in the request, and counts the people.",
+        "Ignores `courseId`: resets all courses of the people in the request, and returns the number of people.",
     )
     IGNORES_USER_LIST = (
         "ignores_user_list",
-        'Knows the list of users as `learnerIds` only: resets everyone in the course. Also as `plays="treacherous"`.',
+        "Reads the list of users from `learnerIds` only, so it resets everyone in the course. Also as"
+        ' `plays="treacherous"`.',
     )
     RESETS_STRANGERS = (
         "resets_strangers",
-        "With each request resets one more person of the course, who is not in the list, and counts them too.",
+        "With each request also resets one person of the course who is not in the list, and counts them too.",
     )
     QUEUES_RESETS = ("queues_resets", "Answers 202 and resets the people later, one every 90 s.")
     UPDATES_OPENED_AT = (
         "updates_opened_at",
-        "`opened_at` is when the learner last did anything in the course, not when they first opened it.",
+        "`opened_at` is the moment of the learner's last action in the course, not of their first.",
     )
     RESETS_COMPLETED_ONLY = (
         "resets_completed_only",
@@ -68,7 +69,7 @@ class Behaviour(_Named):
     ANSWERS_RESET_204 = ("answers_reset_204", "Answers a reset with 204.")
     CAPS_PAGE_SIZE = (
         "caps_page_size",
-        "Numbered pages hold 25 items at most, and begin where pages of the size in the request would begin.",
+        "Numbered pages have at most 25 items, and begin where pages of the requested size would begin.",
     )
     ENDS_FEEDS_EARLY = (
         "ends_feeds_early",
@@ -79,7 +80,10 @@ class Behaviour(_Named):
         "A person's lessons lack one completed lesson of each course.",
     )
     OMITS_COURSE_STATISTICS = ("omits_course_statistics", "Course statistics are an empty list.")
-    OMITS_EMPTY_ROWS = ("omits_empty_rows", "The progress feed has no rows of people with nothing recorded.")
+    OMITS_EMPTY_ROWS = (
+        "omits_empty_rows",
+        "The progress feed has no rows of people without recorded progress.",
+    )
     LAST_PAGE_NAMES_ITSELF = (
         "last_page_names_itself",
         "`next_page` on the last page of a feed is that page, unless the page is full.",
@@ -87,12 +91,12 @@ class Behaviour(_Named):
     BARE_QUERY_NEXT_PAGE = ("bare_query_next_page", "`next_page` is a query without a path.")
     BEGINS_WITH_EMPTY_PAGE = (
         "begins_with_empty_page",
-        "The first page of a feed has no rows, and names the one that has.",
+        "The first page of a feed has no rows, and links to the page with the rows.",
     )
     REPEATS_BORDER_ROWS = (
         "repeats_border_rows",
-        "Pages of a feed hold 25 rows at most. Each further page begins with the last row of the page before, which"
-        " then has another course title.",
+        "Pages of a feed have at most 25 rows. Each further page begins with the last row of the page before, with"
+        " another course title.",
     )
     RATE_LIMIT_RESET_EPOCH = (
         "rate_limit_reset_epoch",
@@ -105,9 +109,9 @@ class AnswerForm(_Named):
 
     PROTO3 = (
         "proto3",
-        "proto3 JSON as gateways write it: fields that are zero, false or empty are left out, whole numbers are text.",
+        "proto3 JSON as gateways write it: fields that are zero, false or empty are left out. Whole numbers are text.",
     )
-    NULLS = ("nulls", "What is zero, empty or an empty list or object is `null`.")
+    NULLS = ("nulls", "A field that is zero, empty, or an empty list or object is `null`.")
     NAN_AS_TEXT = ("nan_as_text", 'Percentages and scores that are zero are `"NaN"`.')
     NO_DATE_YEAR_1 = ("no_date_year_1", '"No date" is `0001-01-01T00:00:00Z`.')
     NO_DATE_1970 = ("no_date_1970", '"No date" is `1970-01-01T00:00:00Z`.')
@@ -214,48 +218,51 @@ def _answer_forms(given: str | Iterable[str]) -> tuple[AnswerForm, ...]:
 
 @frozen
 class Policy:
-    """The decisions of a world where the sources are silent or disagree. ValueError for a value not listed."""
+    """The choices of a world where the vendor's documents are silent or disagree.
+
+    Raises ValueError, with the allowed values, for any other value.
+    """
 
     everyone_permission: Literal["Platform management: Users", "Training: Administration", "both"] = field(
         default="Platform management: Users", validator=_one_of_its_choices
     )
-    """R02: the permission that a reset of everyone in a course needs, or both of them."""
+    """R02: the permission that a reset of everyone in a course needs, or both permissions."""
     eligibility: Literal["recorded", "completed"] = field(default="recorded", validator=_one_of_its_choices)
-    """R09: whether any recorded progress is reset, or only completions (the API reference's wording)."""
+    """R09: a reset clears all recorded progress, or completions only (the wording of the API reference)."""
     old_certificate: Literal["hidden", "kept"] = field(default="hidden", validator=_one_of_its_choices)
-    """R19: what becomes of the certificate of a completion that is reset."""
+    """R19: the certificate of a completion that is reset is hidden, or stays visible."""
     late_writes: Literal["refused", "accepted"] = field(default="refused", validator=_one_of_its_choices)
-    """R22: a learner's write that was made before a reset and arrives after it."""
+    """R22: an action that a learner made before a reset and that arrives after it."""
     confirmation: Literal["required", "off"] = field(default="required", validator=_one_of_its_choices)
-    """R06: "off" behaves as the vendor's API is documented, for scripts written against it."""
+    """R06: the confirmation of a reset. "off" is the documented behaviour of the vendor's API."""
     max_users_per_reset: int = field(default=1000, validator=_whole(1, _LARGEST_RESET))
-    """R08: ids accepted in one reset, counted as sent."""
+    """R08: the largest number of ids in one reset, counted as sent."""
     lag_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
-    """The least age of feed and analytics, 0 to 7200 s; everything else shows the present."""
+    """The minimum age of feed and analytics in seconds, 0 to 7200. All other operations show the present."""
     refresh_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
-    """The interval at which feed and analytics are refreshed, 0 to 7200 s; 0 for always."""
+    """The interval in seconds at which feed and analytics are refreshed, 0 to 7200. 0: at once."""
     rate_limits: Literal["off", "published", "silent"] = field(default="off", validator=_one_of_its_choices)
-    """Requests per user and minute: no limit; 200 or 800 by operation, with headers; or, as seen live, without."""
+    """Requests per user and minute: no limit; 200 or 800 by operation with headers; or the same without headers."""
     plays: Literal["reference", "live", "treacherous"] = field(
         default="reference", validator=_one_of_its_choices
     )
-    """Itself, or a live one without mark, confirmation, preview. "treacherous" is live with `ignores_user_list`."""
+    """The reference server itself, or a live service without mark, confirmation and preview."""
     requests: Literal["strict", "lenient"] = field(default="strict", validator=_one_of_its_choices)
-    """Lenient: unknown fields and parameters, other content types, no User-Agent; never what a reset names (R07)."""
+    """Lenient accepts unknown fields and parameters, other content types, no User-Agent; never in a reset (R07)."""
     absent: Literal["kept", "cleared"] = field(default="kept", validator=_one_of_its_choices)
-    """R10: progress of users who are not assigned when a course is reset: it returns with them, or is cleared."""
+    """R10: the progress of users who are not assigned at the reset returns with them, or is cleared."""
     unpublished_notifications: Literal["none", "sent"] = field(default="none", validator=_one_of_its_choices)
-    """R18: whether a reset in a course that learners cannot open (draft, archived) sends "course assigned"."""
+    """R18: the notification "course assigned" after a reset in a course that learners cannot open (draft, archived)."""
     default_page_size: int = field(default=1000, validator=_whole(1, _LARGEST_PAGE))
-    """Rows on a page when the request names no size: of feeds; of the list of users at most 200, other lists 25."""
+    """Rows on a page of a feed if the request names no size. The list of users has at most 200, other lists have 25."""
     other_feeds: Literal["refused", "empty"] = field(default="refused", validator=_one_of_its_choices)
-    """The vendor's feeds that are no part of Training: refused with 501, or empty, for programs that read them all."""
+    """The vendor's feeds that are not part of Training: refused with 501, or empty for programs that read them all."""
     errors: Literal["detailed", "brief"] = field(default="detailed", validator=_one_of_its_choices)
-    """Brief: a 403 is "Permission Denied" and names no permission; a 400 names the first field and nothing else."""
+    """Brief: a 403 is "Permission Denied" without a permission, and a 400 names the first field only."""
     emulates: tuple[Behaviour, ...] = field(default=(), converter=_behaviours)
-    """Behaviours of a live service, named below, separated by commas; any of them implies `plays="live"`."""
+    """Behaviours of a live service, separated by commas. Each of them implies `plays="live"`."""
     answers: tuple[AnswerForm, ...] = field(default=(), converter=_answer_forms)
-    """Legal forms in which answers are written, named below, separated by commas; none for the usual form."""
+    """Legal forms of answers, separated by commas. Without one, answers have the usual form."""
 
     def __attrs_post_init__(self) -> None:
         if self.plays == "treacherous":
@@ -267,17 +274,17 @@ class Policy:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the server says what it is and offers what only it has."""
+        """True if the server identifies itself and offers its own operations."""
         return self.plays == "reference"
 
     @property
     def is_lenient(self) -> bool:
-        """Whether additional fields and missing headers of a request are ignored."""
+        """True if unknown fields and missing headers of a request are ignored."""
         return self.requests == "lenient"
 
     @property
     def asks_confirmation(self) -> bool:
-        """R06: whether a reset must be confirmed."""
+        """R06: True if a reset must be confirmed."""
         return self.is_reference and self.confirmation == "required"
 
     @classmethod

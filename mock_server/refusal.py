@@ -7,58 +7,82 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """A stable, machine-readable reason; its HTTP status, its gRPC code and what it means."""
+    """A stable, machine-readable reason with its HTTP status, its gRPC code and its meaning."""
 
-    INVALID_ARGUMENT = (400, 3, "The request is not of the form asked for; the message names the field.")
-    UNAUTHENTICATED = (401, 16, "No token, or one that is unknown, expired or revoked.")
-    PERMISSION_DENIED = (403, 7, "The token's owner lacks a permission; it is named in the message.")
-    HOST_NOT_ALLOWED = (403, 7, "The Host header names a host that this server does not answer for.")
+    INVALID_ARGUMENT = (400, 3, "The request does not have the required form. The message names the field.")
+    UNAUTHENTICATED = (401, 16, "The token is missing, unknown, expired or revoked.")
+    PERMISSION_DENIED = (403, 7, "The owner of the token lacks a permission. The message names it.")
+    HOST_NOT_ALLOWED = (403, 7, "The Host header names a host for which this server does not answer.")
     ORIGIN_NOT_ALLOWED = (403, 7, "The request comes from a web page of another origin.")
-    CONTROL_SECRET_REQUIRED = (403, 7, "The control plane asks for its secret and did not get it.")
-    COURSE_NOT_FOUND = (404, 5, "No such course in the token's organisation, or none its owner may see.")
-    LESSON_NOT_FOUND = (404, 5, "No such lesson in the token's organisation, or none its owner may see.")
-    PATH_NOT_FOUND = (404, 5, "No such learning path in the token's organisation, or none its owner may see.")
+    CONTROL_SECRET_REQUIRED = (
+        403,
+        7,
+        "The control plane requires its secret, and the request does not have it.",
+    )
+    COURSE_NOT_FOUND = (
+        404,
+        5,
+        "The course does not exist in the token's organisation, or its owner may not see it.",
+    )
+    LESSON_NOT_FOUND = (
+        404,
+        5,
+        "The lesson does not exist in the token's organisation, or its owner may not see it.",
+    )
+    PATH_NOT_FOUND = (
+        404,
+        5,
+        "The learning path does not exist in the token's organisation, or its owner may not see it.",
+    )
     COLLECTION_NOT_FOUND = (
         404,
         5,
-        "No such collection in the token's organisation, or none its owner may see.",
+        "The collection does not exist in the token's organisation, or its owner may not see it.",
     )
     RAPID_REFRESH_NOT_FOUND = (
         404,
         5,
-        "No such rapid refresh in the token's organisation, or none its owner may see.",
+        "The rapid refresh does not exist in the token's organisation, or its owner may not see it.",
     )
     LEADERBOARD_NOT_FOUND = (
         404,
         5,
-        "No such leaderboard in the token's organisation, or none its owner may see.",
+        "The leaderboard does not exist in the token's organisation, or its owner may not see it.",
     )
-    USER_NOT_FOUND = (404, 5, "No such user in the token's organisation, or none its owner may see.")
-    GROUP_NOT_FOUND = (404, 5, "No such group in the token's organisation.")
-    SITE_NOT_FOUND = (404, 5, "No such site in the token's organisation.")
-    WORLD_NOT_FOUND = (404, 5, "No such world behind this server.")
-    WEBHOOK_NOT_FOUND = (404, 5, "No such webhook in the token's organisation.")
+    USER_NOT_FOUND = (
+        404,
+        5,
+        "The user does not exist in the token's organisation, or its owner may not see them.",
+    )
+    GROUP_NOT_FOUND = (404, 5, "The group does not exist in the token's organisation.")
+    SITE_NOT_FOUND = (404, 5, "The site does not exist in the token's organisation.")
+    WORLD_NOT_FOUND = (404, 5, "The world does not exist on this server.")
+    WEBHOOK_NOT_FOUND = (404, 5, "The webhook does not exist in the token's organisation.")
     UNKNOWN_PATH = (404, 5, "No operation has this path.")
     METHOD_NOT_ALLOWED = (
         405,
         12,
-        "The path does not take this method; the header Allow lists those it takes.",
+        "The path does not support this method. The header Allow lists the methods that it supports.",
     )
-    NOT_ASSIGNED = (409, 10, "A learner acts in a course that is not assigned to them.")
-    LATE_WRITE = (409, 10, "A learner's write was made before the reset that it comes after.")
+    NOT_ASSIGNED = (409, 10, "The course is not assigned to the learner who acts in it.")
+    LATE_WRITE = (409, 10, "A learner's action was made before a reset, and arrived after it.")
     IDEMPOTENCY_KEY_IN_FLIGHT = (409, 10, "The first request with this Idempotency-Key is still running.")
-    CONFIRMATION_MISMATCH = (412, 9, "The confirmation is not true now; the metadata says what is.")
+    CONFIRMATION_MISMATCH = (412, 9, "The confirmation is not true now. The metadata has the true values.")
     BODY_TOO_LARGE = (413, 3, "The body is larger than 1 MiB.")
-    UNSUPPORTED_MEDIA_TYPE = (415, 3, "The body is not sent as application/json.")
-    IDEMPOTENCY_KEY_REUSED = (422, 3, "This Idempotency-Key was used before with other content.")
-    CONFIRMATION_REQUIRED = (428, 9, "A reset needs a confirmation and came without one.")
-    RATE_LIMITED = (429, 8, "Too many requests of this user in one minute.")
-    WORLDS_EXHAUSTED = (429, 8, "The server holds as many worlds as it may; delete some.")
-    INTERNAL = (500, 13, "A fault of the reference server itself.")
+    UNSUPPORTED_MEDIA_TYPE = (415, 3, "The content type of the body is not application/json.")
+    IDEMPOTENCY_KEY_REUSED = (
+        422,
+        3,
+        "This Idempotency-Key was used before with another body or confirmation.",
+    )
+    CONFIRMATION_REQUIRED = (428, 9, "The reset has no confirmation, and one is required.")
+    RATE_LIMITED = (429, 8, "The user has sent too many requests in one minute.")
+    WORLDS_EXHAUSTED = (429, 8, "The server has no room for one more world. Delete some.")
+    INTERNAL = (500, 13, "The reference server itself failed.")
     UNIMPLEMENTED = (
         501,
         12,
-        "An operation of the vendor's that is not part of Training, and not served here.",
+        "The operation exists at the vendor, is not part of Training, and is not served here.",
     )
 
     def __init__(self, status: int, code: int, description: str) -> None:

@@ -1,7 +1,8 @@
-"""The contract as a page: every operation of the OpenAPI document with its fields and how sure they are."""
+"""The contract as a page: every operation of the OpenAPI document with its fields and their provenance."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,11 @@ from docs._generate.tables import table
 from mock_server.api.openapi import document
 from mock_server.wire.schema import MARK
 
-_HEAD = ("", "where", "type", "how sure", "")
+_HEAD = ("Name", "Part", "Type", "Provenance", "Description")
 
 
 def contract() -> str:
-    """Every operation that is served, folded up."""
+    """Return a section for each operation that is served."""
     paths = document()["paths"].items()
     return "\n\n".join(
         _section(method.upper(), template, operation)
@@ -28,7 +29,7 @@ def _section(method: str, template: str, operation: dict[str, Any]) -> str:
     refusals = ", ".join(status for status in operation["responses"] if status != "200")
     return (
         f"### {operation['operationId']}\n\n`{method} {template}` – {operation[MARK]}. {operation['summary']}\n\n"
-        f"{table(_HEAD, rows)}\n\nRefused with {refusals}."
+        f"{table(_HEAD, rows)}\n\nError statuses: {refusals}."
     )
 
 
@@ -48,7 +49,7 @@ def _answered(answer: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _fields(schema: dict[str, Any], where: str, under: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The fields of an object and of what lies in it, each by its path."""
+    """Yield the fields of an object and of the objects in it, each by its path."""
     for name, each in schema.get("properties", {}).items():
         found, path = _resolved(each), f"{under}{name}"
         mark = each.get(MARK, "")
@@ -66,11 +67,11 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """What a value looks like, in a word or two."""
+    """Return the type of a value in a few words."""
     if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
+        return ", ".join(map(_value, schema["enum"]))
     if "const" in schema:
-        return f"`{str(schema['const']).lower()}`" if schema["const"] != "" else '`""`'
+        return _value(schema["const"])
     if "anyOf" in schema:
         return " or ".join(map(_type, schema["anyOf"]))
     kind = {"array": "list", "integer": "whole number", "boolean": "true or false", "string": "text"}
@@ -78,3 +79,8 @@ def _type(schema: dict[str, Any]) -> str:
     if "maximum" in schema:
         said += f", {schema['minimum']} to {schema['maximum']}"
     return str(said)
+
+
+def _value(value: object) -> str:
+    """Return a value as JSON has it; text without quotes, except an empty one."""
+    return f"`{value}`" if isinstance(value, str) and value else f"`{json.dumps(value)}`"

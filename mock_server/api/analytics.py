@@ -80,7 +80,7 @@ def _mean(score_sum: int, count: int) -> float:
     lagged=True,
 )
 def get_course_statistics(call: Call) -> Response:
-    """How courses stand."""
+    """Show the statistics of courses."""
     wanted = _courses_wanted(call)
     team = visibility.users(call.actor, call.reach)
     omits_all = Behaviour.OMITS_COURSE_STATISTICS in call.world.policy.emulates
@@ -128,7 +128,7 @@ _Tallies = dict[str, LessonTally]
     lagged=True,
 )
 def get_lesson_statistics(call: Call) -> Response:
-    """How lessons stand."""
+    """Show the statistics of lessons."""
     team = members(call)
     found = [(course, lesson) for course in courses_asked(call) for lesson in course.lessons]
     counted: dict[str, _Tallies] = {}  # to ask for those of a course once a page, not once a row

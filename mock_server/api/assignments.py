@@ -32,7 +32,7 @@ class _Change:
 
 @answer("T")
 class AssignmentsUpdated:
-    """How many users, groups and sites are assigned now and were not before, or the reverse."""
+    """The numbers of users, groups and sites that are assigned now and were not before, or the reverse."""
 
     usersUpdated: int
     groupsUpdated: int
@@ -54,9 +54,9 @@ _BODY: Schema = {
         {
             "assignments": nullable(
                 many(_CHANGE, maxItems=_MOST),
-                "Changes, not a replacement; it names each once. Left out or null, it is empty.",
+                "A list of changes, not a replacement. Each id may occur once. Missing or null means an empty list.",
             ),
-            "universalAccess": flag("Everyone is assigned, or no longer."),
+            "universalAccess": flag("True to assign everyone, false to end that."),
             **{name: flag() for name in _FIELDS[2:]},
         },
     ),
@@ -80,7 +80,7 @@ _BODY: Schema = {
     ),
 )
 def update_assignments(call: Call) -> Response:
-    """Change to whom a course is assigned."""
+    """Change the assignments of a course."""
     course_id = call.path_id("courseId")
     fields = call.fields(call.body, _FIELDS)
     if not fields.values:
@@ -116,13 +116,14 @@ def _changes(call: Call, fields: Fields) -> list[_Change]:
     for number, item in enumerate(listed):
         entry = call.fields(item, ("id", "type", "isAssigned"), f"assignments[{number}].")
         if not entry.has("isAssigned"):
-            raise invalid(f"assignments[{number}].isAssigned must be given.", "isAssigned")
+            raise invalid(f"isAssigned must be given in assignments[{number}].", "isAssigned")
         change = _Change(
             entry.choice("type", (_USER, _GROUP, _SITE)), entry.id("id"), entry.flag("isAssigned")
         )
         if read.setdefault((change.kind, change.id), change) is not change:
             raise invalid(
-                f"assignments contains {change.id} twice. Send each id once.", f"assignments[{number}].id"
+                f"assignments must contain each id once, and {change.id} occurs twice.",
+                f"assignments[{number}].id",
             )
     return list(read.values())
 

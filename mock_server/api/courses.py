@@ -27,7 +27,7 @@ class OriginalCourse:
 class Course:
     """A course; two names begin with a capital, as seen live."""
 
-    id: str = field("24 hex digits.")
+    id: str = field("24 hexadecimal digits.")
     externalId: str
     title: str
     description: str
@@ -113,7 +113,7 @@ def course_answer(course: world.Course) -> Course:
 
 _COURSE_IDS = many(
     sent_id("A course.", but=",", example=COURSE_ID),
-    "Repeated, or one parameter with commas.",
+    "A repeated parameter, or one with commas.",
     minItems=1,
     maxItems=MAX_IDS,
 )
@@ -132,22 +132,41 @@ COURSE_IDS = Parameter("courseIds", _COURSE_IDS)
         Parameter("searchTerm", sent_text("Part of a title, in upper or lower case.")),
     ),
     links=(
-        Link("Lessons", "ListLessonsOfCourse", "The course's lessons.", {"courseId": FIRST_ID}),
-        Link("Assignments", "UpdateCourseAssignments", "To whom it is assigned.", {"courseId": FIRST_ID}),
-        Link("Progress", "ListTrainingCourseProgress", "Who stands where in it.", {"course_id": FIRST_ID}),
-        Link("LessonStatistics", "GetLessonStatistics", "How its lessons stand.", {"courseId": FIRST_ID}),
-        Link("SlideStatistics", "GetSlideStatistics", "How its slides stand.", {"courseId": FIRST_ID}),
-        Link("Surveys", "ListSurveyQuestionDefinitions", "What its surveys ask.", {"courseId": FIRST_ID}),
+        Link("Lessons", "ListLessonsOfCourse", "The lessons of the course.", {"courseId": FIRST_ID}),
+        Link(
+            "Assignments", "UpdateCourseAssignments", "The assignments of the course.", {"courseId": FIRST_ID}
+        ),
+        Link(
+            "Progress",
+            "ListTrainingCourseProgress",
+            "The progress of users in the course.",
+            {"course_id": FIRST_ID},
+        ),
+        Link(
+            "LessonStatistics",
+            "GetLessonStatistics",
+            "The statistics of its lessons.",
+            {"courseId": FIRST_ID},
+        ),
+        Link(
+            "SlideStatistics", "GetSlideStatistics", "The statistics of its slides.", {"courseId": FIRST_ID}
+        ),
+        Link(
+            "Surveys",
+            "ListSurveyQuestionDefinitions",
+            "The questions of its surveys.",
+            {"courseId": FIRST_ID},
+        ),
         Link(
             "Preview",
             "PreviewReset",
-            "What a reset of everyone in the course would clear.",
+            "The effect of a reset of everyone in the course.",
             body={"courseId": FIRST_ID, "allUsers": True},
         ),
     ),
 )
 def list_courses(call: Call) -> Response:
-    """List courses; learners see what is published and assigned to them."""
+    """List courses. Learners see courses that are published and assigned to them."""
     wanted = call.query.ids("courseIds")
     search = call.query.text("searchTerm").casefold()
     found = [
@@ -165,7 +184,7 @@ def list_courses(call: Call) -> Response:
     Family.CATALOGUE,
     LessonsOfCourse,
     refusals=(Reason.COURSE_NOT_FOUND,),
-    links=(Link("Lesson", "GetLesson", "One of them.", {"id": "$response.body#/lessons/0/id"}),),
+    links=(Link("Lesson", "GetLesson", "One of the lessons.", {"id": "$response.body#/lessons/0/id"}),),
 )
 def list_lessons(call: Call) -> Response:
     """List the lessons of a course."""

@@ -51,7 +51,7 @@ def emulate(call: Call, asked: Scope) -> int:
         for course in courses:
             _carry_out(call, course, whole, found[course.id])
     if partway is not None and len(reached) < len(listed):
-        raise RefusedError(_REFUSALS[partway], f"user {listed[len(reached)]}: the request was refused here.")
+        raise RefusedError(_REFUSALS[partway], f"The request was refused at user {listed[len(reached)]}.")
     return len({user_id for users in found.values() for user_id in users})
 
 

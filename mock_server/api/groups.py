@@ -51,7 +51,7 @@ class UsersOfGroup:
     """A page of the users of a group."""
 
     users: list[UserOfGroup]
-    total: int = field("On all pages.")
+    total: int = field("The number of users on all pages.")
     offset: int
     limit: int
 
@@ -90,7 +90,9 @@ class FeedGroupUsers:
     data: list[FeedGroupUser]
 
 
-_STATUS = Parameter("status", choice(_STATUSES.values(), "Users in this state only; the values are assumed."))
+_STATUS = Parameter(
+    "status", choice(_STATUSES.values(), "Users with this status only. The values are assumed.")
+)
 
 
 @Operation(
@@ -101,11 +103,16 @@ _STATUS = Parameter("status", choice(_STATUSES.values(), "Users in this state on
     Groups,
     refusals=(Reason.PERMISSION_DENIED,),
     links=(
-        Link("Users", "ListUsersOfGroup", "Who is in the first.", {"groupId": "$response.body#/groups/0/id"}),
+        Link(
+            "Users",
+            "ListUsersOfGroup",
+            "The users of the first group.",
+            {"groupId": "$response.body#/groups/0/id"},
+        ),
     ),
 )
 def list_groups(call: Call) -> Response:
-    """List groups; an older read that many scripts use."""
+    """List groups. An older operation that many scripts use."""
     groups = call.organisation.groups
     return answers.ok(Groups([Group(each, groups[each].name) for each in sorted(groups)]))
 
@@ -120,7 +127,7 @@ def list_groups(call: Call) -> Response:
     refusals=(Reason.PERMISSION_DENIED, Reason.GROUP_NOT_FOUND),
 )
 def list_users(call: Call) -> Response:
-    """List the users of a group; an older read that many scripts use."""
+    """List the users of a group. An older operation that many scripts use."""
     group_id, people = call.path_id("groupId"), call.organisation.people
     offset, limit = window(call)
     statuses = list(_STATUSES.values())

@@ -22,7 +22,7 @@ class Leaderboard:
     name: str
     startDate: DateOrNone
     endDate: DateOrNone
-    learnerAccess: bool = field("Whether learners see it.")
+    learnerAccess: bool = field("True if learners see the leaderboard.")
 
 
 @answer("T")
@@ -36,11 +36,11 @@ class Leaderboards(NumberedPage):
 class Ranking:
     """The rank of one participant."""
 
-    rank: int = field("From 1; equals share one.", minimum=1)
+    rank: int = field("From 1. Users with equal scores share a rank.", minimum=1)
     participantId: str
     participantName: str
-    totalScore: int = field("The sum of the scores in the board's courses, which is assumed.")
-    isNotAttempted: bool = field("Whether nothing is recorded of them there.")
+    totalScore: int = field("The sum of the scores in the courses of the leaderboard (assumed).")
+    isNotAttempted: bool = field("True if the user has no recorded progress in these courses.")
 
 
 @answer("T")
@@ -49,7 +49,7 @@ class Rankings:
 
     leaderboardId: str
     leaderboardName: str
-    rankings: list[Ranking] = field("That there are at most 1000 is assumed.")
+    rankings: list[Ranking] = field("The limit of 1000 is assumed.")
 
 
 @Operation(
@@ -64,13 +64,13 @@ class Rankings:
         Link(
             "Rankings",
             "GetLeaderboardRankings",
-            "Who stands where on the first.",
+            "The rankings of the first leaderboard.",
             {"leaderboardId": FIRST_ID},
         ),
     ),
 )
 def list_leaderboards(call: Call) -> Response:
-    """List leaderboards; learners see those that they have access to."""
+    """List leaderboards. Learners see those to which they have access."""
     return numbered(call, Leaderboards, leaderboards.visible(call.actor, call.reach), _leaderboard)
 
 
@@ -89,7 +89,7 @@ def _leaderboard(board: world.Leaderboard) -> Leaderboard:
     refusals=(Reason.LEADERBOARD_NOT_FOUND,),
 )
 def get_rankings(call: Call) -> Response:
-    """Show who stands where on a leaderboard, the first 1000."""
+    """Show the rankings of a leaderboard, at most 1000."""
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")

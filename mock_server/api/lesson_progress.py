@@ -33,7 +33,7 @@ from mock_server.world.progress_table import CountRows, MatchingRows, ProgressTa
 
 @answer("A")
 class LessonProgress:
-    """How far a user is in a lesson; one that was never opened has zeros."""
+    """The progress of a user in a lesson. A lesson that was never opened has zeros."""
 
     courseId: str
     lessonId: str
@@ -110,7 +110,7 @@ class LessonEvents(NumberedPage):
     lagged=True,
 )
 def lesson_progress(call: Call) -> Response:
-    """How far a user is, lesson by lesson."""
+    """List the progress of a user in lessons."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     omits = Behaviour.OMITS_COMPLETED_LESSONS in call.world.policy.emulates
@@ -220,7 +220,7 @@ _Event = tuple[Lesson, _Kind, str]
     lagged=True,
 )
 def list_events(call: Call) -> Response:
-    """List when lessons were opened and completed."""
+    """List the events of lessons: opened and completed."""
     found = parts(call, "lesson events", users_asked(call), courses_asked(call), _count_rows)
     table, known = call.organisation.progress, call.organisation.courses
 
@@ -245,7 +245,7 @@ def list_events(call: Call) -> Response:
     lagged=True,
 )
 def list_events_of_user(call: Call) -> Response:
-    """List when a user opened and completed lessons."""
+    """List the events of a user in lessons: opened and completed."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     found = [(course, event) for course in courses for event in _events(course, table[course.id], user_id)]

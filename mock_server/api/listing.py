@@ -33,11 +33,11 @@ _T = TypeVar("_T")
 _Row = TypeVar("_Row")
 
 PAGE = (
-    Parameter("page", whole("Page, counted from 1; one past the end is empty.", 1, _LAST)),
-    Parameter("pageSize", whole("Items on a page; 25 unless given.", 1, _LARGEST)),
+    Parameter("page", whole("The number of the page, from 1. A page after the last one is empty.", 1, _LAST)),
+    Parameter("pageSize", whole("Items on a page. The default is 25.", 1, _LARGEST)),
 )
 FEED = (
-    Parameter("limit", whole("Rows on a page; that 1000 is the default is assumed.", 1, _LARGEST)),
+    Parameter("limit", whole("Rows on a page. The default of 1000 is assumed.", 1, _LARGEST)),
     Parameter("offset", whole("Rows to skip.", 0, _LAST)),
 )
 
@@ -46,22 +46,22 @@ FEED = (
 class NumberedPage:
     """A numbered page of a list; a subclass has its ``items``."""
 
-    totalCount: int = field("On all pages.")
+    totalCount: int = field("The number of items on all pages.")
 
 
 @answer("P", is_component=False)
 class NextPage:
-    """Where a feed continues."""
+    """The next page of a feed."""
 
     next_page: str | None = field(
-        "Relative path with query of the next page, to be followed as given; null at the end."
+        "Relative path with query of the next page. Use it unchanged. Null on the last page."
     )
-    next_page_token: str | None = field("Opaque; null at the end.", mark="A")
+    next_page_token: str | None = field("Opaque. Null on the last page.", mark="A")
 
 
 @answer("P", is_component=False)
 class FeedMetadata(NextPage):
-    """Where a small feed continues, and how many rows remain."""
+    """The next page of a small feed, and the number of rows that remain."""
 
     remaining_records: int
 
@@ -74,7 +74,9 @@ class OtherFeed:
     data: list[
         Annotated[
             dict[str, object],
-            Format({"type": "object", "description": "A row of another service; no part of Training."}),
+            Format(
+                {"type": "object", "description": "A row of another service that is not part of Training."}
+            ),
         ]
     ]
 

@@ -49,14 +49,14 @@ _NOT_SERVED = (
 _ASSUMED = {MARK: PROVENANCE["A"]}
 
 _ABOUT = """\
-The wire of SafetyCulture Training as the reference server of training-sdk serves it. Unofficial: not affiliated with,
-endorsed or supported by SafetyCulture.
+The HTTP API of SafetyCulture Training as the reference server of training-sdk serves it. Unofficial: not affiliated
+with, endorsed or supported by SafetyCulture.
 
-`x-provenance` says on every operation, parameter and field where its knowledge comes from: `published` by the vendor,
-`observed` on the live wire by a third party, `third-party` types written from the reference, or `assumed` here.
-Names stand in the vendor's spelling; snake_case and lowerCamelCase are accepted alike. The reference server refuses
-unknown fields and parameters, and requests without a `User-Agent`, unless its policy `requests` is `lenient`. A live
-service may answer more fields than these, or fewer, and errors without a body.
+`x-provenance` states for every operation, parameter and field how it is known: `published` by the vendor, `observed`
+on the live service by a third party, `third-party` types written from the reference, or `assumed` here.
+Names have the vendor's spelling; both snake_case and lowerCamelCase are accepted. The reference server refuses unknown
+fields and parameters, and requests without a `User-Agent`, unless its policy `requests` is `lenient`. A live service
+may return more fields than these, or fewer, and errors without a body.
 """
 
 
@@ -80,7 +80,7 @@ def document() -> dict[str, Any]:
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/", "description": "Whoever serves this document."}],
+        "servers": [{"url": "/", "description": "The server that serves this document."}],
         "security": [{"token": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, OPERATIONS))],
         "paths": paths,
@@ -123,19 +123,19 @@ def _described(value: Any) -> Any:
 _HEADERS: dict[str, Any] = {
     "X-Training-Mock": {
         **_ASSUMED,
-        "description": "The version of the reference server, by which it identifies itself.",
+        "description": "The version of the reference server. The header identifies it.",
         "required": True,
         "schema": {"type": "string"},
     },
     "X-Training-Mock-Identity": {
         **_ASSUMED,
-        "description": "SHA-256, in hex, of method, target and X-Request-ID of the request, each on a line of its own, "
-        "so that it fits this request only. Left out where the request has no X-Request-ID, or several.",
+        "description": "The SHA-256, in hexadecimal digits, of method, target and X-Request-ID of the request, each on"
+        " a line of its own. It is missing if the request has no X-Request-ID, or several.",
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     },
     "X-Request-ID": {
         **_ASSUMED,
-        "description": "The id that was sent with the request, or else a new one.",
+        "description": "The id of the request, or a new one if it had none.",
         "required": True,
         "schema": {"type": "string"},
     },
@@ -174,7 +174,7 @@ _PATH_PARAMETERS = {
     "pathId": sent_id("The path."),
     "groupId": sent_id("The group."),
     "rapidRefreshId": sent_id("The rapid refresh."),
-    "id": sent_id("What is asked for."),
+    "id": sent_id("The requested object."),
 }
 
 
@@ -278,9 +278,9 @@ def _error(reasons: list[Reason]) -> dict[str, Any]:
 
 def _unread() -> dict[str, Any]:
     return {
-        "description": "A server on a socket has read no request: it came too slowly (408), expects what is not"
-        " understood (417), has more than 64 KiB of request line and headers (431), finds no room for one more"
-        " connection (503) or is not HTTP/1 (505). The connection ends.",
+        "description": "A server on a socket could not read the request: it arrived too slowly (408), has an unknown"
+        " expectation (417), has more than 64 KiB of request line and headers (431), is on one connection too many"
+        " (503) or is not HTTP/1 (505). The server closes the connection.",
         "headers": _answer_headers("X-Training-Mock", "X-Training-Mock-Identity", "X-Request-ID"),
         "content": _error([Reason.INVALID_ARGUMENT]),
     }

@@ -140,5 +140,5 @@ class Operation:
 
     @property
     def takes_body(self) -> bool:
-        """Whether the request has a JSON body."""
+        """True if the request has a JSON body."""
         return self.body is not None

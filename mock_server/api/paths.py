@@ -34,7 +34,7 @@ class Paths(NumberedPage):
 class Path(PathInList):
     """A learning path by itself."""
 
-    courses: list[Course] = field("The path's courses, in order.", mark="A")
+    courses: list[Course] = field("The courses of the path, in order.", mark="A")
 
 
 @answer("A")
@@ -56,10 +56,10 @@ class Collections(NumberedPage):
     Family.CATALOGUE,
     Paths,
     parameters=PAGE,
-    links=(Link("Path", "GetPath", "The first of them and its courses.", {"pathId": FIRST_ID}),),
+    links=(Link("Path", "GetPath", "The first learning path and its courses.", {"pathId": FIRST_ID}),),
 )
 def list_paths(call: Call) -> Response:
-    """List learning paths; learners see what is published and assigned to them."""
+    """List learning paths. Learners see paths that are published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
     return numbered(call, Paths, found, lambda path: PathInList(path.id, path.title, path.is_published))
 
@@ -101,13 +101,13 @@ def get_path(call: Call) -> Response:
         Link(
             "Courses",
             "ListCoursesOfCollection",
-            "The courses of the first of them.",
+            "The courses of the first collection.",
             {"courseCollectionId": FIRST_ID},
         ),
     ),
 )
 def list_collections(call: Call) -> Response:
-    """List collections of courses; learners see what is published and assigned to them."""
+    """List collections of courses. Learners see collections that are published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
     return numbered(call, Collections, found, lambda each: Collection(each.id, each.title, each.is_published))
 

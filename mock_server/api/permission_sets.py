@@ -16,7 +16,7 @@ _PAGE, _LAST = 100, 10**9
 
 @answer("T", is_component=False)
 class Identifier:
-    """What a permission set is, without its permissions."""
+    """Id, name and description of a permission set."""
 
     id: str
     type: str
@@ -30,7 +30,7 @@ class PermissionSet:
     """A permission set."""
 
     identifier: Identifier
-    permissions: dict[str, bool] = field("Every permission by name, held or not.")
+    permissions: dict[str, bool] = field("Every permission by name. True if the set contains it.")
 
 
 @answer("T", is_component=False)
@@ -57,7 +57,7 @@ class PermissionSets:
     body=sent_object(
         "T",
         {
-            "limit": whole("That 100 is the default is assumed.", 1, _PAGE),
+            "limit": whole("The default of 100 is assumed.", 1, _PAGE),
             "offset": whole("", 0, _LAST),
             "search": sent_text("Part of a name."),
         },

@@ -72,26 +72,29 @@ _FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/
     noun="progress",
     parameters=(
         *FEED,
-        Parameter("completion_status", choice(_STATUSES, "That ALL is the default is assumed.")),
+        Parameter("completion_status", choice(_STATUSES, "The default of ALL is assumed.")),
         evolve(COURSE, name="course_id"),
         evolve(USER, name="user_id"),
-        Parameter("modified_after", date("Rows that have changed since.")),
+        Parameter("modified_after", date("Rows that have changed since this moment.")),
     ),
     lagged=True,
     links=(
         Link(
-            "Lessons", "GetUserLessonProgress", "The row's user, lesson by lesson.", {"userId": _FIRST_USER}
+            "Lessons",
+            "GetUserLessonProgress",
+            "The progress of the row's user in lessons.",
+            {"userId": _FIRST_USER},
         ),
         Link(
             "Preview",
             "PreviewReset",
-            "What a reset of the row's user would clear.",
+            "The effect of a reset of the row's user.",
             body={"courseId": _FIRST_COURSE, "userIds": [_FIRST_USER]},
         ),
     ),
 )
 def progress_feed(call: Call) -> Response:
-    """List progress: a row per assigned user and course; from a warehouse, up to 2 h old."""
+    """List progress, with a row for each assigned user and course. The data is up to 2 h old."""
     pages = call.organisation.progress.page_cache
     question = _question(call)
     page = pages.find((call.organisation.progress.changes, call.organisation.people_changes), question)
@@ -102,7 +105,7 @@ def progress_feed(call: Call) -> Response:
 
 
 def _question(call: Call) -> Hashable:
-    """Return all that the answer depends on beside the data: the query, whose rows are seen, and the policy."""
+    """Return all that the answer depends on in addition to the data: query, visible rows and policy."""
     asked = tuple([(name, *values) for name, values in call.query.values.items()])
     whose = "" if visibility.users(call.actor, call.reach) is None else call.actor.id
     policy = call.world.policy

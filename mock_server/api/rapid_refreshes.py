@@ -45,7 +45,7 @@ class Question:
 class RapidRefresh(RapidRefreshInList):
     """A rapid refresh by itself."""
 
-    questions: list[Question] = field("Which option is right is not shown.")
+    questions: list[Question] = field("The right option is not shown.")
 
 
 @answer("A")
@@ -79,13 +79,13 @@ class RapidRefreshAnswers(NumberedPage):
         Link(
             "RapidRefresh",
             "GetRapidRefresh",
-            "The first of them and its questions.",
+            "The first rapid refresh and its questions.",
             {"rapidRefreshId": FIRST_ID},
         ),
     ),
 )
 def list_refreshes(call: Call) -> Response:
-    """List rapid refreshes; learners see what is published and assigned to them."""
+    """List rapid refreshes. Learners see those that are published and assigned to them."""
     found = visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
     return numbered(call, RapidRefreshes, found, lambda each: RapidRefreshInList(*_shown(each)))
 

@@ -26,7 +26,7 @@ NAME = "ResetCourseProgress"
 class ResetDone:
     """The answer to a reset."""
 
-    usersUpdated: int = field("Users whose progress was cleared.")
+    usersUpdated: int = field("The number of users whose progress was cleared.")
 
 
 @answer("A", is_component=False)
@@ -50,7 +50,7 @@ class UsersByState:
 
 @answer("A", is_component=False)
 class Cleared:
-    """What a reset would clear."""
+    """The effect that a reset would have."""
 
     lessonProgress: int
     attempts: int
@@ -69,20 +69,24 @@ class Cleared:
 class Absent:
     """The users in the scope who have progress and are not assigned now (R10)."""
 
-    kept: int = field("Users in the scope, not assigned now, whose progress reappears when they return.")
-    cleared: int = field("Such users whose progress the reset clears as well. Not in usersToReset.")
+    kept: int = field(
+        "Users in the scope who are not assigned now, and whose progress reappears when they return."
+    )
+    cleared: int = field(
+        "Users in the scope who are not assigned now, and whose progress the reset clears too. Not in usersToReset."
+    )
 
 
 @answer("A")
 class ResetPreview:
-    """What the pop-up shows before a reset."""
+    """The effect of a reset, as the pop-up before it shows."""
 
     course: CourseOfPreview
-    usersToReset: int = field("What the confirmation has to state.")
+    usersToReset: int = field("The number of users that the confirmation must state.")
     users: UsersByState
     cleared: Cleared
     absent: Absent
-    notifications: int = field("Notifications that would go out.")
+    notifications: int = field("The number of notifications that would be sent.")
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
@@ -96,31 +100,31 @@ def _form(title: str, **scope: Schema) -> Schema:
 
 _USERS = many(
     sent_id("A user.", example=USER_ID),
-    "Nobody else is reset.",
+    "The users to reset. No other user is reset.",
     minItems=1,
     maxItems=Policy().max_users_per_reset,
 )
-_EVERYONE: Schema = {"type": "boolean", "const": True, "description": "Everyone in the course."}
+_EVERYONE: Schema = {"type": "boolean", "const": True, "description": "True to reset everyone in the course."}
 _SCOPE: Schema = {
-    "description": "One course, and either the users or everyone; the names of the fields are assumed.",
+    "description": "One course, and either a list of users or everyone. The names of the fields are assumed.",
     "oneOf": [_form("ResetOfUsers", userIds=_USERS), _form("ResetOfEveryone", allUsers=_EVERYONE)],
 }
 _CONFIRMATION: Schema = {
-    "description": "What the sender believes to be true: course title, and users whose progress will be"
-    " cleared. Needed, unless the world's policy says otherwise; without it 428, if it is not true 412.",
+    "description": "The title of the course, and the number of users whose progress the reset clears, as the sender"
+    " expects them. Required unless the policy is `confirmation=off`. 428 if it is missing, 412 if it is not true.",
     "schema": {
         "type": "string",
         "contentMediaType": "application/json",
         "contentSchema": sent_object(
             "A",
-            {"courseTitle": text("The course's title, code point by code point."), "users": whole()},
+            {"courseTitle": text("The title of the course, equal in every code point."), "users": whole()},
             ("courseTitle", "users"),
         ),
         "examples": ['{"courseTitle": "Forklift basics", "users": 37}'],
     },
 }
 _KEY: Schema = {
-    "description": "The same key with the same content gives the first answer again, without an effect.",
+    "description": "A second request with the same key and content gets the first answer again, and has no effect.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 _REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
@@ -149,10 +153,10 @@ _COURSE = "$request.body#/courseId"
     audited=True,
     always_strict=True,
     links=(
-        Link("Statistics", "GetCourseStatistics", "The figures after it.", {"courseId": _COURSE}),
-        Link("Progress", "ListTrainingCourseProgress", "The rows after it.", {"course_id": _COURSE}),
-        Link("Attempts", "ListLessonAttempts", "The attempts after it.", {"courseId": _COURSE}),
-        Link("Events", "ListLessonProgressEvents", "The events after it.", {"courseId": _COURSE}),
+        Link("Statistics", "GetCourseStatistics", "The statistics after the reset.", {"courseId": _COURSE}),
+        Link("Progress", "ListTrainingCourseProgress", "The rows after the reset.", {"course_id": _COURSE}),
+        Link("Attempts", "ListLessonAttempts", "The attempts after the reset.", {"courseId": _COURSE}),
+        Link("Events", "ListLessonProgressEvents", "The events after the reset.", {"courseId": _COURSE}),
     ),
 )
 def reset_progress(call: Call) -> Response:
@@ -205,13 +209,13 @@ def reset_progress(call: Call) -> Response:
         Link(
             "Reset",
             "ResetCourseProgress",
-            "The reset itself; course/title and usersToReset go into its confirmation.",
+            "The reset itself. course/title and usersToReset are the values of its confirmation.",
             body="$request.body",
         ),
     ),
 )
 def preview_reset(call: Call) -> Response:
-    """What a reset would clear; changes nothing. Only the reference server has it."""
+    """Show the effect of a reset. Nothing is changed. Only the reference server has this operation."""
     asked = scope.read(call.world.policy, call.body)
     course = scope.find(call.organisation, asked)
     progress = call.organisation.progress[course.id]

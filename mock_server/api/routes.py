@@ -39,7 +39,7 @@ def _operations(*nouns: ModuleType) -> tuple[Operation, ...]:
 def _not_served(template: str, name: str = "") -> Operation:
     """Return a feed that is not part of Training; without a name, ``/feed/group_users`` is FeedGroupUsers."""
     name = name or "".join(word.capitalize() for word in re.findall("[a-z]+", template))
-    summary = f"{name}; not part of Training, and not served unless the policy says so."
+    summary = f"{name}. It is not part of Training, and is served only with the policy `other_feeds=empty`."
     return Operation(
         name, f"GET {template}", "P", Family.SELF, OtherFeed, noun="other feeds", summary=summary
     )

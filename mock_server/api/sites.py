@@ -58,8 +58,8 @@ class FeedSiteMembers:
     FeedSites,
     parameters=(
         *FEED,
-        Parameter("include_deleted", flag("Deleted sites as well; without it they are left out.")),
-        Parameter("show_only_leaf_nodes", flag("Only sites that have no site below them.")),
+        Parameter("include_deleted", flag("True to list deleted sites too.")),
+        Parameter("show_only_leaf_nodes", flag("True to list only sites without a site below them.")),
     ),
     refusals=(Reason.PERMISSION_DENIED,),
 )

@@ -37,7 +37,7 @@ class SlideOfCourse:
     courseId: str
     lessonId: str
     slideId: str
-    slideTitle: str = field("Of a question or a survey, what is asked.")
+    slideTitle: str = field("The title of the slide; for a question or a survey, its text.")
     slideType: SlideKind
 
 
@@ -59,12 +59,12 @@ class SlideStatisticsPage(NumberedPage):
 
 @answer("A")
 class UserSlide(SlideOfCourse):
-    """What a user has seen and answered of a slide."""
+    """The progress of a user on a slide."""
 
     viewed: bool
     viewedDateTime: DateOrNone
     answered: bool
-    correct: bool = field("Whether a question was answered rightly.")
+    correct: bool = field("True if the question was answered correctly.")
 
 
 @answer("A")
@@ -76,19 +76,19 @@ class UserSlides(NumberedPage):
 
 @answer("A")
 class SurveyQuestion:
-    """What a survey asks."""
+    """The question of a survey."""
 
     id: str
     courseId: str
     lessonId: str
     question: str
     answerType: Literal["text", "choice"]
-    options: list[str] = field("What there is to choose from; none for text.")
+    options: list[str] = field("The options; empty for a question that accepts text.")
 
 
 @answer("A")
 class SurveyQuestions(NumberedPage):
-    """A page of what surveys ask."""
+    """A page of the questions of surveys."""
 
     items: list[SurveyQuestion]
 
@@ -133,7 +133,7 @@ def _places(courses: Iterable[Course]) -> Iterator[_Place]:
     lagged=True,
 )
 def get_slide_statistics(call: Call) -> Response:
-    """How slides stand."""
+    """Show the statistics of slides."""
     team = members(call)
     counted: dict[str, _Tallies] = {}  # to ask for those of a course once a page, not once a row
 
@@ -187,7 +187,7 @@ def _seen(
     lagged=True,
 )
 def user_slides(call: Call) -> Response:
-    """What a user has seen and answered, slide by slide."""
+    """List the progress of a user on slides."""
     user_id, courses = courses_of_user(call)
     table = call.organisation.progress
     rows = [(course, *each) for course in courses for each in _seen(course, table[course.id], user_id)]
@@ -224,13 +224,13 @@ def _user_slide(course: Course, lesson: Lesson, slide: Slide, seen: SlideProgres
         Link(
             "Answers",
             "ListSurveyAnswers",
-            "What was answered.",
+            "The answers to surveys.",
             {"courseId": "$response.body#/items/0/courseId"},
         ),
     ),
 )
 def survey_questions(call: Call) -> Response:
-    """List what surveys ask."""
+    """List the questions of surveys."""
     found = [place for place in _places(courses_asked(call)) if place[2].kind is SlideKind.SURVEY]
     return numbered(call, SurveyQuestions, found, lambda place: _question(*place))
 

@@ -89,7 +89,7 @@ class FeedUsers:
 
 
 _PAGE_FIELDS = {
-    "page_size": whole("That 200 is the default is assumed.", 1, _PAGE),
+    "page_size": whole("The default of 200 is assumed.", 1, _PAGE),
     "page_token": sent_text(""),
 }
 _FILTERS: Schema = {
@@ -106,10 +106,10 @@ _FILTERS: Schema = {
         },
     ),
     "minProperties": 1,
-    "description": "Users who fit every filter.",
+    "description": "Users who match every filter.",
 }
 _WHICH_USERS: Schema = {
-    "description": "All users, or those who fit the filters.",
+    "description": "All users, or those who match the filters.",
     "oneOf": [
         sent_object("T", {**_PAGE_FIELDS, "list_all": constant(True)}, ("list_all",)),
         sent_object("T", {**_PAGE_FIELDS, "filters": _FILTERS, "list_all": constant(False)}, ("filters",)),
@@ -128,26 +128,29 @@ _FIRST_USER = "$response.body#/users/0/user_id"
     noun="users",
     links=(
         Link(
-            "OwnLessonProgress", "GetUserLessonProgress", "How far the token's owner is.", {"userId": _OWN_ID}
+            "OwnLessonProgress",
+            "GetUserLessonProgress",
+            "The progress of the token's owner in lessons.",
+            {"userId": _OWN_ID},
         ),
-        Link("OwnRows", "ListTrainingCourseProgress", "The token's owner's rows.", {"user_id": _OWN_ID}),
+        Link("OwnRows", "ListTrainingCourseProgress", "The rows of the token's owner.", {"user_id": _OWN_ID}),
         Link(
             "OwnLessonEvents",
             "ListUserLessonProgressEvents",
-            "When the token's owner opened and completed lessons.",
+            "The events of the token's owner in lessons.",
             {"userId": _OWN_ID},
         ),
         Link(
             "OwnSlides",
             "GetUserSlideStatistics",
-            "What the token's owner has seen and answered.",
+            "The progress of the token's owner on slides.",
             {"userId": _OWN_ID},
         ),
-        Link("OwnAttempts", "ListLessonAttempts", "The token's owner's attempts.", {"userId": _OWN_ID}),
+        Link("OwnAttempts", "ListLessonAttempts", "The attempts of the token's owner.", {"userId": _OWN_ID}),
     ),
 )
 def who_am_i(call: Call) -> Response:
-    """Whose token this is."""
+    """Show the owner of the token."""
     person = call.actor.person
     return answers.ok(WhoAmI(person.id, person.organisation_id, person.first_name, person.last_name))
 
@@ -164,13 +167,13 @@ def who_am_i(call: Call) -> Response:
         Link(
             "RapidRefreshAnswers",
             "ListRapidRefreshAnswers",
-            "What the user has answered in rapid refreshes.",
+            "The answers of the user in rapid refreshes.",
             {"userId": _FIRST_USER},
         ),
         Link(
             "Lessons",
             "GetUserLessonProgress",
-            "How far the user is, lesson by lesson.",
+            "The progress of the user in lessons.",
             {"userId": _FIRST_USER},
         ),
     ),
@@ -206,7 +209,7 @@ def _filter(call: Call, given: object) -> Callable[[Person], bool]:
     if fields.has("seat_types"):
         wanted.append((lambda person: person.seat, frozenset(fields.choices("seat_types", list(Seat)))))
     if not wanted:
-        raise invalid("filters is empty. Send list_all: true to list everyone.", "filters")
+        raise invalid("filters must not be empty. Send list_all: true to list everyone.", "filters")
     return lambda person: all(of(person) in allowed for of, allowed in wanted)
 
 

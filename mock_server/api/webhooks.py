@@ -23,7 +23,7 @@ class Webhook:
     webhook_id: str
     url: str
     trigger_events: list[str]
-    created_at: Date = field("When it was made.", mark="A")
+    created_at: Date = field("The moment of the subscription.", mark="A")
 
 
 @answer("P")
@@ -42,7 +42,7 @@ class WebhookDeleted:
 class WebhookToken:
     """The secret that signs webhooks."""
 
-    token: str = field("Secret of the signature, HMAC-SHA256 of the raw body.")
+    token: str = field("The secret of the signature, which is the HMAC-SHA256 of the raw body.")
 
 
 _NOT_FOUND = (Reason.PERMISSION_DENIED, Reason.WEBHOOK_NOT_FOUND)
@@ -50,11 +50,14 @@ _SUBSCRIPTION = sent_object(
     "P",
     {
         "url": {
-            **sent_text("On this machine; the live service takes any address."),
+            **sent_text("An address on this machine. The live service accepts any address."),
             "examples": ["http://127.0.0.1:9/"],
         },
         "trigger_events": many(
-            choice([world.RESET_EVENT]), "The only one that is sent here.", minItems=1, maxItems=_MOST_EVENTS
+            choice([world.RESET_EVENT]),
+            "The only event that this server sends.",
+            minItems=1,
+            maxItems=_MOST_EVENTS,
         ),
     },
     ("url", "trigger_events"),
@@ -71,8 +74,8 @@ _CREATED_ID = "$response.body#/webhook_id"
     body=_SUBSCRIPTION,
     refusals=(Reason.PERMISSION_DENIED,),
     links=(
-        Link("Webhook", "GetWebhook", "The webhook as it is kept.", {"id": _CREATED_ID}),
-        Link("End", "DeleteWebhook", "No further events.", {"id": _CREATED_ID}),
+        Link("Webhook", "GetWebhook", "The stored webhook.", {"id": _CREATED_ID}),
+        Link("End", "DeleteWebhook", "Stop the events.", {"id": _CREATED_ID}),
     ),
 )
 def create_webhook(call: Call) -> Response:
@@ -143,7 +146,7 @@ def delete_webhook(call: Call) -> Response:
     refusals=(Reason.PERMISSION_DENIED,),
 )
 def get_token(call: Call) -> Response:
-    """Get the secret that webhooks are signed with."""
+    """Get the secret that signs webhooks."""
     return _token(call)
 
 
@@ -157,9 +160,9 @@ def get_token(call: Call) -> Response:
     refusals=(Reason.PERMISSION_DENIED,),
 )
 def create_token(call: Call) -> Response:
-    """Take a new secret to sign webhooks with.
+    """Create a new secret that signs webhooks.
 
-    Events that are being sent are signed with the one before.
+    Events that are being sent have signatures of the old secret.
     """
     call.fields(call.body, ())
     secrets, own = call.world.webhook_secrets, call.organisation.id

@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def is_alarming(self) -> bool:
-        """Whether anything is worse than a note."""
+        """True if a difference is worse than a note."""
         return any(each.grade is not Grade.NOTE for each in self.findings)
 
 

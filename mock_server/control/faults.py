@@ -81,30 +81,32 @@ def _operation(name: str) -> str:
 
 @frozen
 class Fault:
-    """One line of the script. ValueError, naming the remedy, for one that no request could trigger."""
+    """One line of the script of faults. Raises ValueError, with the remedy, if no request can trigger it."""
 
     kind: Kind
     operation: str = field(default="", converter=_operation)
-    """An operation id or short name, in any case, as in ``mock.calls.of``; "" for any that the kind fits."""
+    """The operation id or short name, as for ``mock.calls.of``; "" for every operation that can have this kind."""
     times: int | None = 1
-    """Number of requests that trigger it; None without a limit."""
+    """The number of requests that trigger it, from 1; None for no limit."""
     after: int = 0
-    """Number of matching requests that pass first."""
+    """The number of matching requests that pass first."""
     probability: float = 1.0
-    """Of striking a request that it could; above 0, at most 1."""
+    """The probability that a matching request triggers it: above 0, at most 1."""
     when: Literal["before", "after"] = "before"
-    """Whether the request has had its effect when the fault is triggered."""
+    """The moment of the fault: before or after the request has its effect."""
     seconds: float | None = None
-    """429: what Retry-After asks for, None for no pace; slow: before the answer (5); drip: between pieces (0.5)."""
+    """Seconds: the ``Retry-After`` of a 429 (None: without), the delay of slow (5) or between pieces of drip (0.5)."""
     status: int | None = field(
         default=Factory(lambda self: 503 if self.kind == "error" else None, takes_self=True)
     )
-    """Of an error, 503 by default: 403, 404, or 500 to 504; 502 and 504 look like a gateway's.
+    """The status of an error: 403, 404, or 500 to 504, by default 503. 502 and 504 look like those of a gateway.
 
-    403, 404 and 501 refuse the operation before it has any effect, as a service does that does not offer it.
+    403, 404 and 501 refuse the operation before it has an effect, as a service does that does not offer it.
     """
     course: str = ""
+    """Id or title of the course that course_archived and learner_writes change."""
     user: str = ""
+    """Id or e-mail address of the user whom user_deactivated and learner_writes change."""
 
     def __attrs_post_init__(self) -> None:
         for fault in _wrong(self):
@@ -213,7 +215,7 @@ class _Line:
 
 @define(eq=False)
 class Faults:
-    """``mock.faults``: the script. Safe across threads; worlds have one each."""
+    """The script of faults of a world, ``mock.faults``. Every method is safe across threads."""
 
     check: Callable[[Fault], None] | None = None
     """Called with every fault before it is added; raises LookupError for an unknown course or user."""
@@ -224,10 +226,13 @@ class Faults:
     _lock: Lock = field(factory=Lock)
 
     def add(self, kind: Kind, **fields: Any) -> Fault:
-        """Add a line; the keywords are the fields of `Fault`.
+        """Add a fault to the script.
 
-        TypeError or ValueError if it is not a valid fault, or names an unknown course or user, or a learner who is not
-        in the course.
+        - ``kind``: The kind of the fault.
+        - ``fields``: Other fields of `Fault`.
+
+        Raises TypeError or ValueError if the fault is not valid, if its course or user does not exist, or if the course
+        is not assigned to the user.
         """
         for name in fields.keys() - fields_dict(Fault).keys():
             near = close(name, fields_dict(Fault))
@@ -250,7 +255,7 @@ class Faults:
             self._requests = 0
 
     def replay(self, seed: int | None = None) -> None:
-        """Start the same script again, with the same random seed or another one, a whole number."""
+        """Start the same script again. ``seed``, a whole number, replaces the random seed."""
         if seed is not None:
             check_argument("seed", seed, int, "a whole number, such as 7")
         with self._lock:
@@ -265,13 +270,13 @@ class Faults:
 
     @property
     def script(self) -> tuple[Fault, ...]:
-        """Every line, spent or not."""
+        """Every line of the script, also those that are used up."""
         with self._lock:
             return tuple(line.fault for line in self._lines)
 
     @property
     def struck(self) -> tuple[Struck, ...]:
-        """Triggered faults, oldest first; the last 10,000."""
+        """The triggered faults, oldest first, at most the last 10,000."""
         with self._lock:
             return tuple(self._history)
 

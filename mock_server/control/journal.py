@@ -46,58 +46,58 @@ class Body:
 
     data: bytes = field(repr=lambda data: f"<{len(data)} bytes>")
     is_cut: bool = False
-    """It was longer than 64 KiB, and the rest was not kept."""
+    """True if the body was longer than 64 KiB. Only the beginning is stored."""
 
     @property
     def json(self) -> Any:
-        """The body read as JSON; ValueError if it is cut or no JSON."""
+        """The body, decoded from JSON. Raises ValueError if it was cut or is not JSON."""
         if self.is_cut:
             raise ValueError(f"The body was cut after {len(self.data)} bytes, so it cannot be read as JSON.")
         return json.loads(self.data)
 
     @property
     def text(self) -> str:
-        """The body as text; what is not UTF-8 is replaced."""
+        """The body as text. Bytes that are not UTF-8 are replaced."""
         return self.data.decode(errors="replace")
 
 
 @frozen
 class Exchange:
-    """One request and its answer, as the journal keeps them: tokens masked, long bodies cut."""
+    """One request and its answer in the journal. Tokens are masked, and long bodies are cut."""
 
     number: int
-    """Counted from 1, in the order of the answers."""
+    """The number of the exchange, from 1, in the order of the answers."""
     operation: str
-    """A name of the operation table; "" where the request fits none."""
+    """The operation id; "" if the request matches no operation."""
     token: str
-    """The name of the token that spoke (``"admin"``); "" for none or an unknown one."""
+    """The name of the token of the request, such as ``"admin"``; "" if it has none or an unknown one."""
     method: str
     path: str
     query: str
     headers: tuple[tuple[str, str], ...]
-    """Of the request: names in lower case; secret values are ``***``."""
+    """The headers of the request, with names in lower case. Secret values are ``***``."""
     body: Body
     status: int
-    """The status that was answered; 0 if no answer was sent."""
+    """The status of the answer; 0 if no answer was sent."""
     answer_headers: tuple[tuple[str, str], ...]
     answer: Body
-    """As far as it was sent."""
+    """The body of the answer, as far as it was sent."""
     request_id: str = ""
-    """The id under which the answer, and the audit log, know it."""
+    """The request id, which the answer and the audit log also have."""
     delivered: Delivered = "whole"
-    """The part of the answer that was sent; a client that gave up earlier has read less."""
+    """The part of the answer that was sent. A client that stopped earlier has read less."""
     faults: tuple[str, ...] = ()
-    """Kinds of the faults that it triggered, in the order of the script."""
+    """The kinds of the faults that the request triggered, in the order of the script."""
     instead: int = 0
-    """The status of the true answer, where a fault took its place after the request had been carried out; else 0."""
+    """The status of the true answer if a fault replaced it after the request had its effect; otherwise 0."""
 
     def header(self, name: str) -> str | None:
-        """The first value of a request header, in any case; None without."""
+        """Return the first value of a header of the request; None if it has none. Case does not matter."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     @property
     def json(self) -> Any:
-        """The request's body read as JSON; ValueError if it is cut or no JSON."""
+        """The body of the request, decoded from JSON. Raises ValueError if it was cut or is not JSON."""
         return self.body.json
 
     def __str__(self) -> str:
@@ -107,7 +107,7 @@ class Exchange:
 
     @property
     def outcome(self) -> str:
-        """The outcome in words: ``200``, ``200, cut short (fault cut)``, ``dropped before …``."""
+        """The outcome in words, such as ``200`` or ``200, cut short (fault cut)``."""
         said = str(self.status) if self.delivered != "nothing" else "dropped"
         if self.delivered == "cut":
             said += ", cut short"
@@ -120,7 +120,7 @@ class Exchange:
 
 
 class Calls(Sequence[Exchange]):
-    """Exchanges in order, with assertions for tests; every failure lists the calls that were made."""
+    """A sequence of exchanges with assertions for tests. Every failure lists the calls that were made."""
 
     def __init__(
         self,
@@ -143,28 +143,30 @@ class Calls(Sequence[Exchange]):
 
     @property
     def dropped(self) -> int:
-        """The number of older exchanges that are no longer kept."""
+        """The number of older exchanges that are no longer stored."""
         return self._dropped
 
     def of(self, operation: str) -> Calls:
-        """Return the calls of one operation, by its operation id or a short name (``"reset"``), in any case.
+        """Return the calls of one operation.
 
-        LookupError for an unknown or ambiguous name, so that a slip never counts as "no calls".
+        - ``operation``: An operation id or a short name such as ``"reset"``. Case does not matter.
+
+        Raises LookupError for an unknown or ambiguous name, so that a mistyped name never counts as "no calls".
         """
         name = known_operation(operation)
         what = name if self._what == "requests" else f"{self._what} of {name}"
         return self.where(lambda each: each.operation == name, what)
 
     def by(self, token: str) -> Calls:
-        """Return the calls made with the token of this name; "" for calls without a token or with an unknown one.
+        """Return the calls with the token of this name; "" for calls without a token or with an unknown one.
 
-        LookupError for an unknown name.
+        Raises LookupError for an unknown name.
         """
         known_token(token, {*self._token_names(), *(each.token for each in self.seen)})
         return self.where(lambda each: each.token == token, f"{self._what} as {token or 'nobody'}")
 
     def answered(self, status: int) -> Calls:
-        """Return the calls answered with this status, 100 to 599, whole or cut short; not those without an answer."""
+        """Return the calls whose answer has this status, 100 to 599, also if the answer was cut."""
         if (
             not 100
             <= check_argument("status", status, int, "a whole number from 100 to 599, such as 200")
@@ -174,7 +176,7 @@ class Calls(Sequence[Exchange]):
         return self.where(lambda each: each.status == status, f"{self._what} answered {status}")
 
     def where(self, fits: Callable[[Exchange], bool], what: str = "") -> Calls:
-        """Return the calls for which ``fits`` is true; ``what`` names them in failures."""
+        """Return the calls for which ``fits`` returns True. Failures name them by ``what``."""
         if not callable(fits):
             raise TypeError(f"fits must be a function of an exchange, not {fits!r}.")
         return self._narrowed(lambda seen: filter(fits, seen), what or f"{self._what} that fit")
@@ -196,7 +198,7 @@ class Calls(Sequence[Exchange]):
         return self
 
     def once(self) -> Exchange:
-        """Assert that there is exactly one call, and return it."""
+        """Assert that there is exactly one call. Return it."""
         __tracebackhide__ = True
         return self.times(1).seen[0]
 
@@ -206,9 +208,9 @@ class Calls(Sequence[Exchange]):
         self.times(0)
 
     def in_order(self, *operations: str) -> None:
-        """Assert that these operations were called in this order; other calls may come between them.
+        """Assert that these operations were called in this order. Other calls may be between them.
 
-        ValueError without any.
+        Raises ValueError if no operation is given.
         """
         __tracebackhide__ = True
         if not operations:
@@ -265,7 +267,7 @@ class Calls(Sequence[Exchange]):
 
 
 class Journal(Calls):
-    """`mock.calls`: the exchanges of a world as they happen."""
+    """The request journal of a world, `mock.calls`. It grows with each request."""
 
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()
@@ -281,7 +283,7 @@ class Journal(Calls):
 
     @property
     def seen(self) -> tuple[Exchange, ...]:
-        """All exchanges that are kept at this moment."""
+        """All exchanges that are stored at this moment."""
         with self._lock:
             read = [
                 (size, each if isinstance(each, Exchange) else _exchange(*each)) for size, each in self._kept
@@ -291,12 +293,12 @@ class Journal(Calls):
 
     @property
     def dropped(self) -> int:
-        """The number of older exchanges that are no longer kept, since the journal was last cleared."""
+        """The number of older exchanges that were removed since the journal was last cleared."""
         with self._lock:
             return self._dropped
 
     def clear(self) -> None:
-        """Delete all exchanges; numbers are not reset."""
+        """Delete all exchanges. The numbers of exchanges continue."""
         with self._lock:
             self._kept.clear()
             self._size = self._dropped = 0

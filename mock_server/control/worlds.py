@@ -89,7 +89,7 @@ class Worlds:
 
     @property
     def are_served_openly(self) -> bool:
-        """Whether a server without a secret gives their tokens to every user of this machine."""
+        """True if a server without a secret shows their tokens to every user of this machine."""
         return self._first.is_served_openly
 
     def all(self) -> Sequence[_Kept]:

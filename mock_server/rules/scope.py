@@ -76,8 +76,8 @@ def find(organisation: Organisation, scope: Scope) -> Course:
     unknown = [user_id for user_id in scope.user_ids or () if user_id not in organisation.people]
     if unknown:
         listed = ", ".join(unknown)
-        users = "is no user" if len(unknown) == 1 else "are no users"
+        users = "This user does" if len(unknown) == 1 else "These users do"
         raise RefusedError(
-            Reason.USER_NOT_FOUND, f"There {users} {listed}. Nothing was changed.", {"ids": listed}
+            Reason.USER_NOT_FOUND, f"{users} not exist: {listed}. Nothing was changed.", {"ids": listed}
         )
     return course

@@ -95,7 +95,7 @@ class BodyBuffer:
 
     @property
     def too_large(self) -> bool:
-        """Whether more than MAX_BODY has arrived."""
+        """True if more than MAX_BODY has arrived."""
         return self._seen > MAX_BODY
 
     def value(self) -> bytes:

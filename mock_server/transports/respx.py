@@ -63,6 +63,6 @@ class MockRouter(respx.MockRouter):
 
     def _turn_away(self, request: httpx.Request) -> NoReturn:
         if self._unhandled == "pass":
-            raise PassThrough("let through", request=request, origin=self._training)
+            raise PassThrough("The request is not for this world.", request=request, origin=self._training)
         # An AssertionError, as respx has it, so that no "except httpx.HTTPError" swallows it.
         raise AllMockedAssertionError(refusal(request.url.host, self._hosts)) from None

@@ -39,14 +39,14 @@ class _Engine(Protocol):
 
 
 class Server:
-    """A running server. A context manager that stops it; `stop` may be called again without harm."""
+    """A running server. As a context manager it stops at the end of the block."""
 
     def __init__(self, engine: _Engine, bound: str, port: int, secret: str | None = None) -> None:
         self._engine = engine
         self._stopped = False
         self._bound = bound
         self.host = _reachable(bound)
-        """The host by which clients on this machine reach it."""
+        """The host name or address for clients on this machine."""
         self.port = port
         self.secret = secret
         """The secret that the control plane requires in the header ``X-Training-Mock-Secret``, or None."""
@@ -63,11 +63,11 @@ class Server:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the server has stopped."""
+        """True after the server was stopped."""
         return self._stopped
 
     def start(self) -> None:
-        """Start and wait until it answers. ServeError if it does not."""
+        """Start the server and wait until it answers. Raises ServeError if it does not."""
         self._engine.start()
         try:
             with socket.create_connection((self.host, self.port), _PROBE_SECONDS) as probe:
@@ -81,7 +81,10 @@ class Server:
             )
 
     def stop(self, *, grace: float = GRACE) -> None:
-        """Stop; requests under way are finished within ``grace`` seconds, which may be math.inf."""
+        """Stop the server. A second call has no effect.
+
+        - ``grace``: Seconds that current requests have to finish; it may be ``math.inf``.
+        """
         if not self._stopped:
             self._stopped = True
             self._engine.stop(min(grace, _LONGEST_GRACE))
@@ -111,14 +114,23 @@ def serve(
     when_bound: Callable[[], None] | None = None,
     local_only: bool = False,
 ) -> Server:
-    """Serve a world in a thread; it answers when this returns. ServeError says why it cannot.
+    """Serve a world in a thread. The server answers when this function returns.
 
-    ``port`` 0 picks a free one. ``engine``: "stdlib" is the built-in server, as is "auto"; "uvicorn" runs uvicorn,
-    which reads HTTP more leniently and has times and bounds of its own. Another ``host`` than loopback needs a
-    ``secret``, which the control plane then asks for; ``allow_hosts`` are further names by which clients may call it.
-    ``limits`` are what the built-in server grants each client. A server that is not ``is_marked`` names itself in none
-    of its own answers. ``when_bound`` is called once it is certain that it can listen, before it answers anybody.
-    ``local_only`` keeps to loopback, also with a secret.
+    Arguments:
+
+    - ``handler``: The world.
+    - ``host``: The address to listen on. An address other than loopback needs a ``secret``.
+    - ``port``: The port to listen on. 0 selects a free one.
+    - ``engine``: ``"stdlib"`` or ``"auto"`` is the built-in server. ``"uvicorn"`` reads HTTP more leniently and has
+      time limits of its own.
+    - ``secret``: The secret that requests below ``/_mock/`` must have in the header ``X-Training-Mock-Secret``.
+    - ``allow_hosts``: More host names by which clients may call the server.
+    - ``limits``: The limits of the built-in server for each client.
+    - ``is_marked``: False if no answer of the server itself may identify it as the reference server.
+    - ``when_bound``: A function that is called when the port is bound, before the first request is answered.
+    - ``local_only``: Refuse addresses other than loopback, also with a secret.
+
+    Raises ServeError, with the reason, if the world cannot be served.
     """
     check_secret(secret)
     listener = _bind(host, port, local_only=local_only or secret is None)
@@ -198,12 +210,11 @@ def _engine(engine: Engine, listener: socket.socket, guarded: Guarded, limits: L
     if engine != "uvicorn":
         raise ServeError(f"engine must be 'auto', 'stdlib' or 'uvicorn', not {engine!r}.")
     if limits is not None:
-        raise ServeError(
-            "limits is for the built-in server only; uvicorn has limits of its own. Remove limits or engine."
-        )
+        raise ServeError("limits must be None for the engine uvicorn, which has limits of its own.")
     if find_spec("uvicorn") is None:
         raise ServeError(
-            "uvicorn is not installed. In a checkout of the SDK, run pip install '.[server]', or use the engine stdlib."
+            "The library uvicorn is not installed. In a checkout of the SDK, run pip install '.[server]', or use the"
+            " engine stdlib."
         )
     from mock_server.transports.uvicorn import UvicornServer
 

@@ -62,7 +62,7 @@ class UvicornServer:
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > end:
                 raise ServeError(
-                    "uvicorn did not start. Its log shows the reason. Correct it, or use the engine stdlib."
+                    "The server uvicorn did not start. Its log shows the reason. Correct it, or use the engine stdlib."
                 )
             time.sleep(_STEP)
 

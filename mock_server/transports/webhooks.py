@@ -41,19 +41,20 @@ class Delivery:
     user_id: str
     course_id: str
     attempt: int
-    """1 to 4."""
+    """The number of the attempt, 1 to 4."""
     status: int
-    """The status of the receiver's answer; 0 if it did not answer, or was not called."""
+    """The status of the receiver's answer; 0 if it did not answer or was not called."""
     error: str = ""
+    """The reason why there is no answer; otherwise ""."""
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver has accepted the message."""
+        """True if the receiver accepted the message with a 2xx."""
         return self.status in _OK
 
 
 class Webhooks:
-    """`mock.webhooks`: deliveries made, and a way to wait for those under way."""
+    """The deliveries of webhooks of a world, `mock.webhooks`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -69,9 +70,9 @@ class Webhooks:
             return tuple(self._kept)
 
     def pause(self, between: timedelta) -> None:
-        """Set the time between two attempts. The vendor waits 100 s (P); by default it is 0.1 s here.
+        """Set the time between two attempts. The default is 0.1 s; the vendor waits 100 s (P).
 
-        ValueError for a negative time.
+        Raises ValueError for a negative time.
         """
         if check_argument(
             "between", between, timedelta, "a timedelta, such as timedelta(seconds=1)"
@@ -90,14 +91,17 @@ class Webhooks:
     def allow(self, host: str) -> None:
         """Allow webhooks to a host, by its name without scheme and port.
 
-        ``localhost`` stands for all of loopback. ValueError for anything but a host name.
+        ``localhost`` means all loopback addresses. Raises ValueError for anything but a host name.
         """
         name = check_host_name("host", host)
         with self._world.lock:
             self._world.webhook_hosts.add(name)
 
     def wait(self, timeout: float = 10.0) -> tuple[Delivery, ...]:
-        """Wait until no delivery is under way; return the attempts made. TimeoutError after ``timeout`` seconds."""
+        """Wait until all messages are delivered or given up. Return the attempts.
+
+        Raises TimeoutError after ``timeout`` seconds.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: not (self._is_running or self._world.pending), timeout):
                 raise TimeoutError(

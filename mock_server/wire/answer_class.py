@@ -234,4 +234,4 @@ def _kind(hint: Any) -> _Kind:
         return _Kind(stated, f"{name}({{}})", {name: _writer(hint)})
     if issubclass(hint, Enum):
         return _Kind(schema.choice(hint), "text({})")
-    raise TypeError(f"{hint} has no form on the wire")
+    raise TypeError(f"{hint} has no form on the wire.")

@@ -32,7 +32,7 @@ class ErrorInfo:
 class Error:
     """The body of every refusal."""
 
-    code: int = field("The gRPC code, most likely.")
+    code: int = field("Probably the gRPC code.")
     message: str
     details: list[ErrorInfo] = field(mark="A", minItems=1, maxItems=1)
 

@@ -112,7 +112,7 @@ def strict_json(data: bytes, where: str) -> object:
     except RecursionError:
         raise invalid(f"The {where} is nested too deeply.") from None
     except ValueError as fault:
-        raise invalid(f"The {where} is not valid JSON: {_harmless(str(fault))}.") from None
+        raise invalid(f"The {where} is not valid JSON: {_harmless(str(fault).rstrip('.'))}.") from None
     if _is_deep(value):
         raise invalid(
             f"The {where} is nested too deeply: at most {MAX_DEPTH} levels of objects and lists are allowed."
@@ -141,10 +141,10 @@ def _harmless(text: str) -> str:
 
 def _unique(items: list[tuple[str, object]]) -> dict[str, object]:
     if len(items) > MAX_KEYS:
-        raise ValueError(f"an object has {len(items)} keys, and at most {MAX_KEYS} are allowed")
+        raise ValueError(f"An object has {len(items)} keys, and at most {MAX_KEYS} are allowed.")
     found = dict(items)
     if len(found) != len(items):
-        raise ValueError(f"the key {_first_repeated(items)[:100]!r} occurs more than once")
+        raise ValueError(f"The key {_first_repeated(items)[:100]!r} occurs more than once.")
     for name, value in items:
         _unicode(name)
         _unicode(value)
@@ -166,17 +166,17 @@ def _unicode(value: object) -> None:
         for each in value:
             _unicode(each)
     elif isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
-        raise ValueError("a text contains an unpaired surrogate")
+        raise ValueError("A text contains an unpaired surrogate.")
 
 
 def _constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is not a JSON number.")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"the number {text[:40]} is too large")
+        raise ValueError(f"The number {text[:40]} is too large.")
     return value
 
 

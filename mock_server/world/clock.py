@@ -64,10 +64,10 @@ LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Real time by default; it can be frozen, moved and resumed.
+    """The clock of a world, `mock.clock`. It shows real time until it is frozen or advanced.
 
-    ValueError for a moment without a time zone, or outside the years 1970 to 8999: nothing is changed then. TypeError
-    for what is no moment at all.
+    Its methods raise ValueError for a moment without a time zone or outside the years 1970 to 8999, and TypeError for a
+    value of another type. Nothing is changed then.
     """
 
     def __init__(self, now: datetime | None = None) -> None:
@@ -84,15 +84,15 @@ class Clock:
 
     @property
     def is_frozen(self) -> bool:
-        """True while time stands still."""
+        """True while the clock is frozen."""
         return self._frozen is not None
 
     def freeze(self, at: datetime | None = None) -> None:
-        """Stop at a moment, by default the present one."""
+        """Stop the clock at a moment, by default the present one."""
         self._frozen = self.now() if at is None else within(check_datetime("at", at))
 
     def advance(self, by: timedelta) -> None:
-        """Move forward, frozen or running. Raises ValueError for a step back: use `freeze`."""
+        """Advance the clock, frozen or running. Raises ValueError for a negative step: use `freeze`."""
         if check_argument("by", by, timedelta, "a timedelta, such as timedelta(hours=1)") < timedelta(0):
             raise ValueError(
                 f"by must be at least 0 s, not {by.total_seconds():g} s. Set an earlier moment with freeze(at)."
@@ -104,7 +104,7 @@ class Clock:
             self._offset += by
 
     def resume(self) -> None:
-        """Run with the real time again."""
+        """Show the real time again."""
         self._frozen, self._offset = None, timedelta(0)
 
     @contextmanager

@@ -24,9 +24,9 @@ class Change:
     kind: str
     """"record", "enrolment", "person", "course", "assigned", "certificate", "organisation", "audit entry" …"""
     key: tuple[str, ...]
-    """Ids that name it; for what belongs to a course and a person: course id, user id."""
+    """The ids of the record; course id and user id if it belongs to a course and a person."""
     label: str
-    """The same for people to read: titles and names."""
+    """The titles and names of the record, for people to read."""
     before: Any
     """The record in the first document; None if it was added."""
     after: Any
@@ -34,14 +34,14 @@ class Change:
 
     @property
     def what(self) -> Literal["added", "removed", "changed"]:
-        """Kind of the difference."""
+        """The kind of the difference."""
         if self.before is None:
             return "added"
         return "removed" if self.after is None else "changed"
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Fields that differ, in order; empty unless an object was changed."""
+        """The fields that differ, in order; empty unless an object was changed."""
         if not (isinstance(self.before, dict) and isinstance(self.after, dict)):
             return ()
         names = dict.fromkeys([*self.before, *self.after])

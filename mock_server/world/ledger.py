@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 @frozen
 class Certificate:
-    """Proof of one completion."""
+    """The certificate of one completion."""
 
     number: str
     organisation_id: str
@@ -24,7 +24,7 @@ class Certificate:
 
 @frozen
 class Notification:
-    """One message in the outbox."""
+    """A notification that was sent to a user."""
 
     id: str
     organisation_id: str
@@ -36,29 +36,29 @@ class Notification:
 
 @frozen
 class AuditEntry:
-    """One requested reset, done or refused (R23). It holds no data of the cleared progress."""
+    """A requested reset, done or refused (R23). It contains no data of the cleared progress."""
 
     at: datetime
     organisation_id: str
     actor_id: str
     request_id: str
     course_id: str
-    """As requested; "" if the request names none."""
+    """The course in the request; "" if it names none."""
     everyone: bool
-    """True for a reset of everyone in the course; for one that was done, as the server understood it."""
+    """True for a reset of everyone in the course, as the server understood the request."""
     user_ids: tuple[str, ...]
-    """Users listed in the request, the first 20 of a refused one; for everyone, the users reset."""
+    """The users in the request, at most 20 of a refused one; for everyone, the users that were reset."""
     outcome: str
     """"done", "replayed", "queued", or the reason of the refusal. A reset refused part-way has an entry for each."""
     status: int
-    """HTTP status of the answer."""
+    """The HTTP status of the answer."""
     users_updated: int = 0
     reset_ids: tuple[str, ...] = ()
-    """Users whose progress was cleared; a listed user without progress is not among them (R09, R21)."""
+    """The users whose progress was cleared. A user without progress is not among them (R09, R21)."""
     users_asked: int = 0
-    """Number of users listed in the request, or reset if it was for everyone."""
+    """The number of users in the request; for everyone, the number of users that were reset."""
     absent_ids: tuple[str, ...] = ()
-    """Users not assigned whose progress was cleared too, by the policy ``absent`` (R10)."""
+    """Users who are not assigned and whose progress was cleared by the policy ``absent`` (R10)."""
 
 
 @frozen

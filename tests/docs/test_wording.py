@@ -58,12 +58,10 @@ PAGES = [
     *(_generate.DOCS / name for name in ("index.md", "tutorial.md")),
     *(page for name in FOLDERS for page in sorted((_generate.DOCS / name).glob("*.md"))),
 ]
-GENERATED_BY_THE_SERVER = {"contract", "policies"}
-"""Pages whose generated parts are texts of the reference server, which the record keeps as they are."""
 SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_server")
 ADDRESS = re.compile(r"\([\w-]+\)=")
-SERVED = ("api", "control", "rules", "wire", "world", "policy.py", "refusal.py")
-"""Parts of the reference server whose texts are answers, which the record keeps as they are."""
+NO_PROSE = ("world/seeds/demo_data.py", "wire/answer_class.py")
+"""Parts of the reference server whose texts are data of people, or code that is generated."""
 SENTENCES = (
     "_core",
     "api",
@@ -79,7 +77,13 @@ SENTENCES = (
 ERRORS = {
     name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)
 }
-OPENING = re.compile(r"[A-Z0-9…'`-]|[\w.]*[\w\]=)] must |[a-z]+[._][\w.]*[ =(]")
+SERVER_ERRORS = {
+    *("AskingError", "LateWriteError", "LiveError", "NoAnswerError", "NotAssignedError", "ProtocolError"),
+    *("RefusedError", "RehearsalError", "ServeError", "StateError", "UsageError", "invalid"),
+    *("AttributeError", "LookupError", "OSError", "TypeError", "ValueError"),
+}
+"""The errors and refusals of the reference server, with those of Python that it raises."""
+OPENING = re.compile(r"[A-Z0-9…'`$-]|[\w.]*[\w\]=)] must |[a-z]+[._][\w.]*[ =(]")
 """The start of a sentence: a capital letter, a value, an option, or a parameter that must be something."""
 
 
@@ -91,8 +95,7 @@ def banned(text: str) -> list[str]:
 def written(page: Path) -> str:
     """The text of a page, with its generated parts."""
     text = page.read_text(encoding="utf-8")
-    is_built = page.is_relative_to(_generate.DOCS) and page.stem not in GENERATED_BY_THE_SERVER
-    return _generate.expand(text) if is_built else text
+    return _generate.expand(text) if page.is_relative_to(_generate.DOCS) else text
 
 
 def prose(text: str) -> Iterator[str]:
@@ -141,7 +144,7 @@ def _put_in(part: ast.expr) -> str:
 
 
 def modules() -> list[Path]:
-    left = [SOURCES[1] / name for name in SERVED]
+    left = [SOURCES[1] / name for name in NO_PROSE]
     return [
         path
         for source in SOURCES
@@ -212,8 +215,8 @@ def test_messages_are_collected_without_docstrings(tmp_path: Path) -> None:
     assert list(messages(path)) == [(2, "Nobody … has"), (3, "so nobody did")]
 
 
-def raised(path: Path) -> Iterator[tuple[int, str]]:
-    """The messages with which a module makes errors of the SDK, with their lines; "…" for what is put in.
+def raised(path: Path, kinds: set[str] = ERRORS) -> Iterator[tuple[int, str]]:
+    """The messages with which a module makes errors, with their lines; "…" for what is put in.
 
     A value in quotes at the end of a message is "'…'": it needs a full stop, while a text that is put in has its own.
     """
@@ -226,8 +229,8 @@ def raised(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS:
-            for each in node.args[:1]:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+            for each in node.args[: 2 if node.func.id == "RefusedError" else 1]:
                 found = texts.get(each.id) if isinstance(each, ast.Name) else each
                 if isinstance(found, ast.Constant | ast.JoinedStr) and " " in (text := _text(found)):
                     yield node.lineno, text
@@ -259,6 +262,14 @@ def test_errors_are_full_sentences(tmp_path: Path) -> None:
     assert found == []
 
 
+def test_errors_of_the_server_are_full_sentences() -> None:
+    found = [
+        (path, line, text) for path in SOURCES[1].rglob("*.py") for line, text in raised(path, SERVER_ERRORS)
+    ]
+    assert len(found) > 150
+    assert [f"{path.name}:{line}: {each}" for path, line, text in found for each in faults(text)] == []
+
+
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
     """The docstrings of a module's public classes and functions, by name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -277,7 +288,8 @@ def test_public_docstrings_begin_with_a_verb_or_a_noun(tmp_path: Path) -> None:
     assert [bool(clause.match(text)) for _, text in docstrings(path)] == [True]
     found = [
         f"{path.name}: {name}: {text[:60]}"
-        for path in SOURCES[0].rglob("*.py")
+        for source in SOURCES
+        for path in source.rglob("*.py")
         for name, text in docstrings(path)
         if clause.match(text)
     ]

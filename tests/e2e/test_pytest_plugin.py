@@ -140,7 +140,7 @@ MISTAKEN = {
     'training_world("moon")': "'moon' with nothing is no world",
     "training_world(users=5)": "'demo' with users is no world",
     'training_world("generated", people=5)': "unexpected keyword argument 'people'; it takes seed, now, users",
-    'training_world("generated", users=0)': "users and courses must be at least 1, not 0",
+    'training_world("generated", users=0)': "A generated world needs at least 1 user and 1 course, not 0",
     'training_world("generated", users="3")': "users must be a whole number, not '3'",
     'training_world("generated", seed=7)': "multiple values for argument 'seed'; it takes seed, now, users",
     'training_world(now="2026-11-30T09:00:00")': "now must be a datetime with a time zone",

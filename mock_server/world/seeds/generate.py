@@ -41,7 +41,7 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     The owners of the tokens are extra people without courses.
     """
     if users < 1 or courses < 1:
-        raise ValueError(f"users and courses must be at least 1, not {users} and {courses}.")
+        raise ValueError(f"A generated world needs at least 1 user and 1 course, not {users} and {courses}.")
     builder = WorldBuilder(seed=f"generated/{seed}", now=now, since=_SINCE)
     org = builder.organisation(f"Generated organisation {seed}")
     group, team = org.group("Learners"), org.group("Every second learner")

@@ -184,7 +184,7 @@ def test_constants_and_choices_name_their_type() -> None:
     untyped = [each for each in found if "type" not in each and each.get("enum") != [".", ".."]]
     assert untyped == []
     constants = [each for each in found if "const" in each]
-    assert [each["description"] for each in constants] == ["Everyone in the course."] * 2
+    assert [each["description"] for each in constants] == ["True to reset everyone in the course."] * 2
 
 
 def test_a_date_is_tried_before_the_empty_text() -> None:

@@ -62,7 +62,7 @@ def test_a_key_that_stands_twice_is_named_wherever_it_stands() -> None:
         (b'{"x":{"a":1,"a":1}}', "a"),
         (with_keys(5000), "k4999"),
     ):
-        with pytest.raises(RefusedError, match=f"the key '{name}' occurs more than once"):
+        with pytest.raises(RefusedError, match=f"The key '{name}' occurs more than once"):
             reading.strict_json(body, "body")
 
 

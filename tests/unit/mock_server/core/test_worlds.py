@@ -140,7 +140,7 @@ def test_generated_worlds_are_as_large_as_asked_and_repeatable() -> None:
     assert 0 < len(Speaker(mock, "learner").rows()) == 4
     assert 0 < len(Speaker(mock, "teamlead").rows()) < 120
     for users, courses in ((0, 1), (1, 0), (-1, 1)):
-        with pytest.raises(ValueError, match="must be at least 1"):
+        with pytest.raises(ValueError, match="needs at least 1 user and 1 course"):
             MockTraining.generate(users=users, courses=courses)
 
 

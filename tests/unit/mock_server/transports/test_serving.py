@@ -177,7 +177,7 @@ def test_auto_is_the_built_in_server_and_uvicorn_is_named_where_it_is_missing(
 
 
 def test_uvicorn_takes_no_limits_since_it_has_its_own() -> None:
-    with pytest.raises(ServeError, match="limits is for the built-in server only"):
+    with pytest.raises(ServeError, match="limits must be None for the engine uvicorn"):
         serve(Hello(), engine="uvicorn", limits=Limits(head=1))
 
 
