@@ -51,7 +51,7 @@ class Request:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether the request states its length twice, so that its end is ambiguous (RFC 9112, 6.3)."""
+        """True if the request states its length twice, so that its end is ambiguous (RFC 9112, 6.3)."""
         return self.header("transfer-encoding") is not None and self.header("content-length") is not None
 
     @property
