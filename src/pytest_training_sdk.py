@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from training_sdk.testing.contract.world import World
 
 MARKERS = (
-    'training_world(seed="demo", *, now=None, users=50, courses=12, random_seed=0): the world that training_mock gives'
-    ' the test: "demo", or "generated" with these numbers; now (a datetime, or text such as "2026-11-30T09:00:00Z")'
-    " freezes its clock.",
-    'training_policy(**switches): how that world decides where the sources are silent, as eligibility="completed".'
-    " Several add up; the nearest one wins.",
-    "training_lag(lag): how old feed and analytics are, a timedelta of 0 to 2 h.",
-    'training_faults(kind, **details): a fault of that world\'s script, as mock.faults.add takes it, such as "error",'
-    ' operation="ListCourses", times=2. Several add up.',
+    'training_world(seed="demo", *, now=None, users=50, courses=12, random_seed=0): the simulated organisation of'
+    ' training_mock: "demo", or "generated" with these numbers; now (a datetime, or text such as'
+    ' "2026-11-30T09:00:00Z") stops its clock.',
+    "training_policy(**switches): the rules of the organisation where the sources differ, such as"
+    ' eligibility="completed". Several markers are combined; the nearest one wins.',
+    "training_lag(lag): the age of feed and analytics, a timedelta of 0 to 2 h.",
+    'training_faults(kind, **details): a fault of the server, with the arguments of mock.faults.add, such as "error",'
+    ' operation="ListCourses", times=2. Several markers are combined.',
 )
 
 _BASE_URL = os.environ.get("SAFETYCULTURE_ONLY_BASE_URL") or "https://api.safetyculture.io"
@@ -62,8 +62,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("training-sdk").addoption(
         _OPTION,
         metavar="URL",
-        help="put the rules of a course reset to the service there, as far as that changes nothing: the read-only part"
-        f" of the contract kit, as one test per rule. The token comes from {_TOKEN}.",
+        help="run the contract tests that change nothing against the service at this address, one test per check."
+        f" The token comes from {_TOKEN}.",
     )
 
 
@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for each in MARKERS:
         config.addinivalue_line("markers", each)
     if config.getoption(_OPTION) and not os.environ.get(_TOKEN):
-        raise pytest.UsageError(f"{_OPTION} takes the token from the environment: set {_TOKEN}")
+        raise pytest.UsageError(f"{_OPTION} needs a token. Set {_TOKEN}.")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -165,7 +165,7 @@ class TrainingRule(pytest.Item):
                 found.says,
                 f"sent     {found.sent}",
                 f"expected {found.expected}",
-                f"came     {found.came}",
+                f"received {found.came}",
             )
             pytest.fail(f"{found.rule} ({found.provenance}): " + "\n  ".join(said), pytrace=False)
         if found.result != "holds":
@@ -233,7 +233,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     done = yield
     idle = [each.name for each in item.own_markers if each.name in _SHAPING]
     if idle and _WORLD not in item.stash:
-        pytest.fail(f"{idle[0]}: it shapes training_mock, which this test does not use", pytrace=False)
+        pytest.fail(
+            f"The marker {idle[0]} configures training_mock, which this test does not use. Use the fixture, or remove "
+            "the marker.",
+            pytrace=False,
+        )
     return done
 
 
@@ -251,7 +255,7 @@ def pytest_runtest_makereport(
         ):
             report.sections.append((heading, _in_any_case(make)))
         if item.stash[_KEPT].exists():
-            report.sections.append(("Records kept by the SDK", str(item.stash[_KEPT])))
+            report.sections.append(("Records stored by the SDK", str(item.stash[_KEPT])))
     return report
 
 
@@ -305,7 +309,7 @@ def _fits(marker: str, call: Callable[..., object], *args: Any, **kwargs: Any) -
     try:
         takes.bind(*args, **kwargs)
     except TypeError as error:
-        pytest.fail(f"{marker}: {error}; it takes {', '.join(takes.parameters)}", pytrace=False)
+        pytest.fail(f"{marker}: {error}. It accepts {', '.join(takes.parameters)}.", pytrace=False)
 
 
 def _switches(**switches: Any) -> dict[str, Any]:
@@ -328,8 +332,8 @@ def _shape(
     sizes = {name: size for name, size in given.items() if size is not None}
     if seed not in ("demo", "generated") or (seed == "demo" and sizes):
         raise ValueError(
-            f'{seed!r} with {", ".join(sizes) or "nothing"} is no world: "demo" takes now only, "generated"'
-            " also users, courses and random_seed"
+            f'{seed!r} with {", ".join(sizes) or "nothing"} is not valid: "demo" accepts only now, "generated"'
+            " also users, courses and random_seed."
         )
     if seed == "demo":
         return {"now": _moment(now)}
@@ -343,7 +347,9 @@ def _moment(now: datetime | str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(now)
     except ValueError:
-        raise ValueError(f"now is a date with a time zone, as 2026-11-30T09:00:00Z, not {now!r}") from None
+        raise ValueError(
+            f"now must be a date with a time zone, such as 2026-11-30T09:00:00Z, not {now!r}."
+        ) from None
 
 
 def _requests(mock: MockTraining) -> str:

@@ -135,22 +135,22 @@ def test_faults_of_markers_strike_in_the_order_in_which_they_are_written(pyteste
 MISTAKEN = {
     'training_policy(eligibility="never")': "eligibility must be one of 'recorded', 'completed', not 'never'",
     'training_policy(emulates="forgets")': "emulates must be names out of refuses_partway_404",
-    "training_policy(elligibility=1)": "unexpected keyword argument 'elligibility'; it takes everyone_permission, elig",
+    "training_policy(elligibility=1)": "unexpected keyword argument 'elligibility'. It accepts everyone_permission, e",
     'training_policy("eligibility=completed")': "too many positional arguments",
-    'training_world("moon")': "'moon' with nothing is no world",
-    "training_world(users=5)": "'demo' with users is no world",
-    'training_world("generated", people=5)': "unexpected keyword argument 'people'; it takes seed, now, users",
+    'training_world("moon")': "'moon' with nothing is not valid",
+    "training_world(users=5)": "'demo' with users is not valid",
+    'training_world("generated", people=5)': "unexpected keyword argument 'people'. It accepts seed, now, users",
     'training_world("generated", users=0)': "A generated world needs at least 1 user and 1 course, not 0",
     'training_world("generated", users="3")': "users must be a whole number, not '3'",
-    'training_world("generated", seed=7)': "multiple values for argument 'seed'; it takes seed, now, users",
+    'training_world("generated", seed=7)': "multiple values for argument 'seed'. It accepts seed, now, users",
     'training_world(now="2026-11-30T09:00:00")': "now must be a datetime with a time zone",
-    'training_world(now="yesterday")': "now is a date with a time zone, as 2026-11-30T09:00:00Z, not 'yesterday'",
+    'training_world(now="yesterday")': "now must be a date with a time zone, such as 2026-11-30T09:00:00Z, not",
     "training_lag(60)": "lag must be ",
     "training_lag()": "missing a required argument: 'lag'",
-    "training_lag(hours=1)": "'lag'; it takes lag",
+    "training_lag(hours=1)": "'lag'. It accepts lag",
     'training_faults("eror")': "kind must be one of rate_limited, error",
     'training_faults("error", operation="ListCorses")': "There is no operation 'ListCorses'",
-    'training_faults("error", often=3)': "unexpected keyword argument 'often'; it takes kind, operation, ",
+    'training_faults("error", often=3)': "unexpected keyword argument 'often'. It accepts kind, operation, ",
 }
 
 
@@ -191,7 +191,9 @@ def test_a_marker_on_a_test_without_the_world_it_shapes_fails_it(
     """
     shown = run(pytester, source)
     shown.assert_outcomes(passed=2, failed=1)
-    shown.stdout.fnmatch_lines(["training_*: it shapes training_mock, which this test does not use"])
+    shown.stdout.fnmatch_lines(
+        ["The marker training_* configures training_mock, which this test does not use.*"]
+    )
 
 
 def test_every_client_of_a_test_keeps_its_records_with_that_test(
@@ -472,7 +474,7 @@ def test_without_a_token_or_an_address_nothing_is_collected(
     monkeypatch.delenv("SAFETYCULTURE_API_TOKEN")
     missing = run(pytester, "", "--training-base-url", service[1])
     assert missing.ret is pytest.ExitCode.USAGE_ERROR
-    missing.stderr.fnmatch_lines(["*takes the token from the environment: set SAFETYCULTURE_API_TOKEN*"])
+    missing.stderr.fnmatch_lines(["*needs a token. Set SAFETYCULTURE_API_TOKEN*"])
 
 
 def test_markers_and_fixtures_are_documented(pytester: pytest.Pytester) -> None:

@@ -302,7 +302,7 @@ def _complete_again(stage: Stage, past: ProgressRow, old: list[Certificate]) -> 
             for message in mock.outbox[:PEOPLE_SHOWN]
         ],
     )
-    story.say(f"{len(mock.outbox)} notifications in all, to {len(told)} people who have them switched on")
+    story.say(f"{len(mock.outbox)} notifications were sent to {len(told)} people with notifications on.")
     story.check(
         "the learner was notified once per reset of their progress", told[past.user_id] == 1, rule="R18"
     )
@@ -377,7 +377,7 @@ def _show_plan(story: Story, plan: ResetPlan) -> None:
         [(each.name, each.email, each.state, f"{each.percent:g} %", _date(each)) for each in shown],
     )
     if len(plan.targets) > len(shown):
-        story.say(f"… and {len(plan.targets) - len(shown)} more")
+        story.say(f"… and {len(plan.targets) - len(shown)} more.")
     story.say(headline(plan))
     story.say(f"Read at {plan.read_at:%H:%M:%S} UTC. It cannot be undone. The operator types:")
     story.say(f"> {plan.phrase}")
@@ -385,7 +385,7 @@ def _show_plan(story: Story, plan: ResetPlan) -> None:
 
 def _show_report(story: Story, report: ResetReport) -> None:
     counts = ", ".join(f"{number} {outcome}" for outcome, number in report.counts.items() if number)
-    story.say(f"Report: {counts}; reason {report.reason!r}, ticket {report.ticket}")
+    story.say(f"Report: {counts}; reason {report.reason!r}, ticket {report.ticket}.")
 
 
 def _date(row: ProgressRow | PlannedReset) -> str:

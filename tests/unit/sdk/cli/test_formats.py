@@ -95,7 +95,7 @@ def test_standard_output_has_what_a_file_has(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--format", "parquet"), "name a new one with --output"),
+        (("--format", "parquet"), "Name a new one with --output"),
         (("--format", "csv", "--json"), "Leave --json out"),
         (("--output", "x"), "A table goes to standard output"),
         (("--format", "csv", "--output", "there"), "exists"),
@@ -103,7 +103,7 @@ def test_standard_output_has_what_a_file_has(
         (("--format", "jsonl", "--output", "no/x"), "no does not exist. Create it first"),
         (("--format", "parquet", "--output", "no/x"), "no does not exist. Create it first"),
         (("--format", "csv", "--output", "-"), "leave the option out"),
-        (("--format", "parquet", "--output", "-"), "name a file"),
+        (("--format", "parquet", "--output", "-"), "Name a file"),
         (("--json", "--output", "x"), "--json goes to standard output"),
         (
             (
