@@ -85,8 +85,17 @@ def show_logs(formatter: VisibleFormatter | None = None) -> None:
         logging.lastResort.setFormatter(formatter or VisibleFormatter())
 
 
+def is_plain(text: str) -> bool:
+    """Return whether ``inline`` returns a text, and any part of it between spaces, as it is."""
+    return _is_seen(text) and " ".join(text.split()) == text
+
+
+def _is_seen(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _NOT_DRAWN().search(text))
+
+
 def _line(text: str) -> str:
-    if text.isprintable() and (text.isascii() or not _NOT_DRAWN().search(text)):
+    if _is_seen(text):
         return text
     return "".join(
         letter if is_seen(text, place, letter) else _escaped(letter) for place, letter in enumerate(text)

@@ -88,7 +88,7 @@ class ProgressRow(Model):
     @property
     def user_name(self) -> str:
         """First and last name, if the feed has them; else an empty text."""
-        return " ".join(part for part in (self.user_first_name, self.user_last_name) if part)
+        return " ".join(filter(None, (self.user_first_name, self.user_last_name)))
 
 
 class Progress(Bound[D]):

@@ -6,8 +6,9 @@ import re
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
-from training_sdk._core.text import inline
+from training_sdk._core.text import inline, is_plain
 
 GAP = "   "
 LONGEST_RULE = 120
@@ -156,8 +157,13 @@ class StreamedTable:
         self._widths: Sequence[int] | None = None
         self._has_begun = False
 
-    def text(self, rows: Sequence[Sequence[str]]) -> str:
+    def text(self, values: Sequence[Sequence[object]]) -> str:
         """Return the next rows as text, and the header before the first ones."""
+        columns = [*map(column_cells, zip(*values, strict=True))]
+        if self._has_begun and self._widths is not None and self._width is None:
+            padded = map(_padded, columns, self._widths)
+            return "\n".join([*map(str.rstrip, map(GAP.join, zip(*padded, strict=True))), ""])
+        rows = [*zip(*columns, strict=True)]
         if not self._has_begun:
             self._has_begun = True
             self._widths = _column_widths(self._columns, rows, self._width)
@@ -165,15 +171,21 @@ class StreamedTable:
         if self._widths is None:
             return "\n" + _blocks(self._columns, rows, self._width or LONGEST_RULE)
         widths = self._widths
-        if self._width is None:
-            lines = [GAP.join(map(_padded, row, widths)).rstrip() for row in rows]
-        else:
-            lines = [line for row in rows for line in _row([*map(_lines, row, widths)], widths)]
-        return "\n".join([*lines, ""])
+        return "\n".join([line for row in rows for line in _row([*map(_lines, row, widths)], widths)] + [""])
 
 
-def _padded(text: str, width: int) -> str:
-    return text.ljust(width) if text.isascii() else text + " " * (width - _length(text))
+def _padded(cells: Sequence[str], width: int) -> list[str]:
+    return [text.ljust(width) if text.isascii() else text + " " * (width - _length(text)) for text in cells]
+
+
+def column_cells(values: Sequence[object]) -> Sequence[str]:
+    """Return the values of a column as text, as ``cell`` does, but each object once, because listings share them."""
+    if set(map(type, values)) == {str}:
+        texts = cast("Sequence[str]", values)
+        if is_plain(" | ".join(filter(None, texts))):
+            return texts
+    cells = {key: cell(value) for key, value in dict(zip(map(id, values), values, strict=True)).items()}
+    return [*map(cells.__getitem__, map(id, values))]
 
 
 def cells_of(row: Sequence[object]) -> list[str]:

@@ -145,7 +145,7 @@ class Output:
         stream = self.stdout
         table = StreamedTable(columns, width=table_width(stream), unicode=_has_unicode(stream))
         for page in pages:
-            write(stream, table.text([*map(cells_of, page)]))
+            write(stream, table.text([*page]))
 
     def listing(
         self,

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.mock import TokenName
-from training_sdk import ProgressRow, TrainingClient
+from training_sdk import ProgressRow, TrainingClient, UserStatus
 from training_sdk._core.listing import Page
 from training_sdk._core.operation import Listing
 from training_sdk.cli import layout, main
@@ -288,11 +288,22 @@ def test_no_cell_of_csv_begins_a_formula(texts: list[str]) -> None:
                 assert cell == value
 
 
+ODD = st.text(" |a\u200d\ufe0f❤ü\x1b\n", max_size=4)
+VALUES = (
+    ODD | st.text() | st.none() | st.integers() | st.floats() | st.booleans() | st.sampled_from(UserStatus)
+)
+
+
+@given(st.lists(ODD) | st.lists(VALUES | st.datetimes(timezones=st.timezones())))
+def test_a_column_is_written_as_its_values_are(values: list[object]) -> None:
+    assert [*layout.column_cells(values)] == [layout.cell(value) for value in values]
+
+
 @given(st.lists(st.lists(st.text("aü語 -", max_size=6), min_size=2, max_size=2), max_size=4))
 def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: list[list[str]]) -> None:
     first = [["aaaaaa", "語語語語語語"], *rows]
     for width in (None, 200):
-        whole = layout.table_text(["x", "y"], [*first, *rows], width=width)
+        whole = layout.table_text(["x", "y"], [*map(layout.cells_of, [*first, *rows])], width=width)
         table = layout.StreamedTable(["x", "y"], width=width, unicode=True)
         assert table.text(first) + table.text(rows) == whole
         assert "b" * 500 in table.text([["b" * 500, "y"]])
