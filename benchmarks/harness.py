@@ -124,7 +124,9 @@ def most_resident() -> int:
     import resource
 
     status = Path("/proc/self/status")
-    if status.exists():  # what Linux counts as the use of a process begins with that of the process that started it
+    if (
+        status.exists()
+    ):  # what Linux counts as the use of a process begins with that of the process that started it
         return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
