@@ -11,9 +11,8 @@ TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk te
 
 # Tests start hundreds of processes; without bytecode each of them compiles the SDK again.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests of frames: their libraries, and the lowest versions of these, are no part of that environment.
-FRAMES := tests/unit/sdk/frames tests/property/sdk/test_frames.py tests/unit/sdk/cli/test_formats.py \
-  tests/unit/sdk/test_progress_table.py
+# The extras of that environment. A part without tests of frames needs none of their libraries, which are large.
+EXTRAS ?= cli,server,testing,pandas,polars,arrow
 
 # Two processes. Each begins with one half of the tests and takes over what the other has not begun when it is done, so
 # that tests of one file mostly share its fixtures, and none waits for long at the end.
@@ -72,11 +71,11 @@ $(LOWEST)/.ready: pyproject.toml .ci/lowest
 	$(PYTHON) .ci/lowest > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
-		--group run-tests --editable '.[cli,server,testing]'
+		--group run-tests duckdb --editable '.[$(EXTRAS)]'
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready
-	$(LOWEST)/bin/$(PYTEST) -m 'not heavy and not browser' $(TESTS) $(FRAMES:%=--ignore=%)
+	$(LOWEST)/bin/$(PYTEST) -m 'not heavy and not browser' $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .

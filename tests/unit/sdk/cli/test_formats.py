@@ -19,6 +19,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from mock_server import MockTraining
 from mock_server.mock import TokenName
@@ -54,7 +55,8 @@ def test_every_list_loads_back_from_every_format(
         assert main([command, "--format", format_, "--output", f"out.{format_}"]) == 0
     for file in (tmp_path / "out.csv", tmp_path / "out.jsonl"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert pl.read_parquet("out.parquet/*.parquet").equals(wanted)
+    # States of two files have two encodings to an early Polars.
+    assert_frame_equal(pl.read_parquet("out.parquet/*.parquet"), wanted, categorical_as_str=True)
     lines = [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert lines == [
         json.loads(text.json_lines(columns_of(type(row)), [row])) for row in listed(command, client)
