@@ -66,7 +66,7 @@ def test_a_product_that_became_slow_fails_the_short_version(
 
     def slow() -> None:
         quick()
-        for _ in range(100):
+        for _ in range(300):
             world.canned_and_client()
 
     monkeypatch.setattr(world, "world_and_client", slow)
