@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 MOVED = {
+    "training_sdk._core.pacing": "training_sdk.records.request_budget",
     "training_sdk.models": "training_sdk.api",
     "training_sdk.models.analytics": "training_sdk.api.analytics",
     "training_sdk.models.base": "training_sdk._core.model",

@@ -17,7 +17,7 @@ from training_sdk._core.urls import BaseUrl
 from training_sdk.errors import InvalidArgumentError
 
 if TYPE_CHECKING:  # imported when they are used: most programs only read
-    from training_sdk._core.pacing import Limits
+    from training_sdk.records.request_budget import Limits
     from training_sdk.reset_format import ResetFormat
     from training_sdk.safeguards import Safeguards
 
@@ -67,10 +67,10 @@ class Options:
         automatic = self.pace is None
         if self.pace is False or (automatic and urls.is_loopback(urlsplit(origin).hostname or "")):
             return UNPACED
-        from training_sdk._core import pacing
+        from training_sdk.records import request_budget
 
-        limits = self.limits or pacing.PUBLISHED
-        return pacing.Budget(origin, token_fingerprint(token), automatic, limits, self.state_dir)
+        limits = self.limits or request_budget.PUBLISHED
+        return request_budget.Budget(origin, token_fingerprint(token), automatic, limits, self.state_dir)
 
 
 def options_of(

@@ -20,7 +20,7 @@ SCRIPT = """
 import sys
 from attrs import evolve
 from training_sdk import TrainingClient
-from training_sdk._core.pacing import Limits
+from training_sdk.records.request_budget import Limits
 
 url, token, each, limit, window = sys.argv[1:]
 client = TrainingClient(token, base_url=url, pace=True, max_retry_seconds=0)

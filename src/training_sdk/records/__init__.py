@@ -1,1 +1,1 @@
-"""Records on this machine: a private directory, append-only files, the audit log and the journals of resets."""
+"""Records on this machine: a private directory, append-only files, audit log, journals of resets, request budgets."""

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_sdk._core import pacing
 from training_sdk._core.argument_checks import family_of
 from training_sdk._core.flow import Moment
-from training_sdk._core.pacing import PUBLISHED, Limits, Usage
 from training_sdk._core.text import fingerprint
+from training_sdk.records import request_budget
+from training_sdk.records.request_budget import PUBLISHED, Limits, Usage
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SMALL = Limits(catalogue=3, general=5, window=10.0, margin=1.0)
@@ -29,7 +29,9 @@ def departures(pauses: list[float], limit: int) -> list[float]:
     spent, now, gone = Usage(), 0.0, []
     for pause in pauses:
         now += pause
-        spent, wait = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
+        spent, wait = request_budget.reserve(
+            request_budget.aged(spent, pause, SMALL.period), limit, SMALL.period
+        )
         gone.append(now + wait)
     return gone
 
@@ -57,17 +59,19 @@ def test_whatever_was_reserved_is_plausible_and_is_forgotten_in_time(
 ) -> None:
     spent = Usage()
     for pause in pauses:
-        spent, _ = pacing.reserve(pacing.aged(spent, pause, SMALL.period), limit, SMALL.period)
-        assert pacing.plausible(spent, limit, SMALL.period)
-    assert pacing.plausible(pacing.aged(spent, later, SMALL.period), limit, SMALL.period)
-    assert pacing.aged(spent, 10_000, SMALL.period) == Usage()
+        spent, _ = request_budget.reserve(
+            request_budget.aged(spent, pause, SMALL.period), limit, SMALL.period
+        )
+        assert request_budget.plausible(spent, limit, SMALL.period)
+    assert request_budget.plausible(request_budget.aged(spent, later, SMALL.period), limit, SMALL.period)
+    assert request_budget.aged(spent, 10_000, SMALL.period) == Usage()
 
 
 @pytest.mark.parametrize(
     "spent", [Usage((1e6,)), Usage((3.0, 1.0)), Usage((), 1e6), Usage((), -1.0), Usage((0.0, 23.0))]
 )
 def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Usage) -> None:
-    assert not pacing.plausible(spent, 3, SMALL.period)
+    assert not request_budget.plausible(spent, 3, SMALL.period)
 
 
 # --- clocks ----------------------------------------------------------------------------------------------------------
@@ -77,7 +81,7 @@ def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Usage) -> Non
 def test_time_never_passes_backwards_nor_faster_than_a_clock_that_can_be_right(
     mono: float, wall: float
 ) -> None:
-    passed = pacing.elapsed(moment(0, 0), moment(mono, wall))
+    passed = request_budget.elapsed(moment(0, 0), moment(mono, wall))
     sensible = [span for span in (mono, wall) if span >= 0]
     assert passed == min(sensible, default=0)
 
@@ -93,7 +97,7 @@ def test_time_never_passes_backwards_nor_faster_than_a_clock_that_can_be_right(
     ],
 )
 def test_a_clock_that_jumps_costs_and_frees_nothing(mono: float, wall: float, passed: float) -> None:
-    assert pacing.elapsed(moment(0, 0), moment(mono, wall)) == passed
+    assert request_budget.elapsed(moment(0, 0), moment(mono, wall)) == passed
 
 
 # --- what the server says --------------------------------------------------------------------------------------------
@@ -105,10 +109,10 @@ used = st.lists(st.floats(-10.9, 0), max_size=5).map(lambda times: Usage(tuple(s
 def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
     spent: Usage, remaining: int, reset: float
 ) -> None:
-    spent = pacing.with_server_count(spent, SMALL, 5, remaining, reset)
+    spent = request_budget.with_server_count(spent, SMALL, 5, remaining, reset)
     free = 0
     while True:
-        spent, wait = pacing.reserve(spent, 5, SMALL.period)
+        spent, wait = request_budget.reserve(spent, 5, SMALL.period)
         if wait >= reset:
             break
         free += 1
@@ -117,20 +121,27 @@ def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
 
 @given(used, st.integers(0, 99), st.floats(0, 10))
 def test_an_answer_frees_nothing(spent: Usage, remaining: int, reset: float) -> None:
-    _, before = pacing.reserve(spent, 5, SMALL.period)
-    _, after = pacing.reserve(pacing.with_server_count(spent, SMALL, 5, remaining, reset), 5, SMALL.period)
+    _, before = request_budget.reserve(spent, 5, SMALL.period)
+    _, after = request_budget.reserve(
+        request_budget.with_server_count(spent, SMALL, 5, remaining, reset), 5, SMALL.period
+    )
     assert after >= before
 
 
 @pytest.mark.parametrize(
-    ("asked", "wait"), [(4.0, 5.0), (0.0, 1.0), (86_400.0, SMALL.period), (None, pacing.SILENT)]
+    ("asked", "wait"), [(4.0, 5.0), (0.0, 1.0), (86_400.0, SMALL.period), (None, request_budget.SILENT)]
 )
 def test_a_refusal_stops_everybody_for_a_window_at_most(asked: float | None, wait: float) -> None:
-    assert pacing.reserve(pacing.with_refusal(Usage(), SMALL, asked), 5, SMALL.period)[1] == wait
+    assert (
+        request_budget.reserve(request_budget.with_refusal(Usage(), SMALL, asked), 5, SMALL.period)[1] == wait
+    )
 
 
 def test_of_two_refusals_the_longer_one_counts() -> None:
-    assert pacing.with_refusal(pacing.with_refusal(Usage(), SMALL, 6.0), SMALL, 2.0).closed == 7.0
+    assert (
+        request_budget.with_refusal(request_budget.with_refusal(Usage(), SMALL, 6.0), SMALL, 2.0).closed
+        == 7.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_the_package_imports_what_is_used() -> None:
         "filelock",
         "platformdirs",
         "orjson",
-        "training_sdk._core.pacing",
+        "training_sdk.records.request_budget",
         "training_sdk.api.courses",
     }
     assert not client & {*late, "training_sdk.reset_operations", "training_sdk.plans.plan"}

@@ -19,12 +19,12 @@ from attrs import define, evolve
 from filelock import FileLock, Timeout
 
 from training_sdk import InvalidArgumentError, RateLimitError, TrainingClient
-from training_sdk._core import pacing
 from training_sdk._core.flow import UNPACED, Flow, Moment, Request, Response, RunLocally, Sleep
-from training_sdk._core.pacing import Budget, Limits, UsageStore
 from training_sdk._core.send_policy import call
 from training_sdk._core.text import fingerprint
 from training_sdk._core.urls import VENDOR_HOSTS
+from training_sdk.records import request_budget
+from training_sdk.records.request_budget import Budget, Limits, UsageStore
 from unit.sdk.fakes import ORIGIN, START, TOKEN, Asker, FakeDriver, answer, no_waiting, script
 
 LIMITS = Limits(catalogue=2, general=3, window=10.0, margin=1.0)
@@ -174,7 +174,9 @@ def test_who_was_promised_a_time_and_hears_of_a_refusal_while_waiting_waits_for_
             other = stage.budget()
             assert other._opened is not None
             stage.puppet.clock += PERIOD - 1
-            other._opened.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
+            other._opened.change(
+                "general", lambda spent: (request_budget.with_refusal(spent, LIMITS, 9.0), 0.0)
+            )
             stage.puppet.clock -= PERIOD - 1
 
     stage.puppet.on_sleep = refuse_another
@@ -198,9 +200,9 @@ def test_where_nobody_really_sleeps_a_request_goes_all_the_same() -> None:
     puppet.on_sleep = lambda sleep: setattr(puppet, "clock", puppet.clock - sleep.seconds)
     budget = stage.budget()
     assert budget._opened is not None
-    budget._opened.change("general", lambda spent: (pacing.with_refusal(spent, LIMITS, 9.0), 0.0))
+    budget._opened.change("general", lambda spent: (request_budget.with_refusal(spent, LIMITS, 9.0), 0.0))
     stage.ask(budget)
-    assert len(puppet.slept) == pacing.MOST_RESERVATIONS
+    assert len(puppet.slept) == request_budget.MOST_RESERVATIONS
 
 
 def test_the_answer_to_a_change_is_passed_on_by_the_next_request_only() -> None:
@@ -430,14 +432,14 @@ def test_a_lock_that_is_never_let_go_is_given_up_and_said(
 ) -> None:
     stage = on()
     lock = taken(stage)
-    monkeypatch.setattr(pacing, "FIRST_TRY", 0.0)
+    monkeypatch.setattr(request_budget, "FIRST_TRY", 0.0)
     try:
         slept = driven(stage.budget("held for ever").acquire(WHO))
         assert slept == []  # another budget has a lock of its own
         slept = driven(stage.budget().acquire(WHO))
     finally:
         lock.release()
-    assert len(slept) == pacing.MOST_TRIES - 1
+    assert len(slept) == request_budget.MOST_TRIES - 1
     assert ["within this process only" in said for said in warned()] == [True]
 
 
@@ -469,6 +471,6 @@ def test_the_budget_lies_in_the_state_directory_of_the_client(tmp_path: Path) ->
 
 
 def test_the_clocks_are_those_of_the_machine() -> None:
-    before, now = datetime.now(UTC), pacing._clocks()
+    before, now = datetime.now(UTC), request_budget._clocks()
     assert before <= now.utc <= datetime.now(UTC)
     assert now.monotonic <= time.monotonic()
