@@ -73,8 +73,13 @@ class Ids:
     def uuids(self, kind: str, many: int) -> list[str]:
         """Return so many dashed UUIDs."""
         last = self._number(kind, many) if many else 0  # a kind without ids has no counter
-        names = [self.derive(f"{kind}/{number}", 32) for number in range(last - many + 1, last + 1)]
-        return [f"{each[:8]}-{each[8:12]}-{each[12:16]}-{each[16:20]}-{each[20:]}" for each in names]
+        made, copy = [], self._keyed.copy
+        for number in range(last - many + 1, last + 1):
+            keyed = copy()  # as derive() does: a reset of many people spends a fifth of its time here
+            keyed.update(f"{kind}/{number}".encode())
+            each = keyed.hexdigest()
+            made.append(f"{each[:8]}-{each[8:12]}-{each[12:16]}-{each[16:20]}-{each[20:32]}")
+        return made
 
     def certificate(self) -> str:
         """Return a new certificate number."""

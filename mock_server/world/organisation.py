@@ -120,12 +120,14 @@ class Organisation:
     def restarted(self, course_id: str, user_ids: Sequence[str]) -> list[tuple[str, Enrolment]]:
         """R20: return the enrolments of users with the due date restarted, all at the same moment."""
         due, now = self.courses[course_id].due, self.clock.now()
-        before = map(self.progress[course_id].enrolments.__getitem__, user_ids)
+        before = list(map(self.progress[course_id].enrolments.__getitem__, user_ids))
         date = due.date_for(now) if due.kind is DueKind.RELATIVE else None
-        return [
-            (user_id, Enrolment(each.assigned_at, now, each.due_at if date is None else date, each.identity))
-            for user_id, each in zip(user_ids, before, strict=True)
-        ]
+        # People who share an enrolment, as in a generated organisation, share the new one.
+        restarted = {
+            key: Enrolment(each.assigned_at, now, each.due_at if date is None else date, each.identity)
+            for key, each in {id(each): each for each in before}.items()
+        }
+        return [(user_id, restarted[id(each)]) for user_id, each in zip(user_ids, before, strict=True)]
 
     def as_of(self, moment: datetime) -> Organisation:
         """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""
