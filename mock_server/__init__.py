@@ -9,8 +9,7 @@ from mock_server._version import __version__
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
     from mock_server.policy import Policy
-    from mock_server.rules.late_writes import LateWriteError
-    from mock_server.rules.learning import NotAssignedError
+    from mock_server.rules.learning import LateWriteError, NotAssignedError
     from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
     from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
@@ -26,7 +25,7 @@ __all__ = [
 _MODULES = {
     "CompletedOnlyWarning": "world.seeds.exporter_csv",
     "ExporterCsvError": "world.seeds.exporter_rows",
-    "LateWriteError": "rules.late_writes",
+    "LateWriteError": "rules.learning",
     "MockTraining": "mock",
     "NotAssignedError": "rules.learning",
     "Policy": "policy",

@@ -26,6 +26,7 @@ MOVED: dict[str, str] = {
     "mock_server.doors.webhooks": "mock_server.transports.webhooks",
     "mock_server.live": "mock_server.learner_actions",
     "mock_server.openapi": "mock_server.api.openapi",
+    "mock_server.rules.late_writes": "mock_server.rules.learning",
     "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""

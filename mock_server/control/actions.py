@@ -11,8 +11,7 @@ from attrs import fields_dict
 from mock_server.control.faults import Fault
 from mock_server.learner_actions import LiveWorld
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules.late_writes import LateWriteError
-from mock_server.rules.learning import NotAssignedError
+from mock_server.rules.learning import LateWriteError, NotAssignedError
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mock_server.policy import Behaviour
-from mock_server.rules import certificates, late_writes
+from mock_server.rules import certificates
 from mock_server.rules.completion import (
     completed,
     lessons_of,
@@ -24,15 +24,21 @@ from mock_server.world.courses import LessonKind, SlideKind
 from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
 
 if TYPE_CHECKING:
+    from mock_server.policy import Policy
     from mock_server.world.courses import Course, Lesson, Slide
     from mock_server.world.ids import Ids
     from mock_server.world.organisation import Organisation
     from mock_server.world.people import Person
+    from mock_server.world.progress import CourseProgress
     from mock_server.world.world import World
 
 
 class NotAssignedError(Exception):
     """The course is not assigned to this person."""
+
+
+class LateWriteError(Exception):
+    """A learner's action was made before their progress was reset. Nothing was written."""
 
 
 @frozen
@@ -75,12 +81,22 @@ class LearnerContext:
         )
 
 
+def check_late_write(policy: Policy, progress: CourseProgress, user_id: str, made_at: datetime) -> None:
+    """R22: refuse an action made before the last reset, unless the policy accepts it."""
+    reset_at = progress.reset_at.get(user_id)
+    if policy.late_writes == "refused" and reset_at is not None and made_at < reset_at:
+        raise LateWriteError(
+            f"The action was made at {made_at.isoformat()}, before the reset at {reset_at.isoformat()}, so it was "
+            'refused (R22). Accept such actions with Policy(late_writes="accepted").'
+        )
+
+
 def write(desk: LearnerContext, change: Callable[[Record], Record]) -> Record:
     """Apply an action to the record, with all its consequences; on an error nothing changes."""
     progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
     if not progress.has(user_id):
         raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}.")
-    late_writes.check(desk.world.policy, progress, user_id, desk.at)
+    check_late_write(desk.world.policy, progress, user_id, desk.at)
     before = progress.records.get(user_id)
     record = opened(before, desk.at, desk.world.clock.now())
     if Behaviour.UPDATES_OPENED_AT in desk.world.policy.emulates:

@@ -11,8 +11,8 @@ from attrs import evolve
 
 from mock_server.api import resets
 from mock_server.control import actions
-from mock_server.rules import certificates, eligibility, late_writes, learning, notifications, webhooks
-from mock_server.rules.late_writes import LateWriteError
+from mock_server.rules import certificates, eligibility, learning, notifications, webhooks
+from mock_server.rules.learning import LateWriteError
 from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
 from unit.sdk.contract_kit.faulty_server import LISTED, breaks, entered, nothing, replaces
@@ -173,7 +173,7 @@ def certificates_for_a_lesson(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(LATE)
 def late_writes_are_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(late_writes, "check", nothing)
+    patch.setattr(learning, "check_late_write", nothing)
 
 
 def _late_action(name: str, takes: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[str, ...]]:
@@ -211,7 +211,7 @@ for _action in ("open", "complete-course", "submit-assessment", "post-to-discuss
 
 @breaks(LATE)
 def who_came_too_late_once_is_never_heard_again(patch: pytest.MonkeyPatch) -> None:
-    honest = late_writes.check
+    honest = learning.check_late_write
     refused: set[tuple[int, str]] = set()
 
     def check(policy: Any, progress: Any, user_id: str, made_at: Any) -> None:
@@ -224,7 +224,7 @@ def who_came_too_late_once_is_never_heard_again(patch: pytest.MonkeyPatch) -> No
             refused.add(key)
             raise
 
-    patch.setattr(late_writes, "check", check)
+    patch.setattr(learning, "check_late_write", check)
 
 
 @breaks(EVENTS)
