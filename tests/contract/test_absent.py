@@ -115,7 +115,7 @@ def test_R10_by_eligibility_only_completions_of_the_absent_are_cleared(new_stage
 
 def test_R10_plan_card_and_report_of_everyone_say_whose_past_returns(stage: Stage, plant: Plant) -> None:
     client = stage.client()
-    said = "unassigned, deactivated or guests at the moment are not in it: they keep their past"
+    said = "unassigned, deactivated or guests at the moment are not in this plan. They keep their progress"
     plan = client.resets.plan_everyone(plant.forklift)
     report = client.resets.apply(plan, confirm=typed(plan))
     for text in (str(plan), effect_card(plan), str(report), report._repr_html_()):

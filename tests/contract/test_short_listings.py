@@ -93,9 +93,9 @@ def test_completed_lessons_that_are_left_out_have_to_be_accepted(
 def test_statistics_without_the_course_are_no_plan_for_everyone_and_no_evidence(
     client: TrainingClient, tmp_path: Path
 ) -> None:
-    with pytest.raises(DecodingError, match="the statistics lack course"):
+    with pytest.raises(DecodingError, match="The statistics lack course"):
         client.resets.plan_everyone(first_course(client))
-    with pytest.raises(EvidenceError, match="the statistics lack course"):
+    with pytest.raises(EvidenceError, match="The statistics lack course"):
         gather(client, tmp_path / "pack")
 
 

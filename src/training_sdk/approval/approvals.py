@@ -39,11 +39,17 @@ class Approver:
 
 @frozen
 class Approval:
-    """One person's consent to one plan, made by ``client.resets.approve``; changes nothing and can be saved.
+    """The consent of one person to one plan, made by ``client.resets.approve``. It can be saved.
 
-    ``kind`` is ``"signed"``, or ``"procedural"``: that proves only that a person wrote it. ``at`` is UTC, by
-    the clock of the approver's machine. ``compared`` is whether the plan's names, e-mails and external ids were
-    compared with the service when it was approved; None in an approval of an earlier version. It contains no token.
+    - ``plan_digest``, ``phrase``: The plan that is approved.
+    - ``approver``: The person who approved, by the owner of the token.
+    - ``at``: The time of the approval in UTC, by the clock of the approver's machine.
+    - ``kind``: ``"signed"``, or ``"procedural"``, which proves only that a person wrote it.
+    - ``signature``: The SSH signature of a signed approval; None for others.
+    - ``compared``: True if the names, e-mails and external ids of the plan were compared with the service; None in an
+      approval of an earlier version.
+
+    An approval changes nothing, and contains no token.
     """
 
     plan_digest: str
@@ -58,12 +64,12 @@ class Approval:
     def __attrs_post_init__(self) -> None:
         if (self.kind == "signed") is (self.signature is None):
             raise ApprovalError(
-                "kind must be 'signed' if and only if there is a signature. Approve again",
+                "kind must be 'signed' if and only if there is a signature. Approve again.",
                 reason="APPROVAL_UNREADABLE",
             )
         if (self.form == SILENT_FORM) is not (self.compared is None):
             raise ApprovalError(
-                "an approval must say whether names were compared with the service. Approve again",
+                "An approval must say whether names were compared with the service. Approve again.",
                 reason="APPROVAL_UNREADABLE",
             )
         if self.signature is not None:
@@ -71,12 +77,12 @@ class Approval:
 
     @property
     def message(self) -> bytes:
-        """The bytes that are signed: everything but the signature, as JSON in one spelling only."""
+        """The bytes that are signed: everything except the signature, as canonical JSON."""
         return message(self)
 
     @property
     def key_fingerprint(self) -> str | None:
-        """SHA-256 of the key that claims to have signed, as ``ssh-keygen -l`` prints it; None without a signature."""
+        """SHA-256 of the key in the signature, not verified, as ``ssh-keygen -l`` prints it; None if not signed."""
         return None if self.signature is None else ssh_signatures.fingerprint(self.signature)
 
     def document(self) -> dict[str, Any]:
@@ -92,7 +98,10 @@ class Approval:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> Approval:
-        """Read a saved approval. Raises ApprovalError if it is not one; ``apply`` checks signature and terms."""
+        """Read a saved approval. Raises ApprovalError if the file is not an approval.
+
+        ``apply`` verifies its signature and its terms.
+        """
         return read_approval(path)
 
     def __str__(self) -> str:
@@ -105,7 +114,7 @@ class Approval:
 
 
 def _terms(approval: Approval, *, kind: Kind | None = None) -> dict[str, Any]:
-    """Everything but the signature."""
+    """Return everything except the signature."""
     approver = approval.approver
     return {
         "form": approval.form,
@@ -155,7 +164,7 @@ def approved_by(
 ) -> Approved | None:
     """Return the approval that a record names, with the approver's name if the approval is stored in this folder.
 
-    Without ``unseal`` a sealed approval names nobody.
+    Without ``unseal``, the name in a sealed approval is not known.
     """
     if kept is None:
         return None
@@ -199,7 +208,7 @@ def read_approval(path: str | PathLike[str]) -> Approval:
         content = storage.read_input(path, MOST_BYTES)
     except (OSError, ValueError) as error:
         raise ApprovalError(
-            f"the approval {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+            f"The approval {str(path)!r} cannot be read: {sentence(getattr(error, 'strerror', None) or str(error))}",
             reason="APPROVAL_UNREADABLE",
         ) from error
     return parse_approval(content, repr(str(path)))
@@ -224,7 +233,7 @@ def find_approval(
         return None
     if unseal is None:
         raise ApprovalError(
-            f"the approval of this plan is sealed: {sealed}. Nothing was sent",
+            f"The approval of this plan is sealed ({sealed}). Nothing was sent.",
             reason="NO_APPROVAL",
             remedy=Remedy("sealed_approval", "Pass approval=…, or unseal=…, the hook that opens it."),
         )
@@ -232,7 +241,7 @@ def find_approval(
         content = unseal(sealed.read_bytes())
     except Exception as error:
         raise EvidenceError(
-            f"the unseal hook failed for {sealed}: {sentence(str(error))} Nothing was sent"
+            f"The unseal hook failed for {sealed}: {sentence(str(error))} Nothing was sent."
         ) from error
     return parse_approval(content, repr(str(sealed)))
 
@@ -288,9 +297,9 @@ def _moment(value: object, name: str) -> datetime:
     except (ValueError, OverflowError):
         _refuse(name, "its 'at' is not a valid timestamp")
     if at.isoformat() != value:
-        _refuse(name, "its time is not spelt as in a saved approval")
+        _refuse(name, "its 'at' is not written as in a saved approval")
     return at
 
 
 def _refuse(name: str, why: str) -> NoReturn:
-    raise ApprovalError(f"{name} is not a valid approval: {why}", reason="APPROVAL_UNREADABLE")
+    raise ApprovalError(f"{name} is not a valid approval: {why}.", reason="APPROVAL_UNREADABLE")

@@ -19,13 +19,14 @@ def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = 
     """Raise ConfirmationError unless ``confirm`` is the phrase of this plan."""
     if not isinstance(plan, ResetPlan):
         raise InvalidArgumentError(
-            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}", argument="plan"
+            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}.",
+            argument="plan",
         )
     check_whole(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):
         raise InvalidArgumentError(
-            "in a call for everyone the server decides who is reset, and this plan is for people who were "
-            "chosen",
+            "In a call for everyone, the server decides who is reset, but this plan is for selected people. Nothing "
+            "was sent.",
             argument="server_side",
             remedy=Remedy(
                 "plan_everyone",
@@ -70,14 +71,14 @@ def end_of(plan: ResetPlan, lifetime: timedelta | None) -> datetime:
 def check_lifetime(plan: ResetPlan, now: datetime, lifetime: timedelta | None = None) -> None:
     """Raise StalePlanError for a plan that has expired, or whose time is in this machine's future."""
     if now > (end := end_of(plan, lifetime)):
-        limit = "" if end == plan.expires_at else f": this client's plan_lifetime is {lifetime}"
+        limit = "" if end == plan.expires_at else f", because this client's plan_lifetime is {lifetime}"
         raise StalePlanError(
-            f"the plan expired at {end:%Y-%m-%d %H:%M:%S} UTC{limit}. Nothing was sent. Plan again",
+            f"The plan expired at {end:%Y-%m-%d %H:%M:%S} UTC{limit}. Nothing was sent. Plan again.",
             reason="PLAN_EXPIRED",
         )
     if now < plan.read_at:
         raise StalePlanError(
-            f"the plan was made at {plan.read_at:%Y-%m-%d %H:%M:%S} UTC, which this machine's clock has not reached. "
-            "Nothing was sent. Set the clock, and plan again",
+            f"The plan was made at {plan.read_at:%Y-%m-%d %H:%M:%S} UTC, which this machine's clock has not reached. "
+            "Nothing was sent. Set the clock, and plan again.",
             reason="PLAN_FROM_THE_FUTURE",
         )

@@ -24,7 +24,7 @@ from training_sdk.plans.course_rows import read_rows, sees_everyone
 from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.wording import shown, who
+from training_sdk.plans.wording import shown, span, who
 from training_sdk.records.tokens import redacted
 from training_sdk.safeguards import Safeguards
 
@@ -61,9 +61,9 @@ def approve(
     compared = yield from _compare(calls, plan)
     if key is None and not compared:
         raise ApprovalError(
-            "this token may not read the progress of everyone in the plan, so its names were not compared with the "
+            "This token may not read the progress of everyone in the plan, so its names were not compared with the "
             'service. Give its owner "Training: Administration" (everyone) or "Training: Manage teams" (the owner\'s '
-            "teams), or sign with a key",
+            "teams), or sign with a key.",
             reason="ROWS_UNREADABLE",
         )
     at = now.utc.astimezone(UTC).replace(microsecond=0)
@@ -113,7 +113,8 @@ def _who(calls: Calls) -> Flow[tuple[CurrentOrigin, Approver]]:
     me, here = yield from read_me_and_origin(calls)
     if not PRINCIPAL.fullmatch(me.user_id):
         raise ApprovalError(
-            f"the user id {me.user_id[:LONGEST_SHOWN]!r} cannot be written in a file of allowed signers",
+            f"The user id {me.user_id[:LONGEST_SHOWN]!r} cannot be written to a file of allowed signers. Nothing was "
+            "approved.",
             reason="NOT_A_PERSON",
         )
     name = " ".join(filter(None, (me.firstname, me.lastname)))[:LONGEST_NAME]
@@ -132,7 +133,8 @@ def require_approval(
     """
     if approval is None:
         raise ApprovalError(
-            f"this client resets only what a second user has approved ({safeguards.four_eyes})",
+            f"This client applies only plans that a second user has approved ({safeguards.four_eyes}). Nothing was "
+            "sent.",
             reason="NO_APPROVAL",
             argument="approval",
             remedy=APPROVE,
@@ -153,12 +155,12 @@ def check_approval(
     """
     if not isinstance(approval, Approval):
         raise InvalidArgumentError(
-            f"approval must be an Approval, not {type(approval).__name__}", argument="approval"
+            f"approval must be an Approval, not {type(approval).__name__}.", argument="approval"
         )
     _check_terms(plan, approval, applied_by, now)
     if approval.signature is None and safeguards.four_eyes == "signed":
         raise ApprovalError(
-            "the approval is procedural, and this client needs a signed one",
+            "The approval is procedural, and this client needs a signed one. Nothing was sent.",
             reason="NOT_SIGNED",
             argument="approval",
             remedy=APPROVE_SIGNED,
@@ -186,31 +188,32 @@ def _check_terms(plan: ResetPlan, approval: Approval, applied_by: str, now: date
     approver = approval.approver
     if (approval.plan_digest, approval.phrase) != (plan.digest, plan.phrase):
         raise ApprovalError(
-            f"the approval is for another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
-            f"#{short_digest(approval.plan_digest)}; "
-            f"this one is #{plan.short_digest}",
+            f"The approval is for another plan, {shown(approval.phrase)[:LONGEST_SHOWN]!r}, "
+            f"#{short_digest(approval.plan_digest)}. This plan is #{plan.short_digest}. Nothing was sent. Pass the "
+            "approval of this plan.",
             reason="OTHER_PLAN",
         )
     if approver.organisation_id != plan.origin.organisation_id:
         raise ApprovalError(
-            f"the approver is in organisation {approver.organisation_id}, and the plan in "
-            f"{plan.origin.organisation_id}",
+            f"The approver is in organisation {approver.organisation_id}, and the plan in "
+            f"{plan.origin.organisation_id}. Nothing was sent.",
             reason="OTHER_ORGANISATION",
         )
     if approver.user_id == applied_by:
         raise ApprovalError(
-            f"{applied_by} approved the plan and cannot apply it too: two users are needed",
+            f"{applied_by} approved the plan, so another user must apply it. Nothing was sent.",
             reason="SAME_USER",
         )
     if approval.at > now + SKEW:
         raise ApprovalError(
-            f"the approval is of {approval.at:%Y-%m-%d %H:%M:%S} UTC, and here it is {now:%Y-%m-%d %H:%M:%S} UTC. "
-            "Set the clocks of both machines",
+            f"The approval is of {approval.at:%Y-%m-%d %H:%M:%S} UTC, but the time on this machine is "
+            f"{now:%Y-%m-%d %H:%M:%S} UTC. Nothing was sent. Set the clocks of both machines.",
             reason="NOT_YET_VALID",
         )
     if now - approval.at > MAX_AGE:
         raise ApprovalError(
-            f"the approval of {approval.at:%Y-%m-%d %H:%M:%S} UTC is older than {MAX_AGE}. Approve again",
+            f"The approval of {approval.at:%Y-%m-%d %H:%M:%S} UTC is older than {span(MAX_AGE)}. Nothing was sent. "
+            "Approve the plan again.",
             reason="APPROVAL_EXPIRED",
         )
 
@@ -220,20 +223,21 @@ def check_signature(
 ) -> str:
     """Return the fingerprint of the key that signed. Raises unless it is listed for this user and for no other user.
 
-    ``role`` is who the user is in messages: "approver" or "planner".
+    ``role`` is the name of the user in messages: "approver" or "planner".
     """
     fingerprint = ssh_signatures.fingerprint(signature)
     if not PRINCIPAL.fullmatch(user_id):
         raise ApprovalError(
-            f"{user_id[:LONGEST_SHOWN]!r} cannot be a user id in a file of allowed signers",
+            f"{user_id[:LONGEST_SHOWN]!r} cannot be a user id in a file of allowed signers.",
             reason="SIGNER_NOT_ALLOWED",
         )
     read = ssh_signatures.Signers.read(signers)
     listed = ssh_signatures.principals(signature, read, at=now)
     if user_id not in listed:
         raise ApprovalError(
-            f"the key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, and not for the {role} "
-            f"{user_id}. The first line with the key counts, and names users by their ids",
+            f"The key {fingerprint} is listed for {', '.join(listed)[:LONGEST_SHOWN]}, but not for the {role} "
+            f"{user_id}. Correct the file of allowed signers: the first line with the key counts, and it names users "
+            "by their ids.",
             reason="SIGNER_NOT_ALLOWED",
         )
     everywhere = (*listed, *ssh_signatures.principals_of_key(signature, read))
@@ -241,8 +245,8 @@ def check_signature(
     if others:
         names = ", ".join(dict.fromkeys(others))
         raise ApprovalError(
-            f"the key {fingerprint} is listed for {user_id} and for {names[:LONGEST_SHOWN]} too. "
-            "A key that two users share proves nothing about either",
+            f"The key {fingerprint} is listed for {user_id} and for {names[:LONGEST_SHOWN]} too. "
+            "A key that two users share proves nothing about either. Use one key per user.",
             reason="SIGNER_SHARED",
         )
     ssh_signatures.verify(message, signature, read, principal=user_id, namespace=namespace, at=now)
@@ -261,8 +265,8 @@ def _check_people(calls: Calls, roles: Mapping[str, str], *, blind: bool = False
         if blind:
             return
         raise ApprovalError(
-            "this token may not list users, so it is not known whether it belongs to a person or to a service. Give "
-            'its owner "Platform management: Users" or "Training: Administration", or, to approve, sign with a key',
+            "This token may not list users, so it is not known whether it belongs to a person or to a service. Give "
+            'its owner "Platform management: Users" or "Training: Administration", or, to approve, sign with a key.',
             status=403,
             reason="SEAT_UNREADABLE",
             request_id=error.request_id,
@@ -277,11 +281,11 @@ def _check_person(user: User | None, user_id: str, role: str) -> None:
         status = "unknown in this organisation"
         if user is not None:
             status = f"not active ({user.status or 'the service leaves the status out, so it is not known'})"
-        raise ApprovalError(f"{user_id}, who {role}, is {status}", reason="NOT_ACTIVE")
+        raise ApprovalError(f"{user_id}, who {role}, is {status}.", reason="NOT_ACTIVE")
     if user.seat_type not in PEOPLE:
         raise ApprovalError(
-            f"{user_id}, who {role}, is not a person of the organisation (seat: {user.seat_type or 'not known'}). Two "
-            "people are needed: use their own tokens",
+            f"{user_id}, who {role}, is not a person of the organisation (seat: {user.seat_type or 'not known'}). "
+            "Two-person approval needs two people: use the token of each.",
             reason="NOT_A_PERSON",
         )
 
@@ -302,7 +306,7 @@ def approve_signed(
 
 
 def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
-    """Raise ApprovalError if the plan's signature is not its planner's, or missing where safeguards demand one.
+    """Raise ApprovalError if the signature is not the planner's, or is missing although the safeguards require one.
 
     Without a file of allowed signers a signature cannot be verified, and is ignored.
     """
@@ -310,8 +314,8 @@ def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:
     if plan.signature is None:
         if safeguards.signed_plans:
             raise ApprovalError(
-                "the plan is not signed, and this client accepts only plans that their planner has signed "
-                "(signed_plans). Nothing was sent",
+                "The plan is not signed, and this client accepts only plans that their planner has signed "
+                "(signed_plans). Nothing was sent.",
                 reason="PLAN_NOT_SIGNED",
                 argument="plan",
                 remedy=SIGN_THE_PLAN,

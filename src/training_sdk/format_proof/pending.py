@@ -83,7 +83,7 @@ def find(state: StateDirectory, ground: ProofScope) -> ProofPlan | None:
     reset = read_plan_copy(state.plan_folder(saved.plan_digest))
     plan = ProofPlan(reset, saved.witnesses, saved.format, saved.way, saved.refused_with)
     if plan.digest != saved.digest or plan.ground != ground:
-        raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent")
+        raise RecordsDamagedError(f"{path} was changed since it was written. Nothing was sent.")
     return plan
 
 

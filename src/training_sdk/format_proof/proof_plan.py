@@ -23,11 +23,14 @@ from training_sdk.reset_format import ResetFormat
 
 @frozen
 class ProofPlan:
-    """The plan of ``client.resets.plan_proof``: the one reset that would be sent, and the people who must not change.
+    """The plan of ``client.resets.plan_proof``: the one reset that would be sent, and the rows that must not change.
 
-    ``reset`` is the plan of that reset, ``witnesses`` are rows of the same people and of everyone else on the course:
-    all others in the course itself, and all of them in their other courses. ``refused_with`` is the id of a
-    user who cannot be reset there and is named last: then it is about a refusal of this request.
+    - ``reset``: The plan of that reset.
+    - ``witnesses``: The rows that must not change: other people in the course, and all its people in other courses.
+    - ``format``: The format to prove.
+    - ``way``: ``"listed"``, or ``"everyone"`` for the call that resets everyone on the course.
+    - ``refused_with``: The id of a user who is not on the course and is named last, for the proof of a refusal; None
+      otherwise.
     """
 
     reset: ResetPlan
@@ -127,22 +130,21 @@ class ProofPlan:
 
     def __str__(self) -> str:
         course = self.reset.course
-        whom = "Everyone on it" if self.way == "everyone" else "One person"
-        effect = f"{whom} is reset, which cannot be undone:"
+        whom = "everyone on the course" if self.way == "everyone" else "one person"
+        effect = f"The proof resets {whom}, which cannot be undone:"
         if self.refused_with is not None:
             effect = (
-                f"One request names the person below and then {self.refused_with}, who is not on the course. A refusal "
-                "is expected. If the service accepts it, or refuses it after a part, this person is reset, and so may "
-                "be what it keeps of that user for this course. That cannot be undone:"
+                f"One request names the person below and then {self.refused_with}, who is not on the course. The "
+                "service is expected to refuse it. If it accepts the request, or refuses it after a part, it resets "
+                "this person, and may clear earlier progress of that user in this course. That cannot be undone:"
             )
         lines = [
             f"Proof on {wording.shown(course.title)!r} ({course.id}) at {self.reset.origin.base_url}, organisation "
             f"{self.reset.origin.organisation_id}. {effect}",
             *(f"  - {user}" for user in self.reset.targets),
-            "Where the service does not know the format, everyone on this course may be reset. These must stay as they "
-            "are:",
+            "A service that does not know the format may reset everyone on this course. These rows must not change:",
             *(f"  - {self._place(one)}{one}" for one in self.witnesses),
-            "To go on, type:",
+            "To continue, type:",
             f"  {self.phrase}",
         ]
         return visible("\n".join(lines))
@@ -172,7 +174,7 @@ class Observation:
 
     @classmethod
     def of(cls, plan: ProofPlan, rows: Mapping[Key, ProgressRow]) -> Observation:
-        """Compare rows with a plan."""
+        """Return the observation of these rows."""
         cleared: dict[Key, KeptFields] = {}
         unchanged: list[Key] = []
         lost: list[Key] = []

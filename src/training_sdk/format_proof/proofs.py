@@ -27,7 +27,7 @@ PROVABLE = (400, 403, 404)
 
 @frozen
 class ProofScope:
-    """The scope of a proof: one server, one organisation, one format, one way of naming people."""
+    """The scope of a proof: one server, organisation, format, and way (listed people, or everyone on the course)."""
 
     base_url: str
     organisation_id: str
@@ -53,25 +53,30 @@ Ground = ProofScope
 
 def _provable(_: object, attribute: Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
     if strange := [status for status in value if status not in PROVABLE]:
-        raise ValueError(f"{attribute.name}: no proof shows {', '.join(map(str, strange))}")
+        raise ValueError(f"{attribute.name}: no proof shows {', '.join(map(str, strange))}.")
 
 
 @frozen
 class Proof:
-    """That a reset of listed people (or of everyone) was seen to reset them and nobody else.
+    """The proof that a reset of listed people (or of everyone) reset these people and no other person.
 
-    ``person`` is who was reset, None where everyone of the course was; ``witnesses`` are those of whom something was
-    seen to stay. ``counted`` is whether the answer said how many people it reset. ``traces`` is what it left of the row
-    of the person reset; an older proof saw a row with nothing recorded. ``seen_after_seconds`` is how
-    long after the request its effect was seen first; older proofs do not hold it. ``other_courses`` are those in which
-    somebody who was reset was seen to keep their progress: none in a proof of an older version, which is not enough.
-    ``refusals_without_effect`` are the statuses with which a request that named several people was refused, and seen to
-    have reset none of them; none unless that was proved as well.
-    ``completions_stayed`` is whether completions of others on the course, and of the person reset in another course,
-    were seen to stay: False where nobody who was reset had completed the course, which then shows enough; None in a
-    proof of an older version, which is not enough.
-    ``counts_everyone`` is whether the answer to the call for everyone counted also people with nothing to reset: None
-    in an older proof, where it counted nobody, or where everyone on the course had something.
+    - ``ground``: The server, organisation, format and way that it is valid for.
+    - ``proved_at``, ``proved_by``: The time in UTC, and the user id of the owner of the token.
+    - ``course_id``: The test course.
+    - ``person``: The user id of the person who was reset; None if everyone on the course was.
+    - ``witnesses``: The user ids of the control persons, whose progress was seen to stay.
+    - ``counted``: True if the answer contained the number of people who were reset.
+    - ``traces``: The fields of a row that a reset keeps; in an older proof, none.
+    - ``seen_after_seconds``: The time from the request until the effect was first seen; None in an older proof.
+    - ``other_courses``: The other courses in which a person who was reset kept their progress; empty in a proof of an
+      older version, which is not enough.
+    - ``refusals_without_effect``: The statuses of refusals of several people that were seen to reset none of them;
+      empty unless that was proved too.
+    - ``completions_stayed``: True if completions of other people, and of the person in another course, were seen to
+      stay. False if the person had not completed the course, which is enough. None in a proof of an older version,
+      which is not enough.
+    - ``counts_everyone``: True if the answer to the call for everyone also counted people with nothing to reset; None
+      if that is not known.
     """
 
     ground: ProofScope
@@ -99,7 +104,9 @@ def find_proof(state: StateDirectory, ground: ProofScope) -> Proof | None:
     path = state.path / "proofs" / f"{ground.name}.json"
     proof = storage.read_document(path, Proof)
     if proof is not None and proof.ground != ground:
-        raise RecordsDamagedError(f"{path} is the proof of something else. Prove the format again")
+        raise RecordsDamagedError(
+            f"{path} is the proof of another scope. Nothing was sent. Prove the format again."
+        )
     return proof
 
 
@@ -111,7 +118,7 @@ def kept_fields_at(
     for server_side in (False, True):
         try:
             proof = find(ProofScope.of(origin, reset_format, server_side=server_side))
-        except UnconfirmedFormatError:  # it does not hold any more, so it says nothing
+        except UnconfirmedFormatError:  # it is no longer valid, so it proves nothing
             continue
         found = found if proof is None else found.joined(proof.traces)
     return found

@@ -34,7 +34,8 @@ from training_sdk.reports.report import REACHED_OTHERS
 LOCK_SECONDS = 10.0
 """The seconds that one process waits for another that is starting a plan."""
 _RESUME = Remedy(
-    "resume", "Go on with client.resets.resume(plan, confirm=…), which first reads back the uncertain people."
+    "resume",
+    "Continue with client.resets.resume(plan, confirm=…), which first reads back the uncertain people.",
 )
 _PROVE = Remedy(
     "prove_pending",
@@ -66,7 +67,7 @@ def refuse_contradiction(log: AuditLog, journal: Journal, plan: ResetPlan) -> No
     if any(entry.get("event") == CLOSED for entry in entries):
         is_interrupted = journal.state().opened is not None and journal.state().closed is None
         raise AlreadyAppliedError(
-            f"This plan (#{plan.short_digest}) was closed by hand, and cannot be applied or resumed any more. Nothing "
+            f"This plan (#{plan.short_digest}) was closed by hand, so it can no longer be applied or resumed. Nothing "
             "was sent. Plan again.",
             remedy=_close_again(plan.short_digest) if is_interrupted else None,
         )
@@ -87,8 +88,8 @@ def refuse_second_time(
     reason = REACHED_OTHERS if state.reached_others else None
     if state.closed is not None and state.closed.reason is not None:
         raise AlreadyAppliedError(
-            f"This plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, and cannot "
-            "be applied or resumed any more. Nothing was sent. Plan again.",
+            f"This plan (#{plan.short_digest}) was closed by hand on {state.closed.at:%Y-%m-%d %H:%M} UTC, so it can "
+            "no longer be applied or resumed. Nothing was sent. Plan again.",
             reason=reason,
         )
     if state.closed is not None and is_proof:
@@ -106,19 +107,19 @@ def refuse_second_time(
         )
     if resuming and state.opened is None:
         raise InvalidArgumentError(
-            f"Applying this plan (#{plan.short_digest}) never began with these records, so there is nothing to resume. "
-            "If it was applied with another state directory, resume it with that one. Apply it only if it never was "
-            "applied."
+            f"The records in this state directory do not contain this plan (#{plan.short_digest}), so there is nothing "
+            "to resume. If it was applied with another state directory, resume it with that one. Apply it only if it "
+            "was never applied."
         )
     if state.reached_others and not resuming:
         raise AlreadyAppliedError(
             f"{others(state.reached_others)} when this plan (#{plan.short_digest}) was applied. Nothing more was sent. "
-            f"{LOOK_INTO_IT}.",
+            f"{LOOK_INTO_IT}",
             reason=reason,
         )
     if state.has_sent and not resuming:
         raise AlreadyAppliedError(
-            f"Applying this plan (#{plan.short_digest}) has begun before and did not end. Nothing was sent.",
+            f"This plan (#{plan.short_digest}) was started before and did not end. Nothing was sent.",
             remedy=_RESUME,
         )
     if plan.form < FORM and not resuming:
@@ -130,7 +131,7 @@ def refuse_second_time(
 
 
 def origin_lock(state: StateDirectory, here: Origin) -> AbstractContextManager[None]:
-    """Be the only process that reads the other plans of an organisation and begins one of its own."""
+    """Lock an organisation: only one process reads its other plans and starts a plan at a time."""
     where = f"{service_name(here.base_url)}\n{here.organisation_id}"
     name = hashlib.sha256(where.encode()).hexdigest()[:32]
     return storage.locked(make_folder(state.path / "origins") / f"{name}.json", LOCK_SECONDS)
@@ -144,7 +145,7 @@ def refuse_overlapping(
     now: datetime,
     processing_time: timedelta | None = None,
 ) -> None:
-    """Raise OverlappingPlanError if it is not known what another plan did to these people, or does just now."""
+    """Raise OverlappingPlanError if another plan may have reset these people, or is about to."""
     for records in read_records(state, but=plan.digest):
         effects = records.effects(processing_time)
         if effects.is_of(here):
@@ -156,41 +157,39 @@ def refuse_overlapping(
 
 def _refuse_effects(other: PlanEffects, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
     if doubted := other.in_doubt(people, now):
-        why = f"It is uncertain whether plan {other.name} reset {{people}}. Resume that plan first"
-        raise _overlap(plan, doubted, why)
+        why = f"It is uncertain whether plan {other.name} reset {{people}}."
+        raise _overlap(plan, doubted, why, "Resume that plan first.")
     if just := other.just_reset(people, now):
         when = minute_text(max(just.values()))
-        why = (
-            f"Plan {other.name} has reset {{people}}, and the service may show older data until {when}. Wait"
-        )
-        raise _overlap(plan, list(just), why)
+        why = f"Plan {other.name} has reset {{people}}, and the service may show older data until {when}."
+        raise _overlap(plan, list(just), why, "Plan again after that time.")
     if waiting := other.about_to_send(people):
-        why = f"Plan {other.name}, which is being applied now, is about to reset {{people}}. Let it end"
-        raise _overlap(plan, waiting, why)
+        why = f"Another process is applying plan {other.name}, which is about to reset {{people}}."
+        raise _overlap(plan, waiting, why, "Wait until it ends.")
 
 
 def _refuse_lost(lost: LostPlan, plan: ResetPlan, people: Collection[Key], now: datetime) -> None:
-    """Raise OverlappingPlanError where only the log can tell what a plan did to these people, and does not."""
+    """Raise OverlappingPlanError if the journal of a plan is lost, and the log does not show what it did."""
     among = lost.among(people)
     if among and lost.is_open:
         raise _overlap(
             plan,
             among,
-            f"The journal of plan {lost.name} {lost.what}, and the audit log does not say whether it reset {{people}}",
-            _close_lost(lost.digest),
+            f"The journal of plan {lost.name} {lost.what}, and the audit log does not show if it reset {{people}}.",
+            remedy=_close_lost(lost.digest),
         )
     if among and lost.may_have_reset and now < lost.settled_at:
         when = minute_text(lost.settled_at)
         why = f"Plan {lost.name}, whose journal {lost.what}, may have reset {{people}}, and the service may show older"
-        raise _overlap(plan, among, f"{why} data until {when}. Wait")
+        raise _overlap(plan, among, f"{why} data until {when}.", "Plan again after that time.")
 
 
 def _close_lost(digest: str) -> Remedy:
     short = short_digest(digest)
     return Remedy(
         "close_lost",
-        f"Restore a copy of plans/{digest} and resume it. If there is none, find out what became of them and close it: "
-        f"{COMMANDS.close(short)}.",
+        f"Restore a copy of plans/{digest} and resume it. If there is no copy, find out whether these people were "
+        f"reset, and close the plan: {COMMANDS.close(short)}.",
         (("digest", short), ("folder", digest)),
     )
 
@@ -198,17 +197,18 @@ def _close_lost(digest: str) -> Remedy:
 def _close_again(digest: str) -> Remedy:
     return Remedy(
         "close_again",
-        f"Closing it was interrupted. Close it again: {COMMANDS.close(digest)}.",
+        f"Closing the plan was interrupted. Close it again: {COMMANDS.close(digest)}.",
         (("digest", digest),),
     )
 
 
 def _overlap(
-    plan: ResetPlan, keys: Sequence[Key], why: str, remedy: Remedy | None = None
+    plan: ResetPlan, keys: Sequence[Key], why: str, what_to_do: str = "", *, remedy: Remedy | None = None
 ) -> OverlappingPlanError:
     names = {user.key: who(user) for user in plan.users}
+    what = why.replace("{people}", some([names[key] for key in keys]))
     return OverlappingPlanError(
-        f"{why.replace('{people}', some([names[key] for key in keys]))}. Nothing was sent for them.",
+        f"{what} Nothing was sent for them. {what_to_do}".rstrip(),
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
         remedy=remedy,
     )

@@ -29,13 +29,15 @@ from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports import report_file
 
-_RESUME = Remedy("resume", "Go on with client.resets.resume(plan, confirm=…), which reads them back.")
-_PROVE = Remedy("prove", "Go on with it instead: client.resets.prove_format.")
+_RESUME = Remedy(
+    "resume", "Continue with client.resets.resume(plan, confirm=…), which reads their progress back."
+)
+_PROVE = Remedy("prove", "Continue the proof with client.resets.prove_format.")
 
 
 @frozen
 class ClosedPlan:
-    """A plan that was closed by hand, and how many people had which state in its journal (empty without one)."""
+    """A plan that was closed by hand, with the number of people by state in its journal (empty without one)."""
 
     plan_digest: str
     standings: Mapping[str, int]
@@ -51,15 +53,21 @@ def close_plan(
     now: datetime | None = None,
     processing_time: timedelta = PROCESSING_TIME,
 ) -> ClosedPlan:
-    """Close a plan, so that it cannot be applied or resumed any more and its evidence can be purged.
+    """Close a plan: it can then no longer be applied or resumed, and its evidence can be purged. Needs no server.
 
-    ``digest`` is the plan's, whole. Reason and ticket go to the audit log. Needs no server. A plan can be closed if
-    nothing was sent, or if it is known what became of everyone who was sent; people who stay unknown after they were
-    read back late enough are for a person to decide, and this is such a decision. ``processing_time`` is for how long
-    the service may work on what it has accepted; where a journal can be used, it says so itself.
+    A plan can be closed if nothing was sent, or if the result is known for everyone who was sent. It can also be
+    closed if people stay unknown after they were read back late enough: then closing is the decision of a person.
 
-    Raises InvalidArgumentError if there is nothing to close or ``resume`` has to come first, AlreadyAppliedError if
-    the plan came to its end, RecordsLockedError while another process applies it.
+    Arguments:
+
+    - ``digest``: The whole digest of the plan.
+    - ``reason``, ``ticket``: Recorded in the audit log.
+    - ``now``: The current time; None for this machine's clock.
+    - ``processing_time``: The longest time that the service needs for a request it has accepted. A readable journal
+      contains this time itself.
+
+    Raises InvalidArgumentError if there is nothing to close or ``resume`` must come first, AlreadyAppliedError if the
+    plan has ended, RecordsLockedError while another process applies it.
     """
     refuse_typed(reason=reason, ticket=ticket)
     said = {
@@ -90,12 +98,13 @@ def _close_lost(
         raise AlreadyAppliedError(f"Plan {lost.name} was closed by hand before. There is nothing to close.")
     if not lost.is_open and not packs:
         raise InvalidArgumentError(
-            f"Plan {lost.name} has ended by the audit log, and has no open evidence here. There is nothing to close."
+            f"By the audit log, plan {lost.name} has ended, and it has no open evidence here. There is nothing to "
+            "close."
         )
     if at < lost.settled_at:
         raise InvalidArgumentError(
             f"The journal of plan {lost.name} {lost.what}, and the service may not show yet what the plan did, so it "
-            f"was not closed. Look at these people after {minute_text(lost.settled_at)}, and close it then."
+            f"was not closed. Check these people after {minute_text(lost.settled_at)}, and close the plan then."
         )
     folder = state.path / "plans" / lost.digest
     with (
@@ -130,7 +139,7 @@ def _close_begun(
     _refuse_open(journal, state.path / "plans" / digest, found, at)
     if found.has_sent and pending.is_pending(state, digest):
         raise InvalidArgumentError(
-            "This is the plan of a format proof that has begun, so it was not closed.", remedy=_PROVE
+            "This plan belongs to a format proof that has started, so it was not closed.", remedy=_PROVE
         )
     standings = dict(Counter(standing.value for standing in found.users.values()))
     _log(state, digest, at, **said, packs=packs, outcomes=standings, **quote_journal(journal.heads))

@@ -80,7 +80,7 @@ def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
     course_id, user_id, at = event.course_id, event.user_id, event.event.date_triggered
     if course_id is None or user_id is None or at is None:
         raise InvalidArgumentError(
-            "event must have the course, the person and the time of the reset. Look into its data: their form is "
+            "event must have the course, the person and the time of the reset. Check its data: their form is "
             "assumed.",
             argument="event",
         )

@@ -380,7 +380,7 @@ def _resets(state: StateDirectory, here: Origin) -> tuple[LastResets, LastResets
     A person counted by a service whose proof is pending or failed, and who was not seen at 0 %, is in doubt. Damaged
     records of proofs, or a damaged log, name no such person, and are reported as unreadable.
     """
-    by_journals, in_doubt = LastResets("a journal"), dict[Key, datetime]()
+    by_journals, in_doubt = LastResets("A journal"), dict[Key, datetime]()
     failed: dict[str, frozenset[Key]] = {}
     open_proofs: frozenset[str] = frozenset()
     try:

@@ -17,7 +17,7 @@ from training_sdk.plans.plan_warnings import facts_of_courses, facts_of_due_date
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.planner import find_courses
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
-from training_sdk.plans.wording import shown, some, who
+from training_sdk.plans.wording import number, shown, some, who
 
 # --- courses and warnings ---
 
@@ -31,7 +31,9 @@ def check_course(calls: Calls, planned: PlannedCourse) -> Flow[None]:
 
 def _check_title(planned: PlannedCourse, course: Course) -> None:
     if course.title != planned.title:
-        raise StalePlanError(f"the course was {planned.title!r} and is now {course.title!r}. Plan again")
+        raise StalePlanError(
+            f"The title of the course was {planned.title!r} and is now {course.title!r}. Plan again."
+        )
 
 
 def refuse_new_warnings(calls: Calls, plan: ResetPlan, kept_fields: KeptFields) -> Flow[None]:
@@ -48,15 +50,14 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, kept_fields: KeptFields) 
         *facts_of_courses(courses, catalogue),
         *facts_of_due_dates(courses, plan.users, plan.read_at),
         *facts_of_paths(courses, paths),
+        *kept_fields.facts,
     )
     missing = [text for fact in facts if (text := fact.missing_in(plan.warnings))]
-    missing += [note for note in kept_fields.notes if note not in plan.warnings]
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        lacks = sentence(f"the plan lacks a warning that is true now: {shown(missing[0])}{more}")
+        more = f" {number(len(missing) - 1, 'more warning')} would be new." if len(missing) > 1 else ""
         raise StalePlanError(
-            f"{lacks} Nothing was sent. Plan again with this token, which may see "
-            "more than that of the planner, and read the warnings",
+            f"The plan lacks a warning that is true now: {sentence(shown(missing[0]))}{more} Nothing was sent. "
+            "Plan again with this token, which may see more than the token of the planner, and read the warnings.",
             reason="WARNING_MISSING",
         )
 
@@ -123,7 +124,7 @@ def refuse_changed(
     titles = {course.id: course.title for course in plan.courses}
     where = ", ".join(sorted({repr(titles[course_id]) for course_id, _ in names}))
     again = (
-        ", and none of them has any progress left: the plan has probably been applied already"
+        ", and none of them has any progress left, so the plan has probably been applied already"
         if cleared
         else ""
     )
@@ -134,7 +135,7 @@ def refuse_changed(
     )
     raise StalePlanError(
         f"The progress of {some(list(names.values()))} in {where} has changed since the plan was made{again}. "
-        f"Nothing was sent for them",
+        "Nothing was sent for them.",
         metadata=user_ids,
         remedy=skip if may_skip and not cleared else Remedy("plan_again", "Plan again."),
     )
@@ -143,7 +144,7 @@ def refuse_changed(
 def identity_changed(names: Sequence[str], effect: str) -> str:
     """Return the message about user ids that have other names, e-mails or external ids than in the plan."""
     return (
-        "the service has another name, e-mail or external id than the plan for the user ids of "
-        f"{some(names)}. {effect}. If their data was not changed, the plan was: find out by whom. Plan "
-        "again"
+        "The service has another name, e-mail or external id than the plan for the user ids of "
+        f"{some(names)}. {effect}. If the data of these people was not changed, the plan was: find out by whom. "
+        "Plan again."
     )

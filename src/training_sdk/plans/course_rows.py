@@ -8,7 +8,6 @@ from attrs import evolve
 
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
-from training_sdk._core.text import sentence
 from training_sdk.api.analytics import CourseStatistics, statistics
 from training_sdk.api.courses import Course
 from training_sdk.api.progress import ProgressRow, progress_rows
@@ -31,9 +30,7 @@ def read_rows(calls: Calls, course_id: str, user_ids: Sequence[str] | None) -> F
         problem = (yield from _unstable(calls, course_id, rows, repeated)) if repeated else None
         if problem is None:
             return rows
-    raise DecodingError(
-        f"{sentence(str(problem))} Nothing of it was used. Try again later", reason=LISTING_INCOMPLETE
-    )
+    raise DecodingError(f"{problem} Nothing of it was used. Try again later.", reason=LISTING_INCOMPLETE)
 
 
 def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[dict[str, ProgressRow], int]]:
@@ -44,8 +41,8 @@ def _read_once(calls: Calls, course_id: str, user_id: str | None) -> Flow[tuple[
         known = rows.setdefault(row.user_id, row)
         if known is not row and PlannedReset.of(known) != PlannedReset.of(row):
             raise DecodingError(
-                f"the progress feed shows user {row.user_id!r} twice, with different progress: it "
-                "changed while it was read. Plan again"
+                f"The progress feed shows user {row.user_id!r} twice, with different progress: it "
+                "changed while it was read. Plan again."
             )
     return rows, len(found) - len(rows)
 
@@ -65,8 +62,8 @@ def _unstable(
     if found is None or not people < counted <= people + repeated or others_have_nothing(found, rows):
         return None
     return (
-        f"the progress feed shows {people} of the {counted} people in course {course_id!r}, and some of them twice: "
-        "the order of its pages changes while they are read"
+        f"The progress feed shows {people} of the {counted} people in course {course_id!r}, and some of them twice: "
+        "the order of its pages changed while they were read."
     )
 
 
@@ -131,9 +128,9 @@ def missing_have_nothing(
 
 
 NO_READ_RIGHT = (
-    "this token can neither plan a reset nor list due people: both read other people's progress, which needs "
+    "This token can neither plan a reset nor list due people. Both read other people's progress, which needs "
     '"Training: Administration" (everyone) or "Training: Manage teams" (the owner\'s teams). '
-    'The right to reset, "Platform management: Users", does not include it'
+    'The right to reset, "Platform management: Users", does not include it.'
 )
 
 
@@ -159,7 +156,7 @@ def sees_everyone(calls: Calls, course_id: str, rows: Mapping[str, ProgressRow])
 
 
 def about_narrow_view(calls: Calls, rows: Rows, what: str) -> Flow[tuple[str, ...]]:
-    """Warnings about courses that have more people than this token sees, so that others are missing in a list or file.
+    """Return warnings about courses that have more people than this token sees, who are missing in a list or file.
 
     Raises PermissionDeniedError without the right to read: then the feed shows the owner of the token alone.
     """
@@ -168,8 +165,8 @@ def about_narrow_view(calls: Calls, rows: Rows, what: str) -> Flow[tuple[str, ..
     except (NotFoundError, NotSupportedError):
         return ()
     return tuple(
-        f"course {course_id!r} has {number(one.total_users, 'person', 'people')}, and this token sees the progress of "
-        f"{len(here)}: the others are not in {what}"
+        f"Course {course_id!r} has {number(one.total_users, 'person', 'people')}, and this token sees the progress of "
+        f"{len(here)}. The others are not in {what}."
         for course_id, here in rows.items()
         if (one := counted.get(course_id))
         and one.total_users > len(here)
@@ -178,35 +175,35 @@ def about_narrow_view(calls: Calls, rows: Rows, what: str) -> Flow[tuple[str, ..
 
 
 def refuse_narrow_view(calls: Calls, courses: Sequence[Course], rows: Rows) -> Flow[tuple[str, ...]]:
-    """Raise unless this token sees everyone, or everyone who has anything recorded; then a warning says so."""
+    """Raise unless this token sees everyone, or everyone with recorded progress; in the latter case return warnings."""
     counted = yield from people_counted(calls, [course.id for course in courses])
     warnings: list[str] = []
     for course in courses:
         one, here = counted.get(course.id), rows[course.id]
         if one is None:
             raise DecodingError(
-                f"the statistics lack course {course.title!r}, also at a second reading, so it is not known whether "
-                "this token sees everyone. Nothing was sent. Plan again later, or name the people",
+                f"The statistics lack course {course.title!r}, also at a second reading, so it is not known whether "
+                "this token sees everyone. Nothing was sent. Plan again later, or name the people.",
                 reason=LISTING_INCOMPLETE,
             )
         people, seen = one.total_users, len(here)
         counted_here = f"{course.title!r} has {number(people, 'person', 'people')}"
         if here and people == 0:
             raise DecodingError(
-                f"the statistics count no people in {course.title!r} ($.items[*].totalUsers is 0 or "
-                f"missing), and the progress feed shows {number(seen, 'person', 'people')}: so it is "
-                "unknown whether this token sees everyone. Nothing was sent. Plan again later, or name "
-                "the people"
+                f"The statistics count no people in {course.title!r} ($.items[*].totalUsers is 0 or "
+                f"missing), and the progress feed shows {number(seen, 'person', 'people')}, so it is not "
+                "known whether this token sees everyone. Nothing was sent. Plan again later, or name "
+                "the people."
             )
         if people > seen:
             if not others_have_nothing(one, here):
                 raise PermissionDeniedError(
-                    f"{counted_here}, but this token sees the progress of {seen}: "
-                    "a plan for everyone would leave people out. Plan with a token that sees all of them",
+                    f"{counted_here}, but this token sees the progress of {seen}, so a plan for everyone would leave "
+                    "people out. Nothing was sent. Plan with a token that sees all of them.",
                     reason="NARROW_VIEW",
                 )
             warnings.append(
-                f"{counted_here}, and the feed has rows of {seen}: by the statistics the others "
-                "have nothing recorded. If they begin now, they are not in this plan"
+                f"{counted_here}, and the feed has rows of {seen}. By the statistics, the others "
+                "have nothing recorded. If they start now, they are not in this plan."
             )
     return tuple(warnings)

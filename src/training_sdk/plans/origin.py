@@ -10,6 +10,7 @@ from attrs import frozen
 
 from training_sdk._core.flow import ONLY_MARKED, Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import Calls
+from training_sdk._core.text import sentence
 from training_sdk.api.users import WHO_AM_I, Me, read_me
 from training_sdk.errors import ClockError, PlanMismatchError, Remedy, TrainingError, UnconfirmedFormatError
 from training_sdk.plans.plan import ResetPlan
@@ -24,13 +25,15 @@ This machine's clock decides when a live service must show what it shows late.
 UNCONFIRMED = (
     "{where} has not identified itself as the reference server, so nothing was sent. Only the path of a reset is "
     "published; the names of the fields in its body are assumed. A service that does not know the field that lists "
-    "the users could drop it and reset everyone"
+    "the users could drop it and reset everyone."
 )
 PROVE_THE_FORMAT = Remedy(
     "prove_first",
     "Prove the format on a test course first (client.resets.prove_format), or use the web app there.",
 )
-RESUME_AS_ONE_USER = Remedy("resume_as_one_user", "Go on as one user: client.resets.resume(plan, confirm=…).")
+RESUME_AS_ONE_USER = Remedy(
+    "resume_as_one_user", "Continue with a token of the first user: client.resets.resume(plan, confirm=…)."
+)
 
 
 @frozen
@@ -74,14 +77,14 @@ class CurrentOrigin(Origin):
             way = "ahead of" if apart > timedelta(0) else "behind"
             by = timedelta(seconds=round(abs(apart).total_seconds()))
             raise ClockError(
-                f"this machine's clock is {by} {way} that of {self.base_url}, so this machine cannot tell "
-                "what the service shows late. Nothing was sent. Set the clock",
+                f"This machine's clock is {by} {way} that of {self.base_url}, so this machine cannot tell "
+                "what the service shows late. Nothing was sent. Set the clock.",
                 reason="CLOCK_OFF",
             )
 
 
 def read_origin(calls: Calls) -> Flow[CurrentOrigin]:
-    """Return whose token this is, and which server answers.
+    """Return the owner of the token as ids, and the server that answers.
 
     REST: WhoAmI.
     """
@@ -121,7 +124,7 @@ def check_same_origin(plan: ResetPlan, here: Origin, *, done: str = "sent") -> N
     ):
         if there != now:
             raise PlanMismatchError(
-                f"the plan was made {there}, but this client works {now}. Nothing was {done}{doubt}"
+                f"The plan was made {there}, but this client works {now}. Nothing was {done}.{doubt}"
             )
 
 
@@ -129,8 +132,8 @@ def check_same_user(begun: Origin, here: Origin) -> None:
     """Raise PlanMismatchError if the token belongs to another user than when this was begun."""
     if here.user_id != begun.user_id:
         raise PlanMismatchError(
-            f"this was begun as user {begun.user_id}, and the token now belongs to user {here.user_id}, so the records "
-            "would name another user than the service. Nothing was sent for these people",
+            f"User {begun.user_id} started this, and the token now belongs to user {here.user_id}, so the records "
+            "would name another user than the service. Nothing was sent for these people.",
             reason="TOKEN_OWNER_CHANGED",
             remedy=RESUME_AS_ONE_USER,
         )
@@ -141,7 +144,7 @@ def _kind(origin: Origin) -> str:
 
 
 def _doubt(here: Origin) -> str:
-    return f". {ONLY_MARKED}" if isinstance(here, CurrentOrigin) and here.is_only_marked else ""
+    return f" {sentence(ONLY_MARKED)}" if isinstance(here, CurrentOrigin) and here.is_only_marked else ""
 
 
 # --- calls that check the server of each answer ---
@@ -168,10 +171,10 @@ class ProvenCalls(_CheckedCalls):
         """Return an UnconfirmedFormatError if another server answers."""
         if response.is_reference:
             return None
-        why = f". {ONLY_MARKED}" if response.is_only_marked else ""
+        why = f" {sentence(ONLY_MARKED)}" if response.is_only_marked else ""
         if not request.repeatable:  # it has been sent, so the error must not say that nothing was sent
-            return UnconfirmedFormatError(f"it was not the reference server that answered{why}")
-        where = f"what answers {request.path}"
+            return UnconfirmedFormatError(f"Another server than the reference server answered.{why}")
+        where = f"The server that answers {request.path}"
         return UnconfirmedFormatError(UNCONFIRMED.format(where=where) + why, remedy=PROVE_THE_FORMAT)
 
 
@@ -183,11 +186,12 @@ class LiveCalls(_CheckedCalls):
         """Return a PlanMismatchError if the reference server answers, or a server with its header."""
         if response.is_only_marked:
             return PlanMismatchError(
-                f"nothing about a live service can be proved by what answers {request.path}. {ONLY_MARKED}"
+                f"The server that answers {request.path} cannot prove anything about a live service. "
+                f"{sentence(ONLY_MARKED)}"
             )
         if response.is_reference:
             return PlanMismatchError(
-                f"it was the reference server that answered {request.path}, and nothing about a live service can "
-                "be proved there. Check the base URL"
+                f"The reference server answered {request.path}, and it cannot prove anything about a live service. "
+                "Check the base URL."
             )
         return None

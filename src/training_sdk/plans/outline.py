@@ -1,4 +1,4 @@
-"""A plan without names: what is left in clear of one whose copy was sealed, or purged with its evidence."""
+"""Outlines: a plan without names, stored where the whole copy was encrypted, or purged with its evidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from training_sdk._core import codec
-from training_sdk._core.text import visible
+from training_sdk._core.text import sentence, visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import (
     DecodingError,
@@ -72,16 +72,16 @@ class PlanOutline(ResetPlan):
 def refusal(plan: PlanOutline) -> str:
     """Return the reason why an outline cannot replace the plan, and what to do."""
     return (
-        f"the copy of plan #{plan.short_digest} on this machine is sealed or purged, and its outline has no "
-        "names. Name the file of the plan or, if it is sealed, give the command that opens it: unseal_command in a "
-        "profile"
+        f"The copy of plan #{plan.short_digest} on this machine is sealed or purged, and its outline has no "
+        "names. Nothing was sent. Load the plan from its own file or, if its copy is sealed, pass the hook that opens "
+        "it (unseal; in a profile: unseal_command)."
     )
 
 
 def check_whole(plan: ResetPlan) -> None:
     """Raise InvalidArgumentError for an outline, and for a plan that planning never makes."""
     if isinstance(plan, PlanOutline):
-        raise InvalidArgumentError(f"{refusal(plan)}. Nothing was sent")
+        raise InvalidArgumentError(refusal(plan))
     check_shape(plan)
 
 
@@ -98,10 +98,10 @@ def read_plan_copy(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
     try:
         content = unseal(path.read_bytes())
     except Exception as error:
-        raise EvidenceError(f"the unseal hook failed for {path}: {error}") from error
+        raise EvidenceError(f"The unseal hook failed for {path}: {sentence(str(error))}") from error
     plan = parse_plan(content, str(path))
     if plan.digest != folder.name:
-        raise RecordsDamagedError(f"{path} holds another plan. Keep the file, and restore a copy")
+        raise RecordsDamagedError(f"{path} contains another plan. Keep the file, and restore a copy.")
     return plan
 
 
@@ -115,12 +115,12 @@ def _load_outline(folder: Path) -> PlanOutline:
         said["known_fields"] = list(FIELDS if _has_numbers(document["users"]) else OLD_FIELDS)
         plan = codec.structure_value(said, PlanOutline)
     except OSError as error:
-        raise RecordsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RecordsError(f"Cannot read {path}: {sentence(error.strerror or str(error))}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, DecodingError) as error:
-        raise RecordsDamagedError(f"{path} is not what was written: {error}") from None
+        raise RecordsDamagedError(f"{path} is not what was written: {sentence(str(error))}") from None
     if form != plan_copy.FORM or plan.digest != folder.name:
         raise RecordsDamagedError(
-            f"{path} is not what was written: it has form {form!r} and is of plan #{short_digest(plan.digest)}"
+            f"{path} is not what was written: it has form {form!r} and is of plan #{short_digest(plan.digest)}."
         )
     return plan
 

@@ -28,7 +28,7 @@ from training_sdk.plans.people_file import (
 
 @frozen
 class People:
-    """The people that a reset is for. Made by ``of``, ``named``, ``from_csv`` or ``from_frame``; never empty.
+    """The people to reset. Make them with ``of``, ``named``, ``from_csv`` or ``from_frame``; never empty.
 
     ``groups`` and ``sites`` are ids or exact names. ``warnings`` lists entries that were merged.
     """
@@ -40,19 +40,22 @@ class People:
 
     def __attrs_post_init__(self) -> None:
         if not (self.entries or self.groups or self.sites):
-            raise InvalidArgumentError("no people are named, and an empty list never means everyone")
+            raise InvalidArgumentError(
+                "No people are named, and an empty list never means everyone. Name people by id, e-mail, external id, "
+                "group or site."
+            )
 
     @classmethod
     def of(cls, people: Iterable[str], *, name: str = "people") -> Self:
         """Name people by user id or e-mail: a text with an ``@`` is an e-mail.
 
-        ``name`` is the name of the list in errors. Raises InvalidArgumentError for an empty list, a bare string, or a
-        text that can be neither.
+        ``name`` is the name of the list in errors. Raises InvalidArgumentError for an empty list, for a string in
+        place of a list, and for a text that can be neither id nor e-mail.
         """
         entries = [Named("email" if "@" in one else "user_id", one) for one in _given(people, name, _either)]
         if not entries:
             raise InvalidArgumentError(
-                f"{name} is empty, and an empty list never means everyone", argument=name
+                f"{name} is empty, and an empty list never means everyone.", argument=name
             )
         return cls._merging(entries)
 
@@ -68,8 +71,8 @@ class People:
     ) -> Self:
         """Name people by user id, e-mail or external id; groups and sites by id or exact name.
 
-        Raises InvalidArgumentError if all of it is empty, for a bare string in place of a list, and for entries
-        that cannot be an id, e-mail or external id.
+        Raises InvalidArgumentError if all lists are empty, for a string in place of a list, and for entries that
+        cannot be an id, e-mail or external id.
         """
         ways: tuple[tuple[Kind, Iterable[str]], ...] = (
             ("user_id", user_ids),
@@ -85,14 +88,23 @@ class People:
 
     @classmethod
     def from_csv(cls, source: Source, *, columns: Mapping[str, str] | None = None) -> Self:
-        """Read people from a CSV file in UTF-8: a path, or a file that is open already.
+        """Read people from a CSV file in UTF-8.
 
-        The header names the columns: one or more of ``user_id``, ``email`` and ``external_id``, of which every row
-        fills exactly one; ``course_id``, if it is there, filled in every row; ``note``, which is ignored. ``columns``
-        maps other headers to these names, as in ``{"E-Mail": "email", "Site": "note"}``. Comma, semicolon or tab is
-        found by the header. Empty lines and columns are skipped, repeated people are merged with a warning.
+        The header names the columns:
 
-        Raises InvalidArgumentError with every problem and its line (the first 20 are shown); an empty file is one.
+        - ``user_id``, ``email``, ``external_id``: At least one of them; each row fills exactly one.
+        - ``course_id``: Optional; the course in which to reset the person, filled in every row.
+        - ``note``: Optional and ignored.
+
+        The header also shows whether comma, semicolon or tab separates the cells. Empty lines and columns are skipped.
+        Repeated people are merged with a warning.
+
+        Arguments:
+
+        - ``source``: A path, or an open file.
+        - ``columns``: The names above by other headers, such as ``{"E-Mail": "email", "Site": "note"}``.
+
+        Raises InvalidArgumentError with every problem and its line (the first 20 are shown), and for an empty file.
         """
         return cls._merging(read_csv(source, columns))
 
@@ -110,8 +122,8 @@ class People:
     def from_frame(cls, frame: Any) -> Self:
         """Read people from a pandas or polars data frame with the columns that ``from_csv`` accepts.
 
-        Missing values (None, NaN, NaT, NA) count as empty; a row that then names nobody is a problem. So is a number:
-        "0012" read as one is 12, and may be somebody else. Rows are counted from 1.
+        Missing values (None, NaN, NaT, NA) count as empty. Rows are counted from 1. A row without a person is a
+        problem. A number is a problem too: "0012" read as a number is 12, which may be the id of another person.
 
         Raises InvalidArgumentError with every problem and its row (the first 20 are shown).
         """
@@ -137,10 +149,10 @@ def _either(value: object, name: str) -> str:
 def _places(values: Iterable[str], name: str) -> tuple[str, ...]:
     found = _given(values, name, lambda one, what: argument_checks.text(one, what, longest=LONGEST_NAME))
     if blank := [one for one in found if not one.strip()]:
-        raise InvalidArgumentError(f"an entry of {name} is empty: {blank[0]!r}", argument=name)
+        raise InvalidArgumentError(f"An entry of {name} is empty: {blank[0]!r}.", argument=name)
     return tuple(dict.fromkeys(found))
 
 
 def _given(values: object, name: str, check: Any) -> list[str]:
     """Return a list of texts, each checked; repeated ones stay, so that a warning names them."""
-    return [check(one, f"an entry of {name}") for one in argument_checks.listed(values, name)]
+    return [check(one, f"An entry of {name}") for one in argument_checks.listed(values, name)]

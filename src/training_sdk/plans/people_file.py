@@ -1,4 +1,4 @@
-"""Tables of people, from CSV files and data frames: read strictly, with every problem told by its line or row."""
+"""Tables of people, from CSV files and data frames: read strictly, with the line or row of every problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, TypeAlias
 from attrs import define, field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import mailbox
+from training_sdk._core.text import mailbox, sentence
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.wording import number
 from training_sdk.records import storage
@@ -69,9 +69,9 @@ def checked(kind: Kind, value: object, name: str) -> str:
         return argument_checks.one_id(value, name)
     text = argument_checks.text(value, name, longest=LONGEST_NAME)
     if not text.strip():
-        raise InvalidArgumentError(f"{name} is empty")
+        raise InvalidArgumentError(f"{name} is empty.")
     if kind == "email" and (text.strip().count("@") != 1 or any(letter.isspace() for letter in text.strip())):
-        raise InvalidArgumentError(f"{name} {text!r} is not an e-mail address")
+        raise InvalidArgumentError(f"{name} must be an e-mail address, not {text!r}.")
     return text
 
 
@@ -86,8 +86,8 @@ def merge(named: Iterable[Named]) -> tuple[tuple[Named, ...], tuple[str, ...]]:
     for one in named:
         first = kept.setdefault(one.key, one)
         if first is not one:
-            again = f", first in {first.place}" if first.place else ""
-            warnings.append(f"{one} is named more than once{again}; counted once")
+            again = f" (first in {first.place})" if first.place else ""
+            warnings.append(f"The list names {one} more than once{again}. The person counts once.")
     return tuple(kept.values()), tuple(warnings)
 
 
@@ -119,14 +119,14 @@ def check_csv(source: Source, columns: Mapping[str, str] | None = None) -> Table
 
 
 def _renamed(columns: Mapping[str, str]) -> dict[str, str]:
-    """Known names by folded header. Raises InvalidArgumentError for a name that is not known, or no header."""
+    """Return known names by folded header. Raises InvalidArgumentError for a name that is not known, or no header."""
     renamed: dict[str, str] = {}
     for header, name in columns.items():
-        read = folded(argument_checks.text(header, "a header in columns"))
+        read = folded(argument_checks.text(header, "A header in columns"))
         if name not in KNOWN:
-            raise InvalidArgumentError(f"there is no column {name!r}; known are {', '.join(KNOWN)}")
+            raise InvalidArgumentError(f"A value of columns must be one of {', '.join(KNOWN)}, not {name!r}.")
         if not read or renamed.get(read, name) != name:
-            raise InvalidArgumentError(f"columns must name each header once, not {header!r}")
+            raise InvalidArgumentError(f"columns must name each header once, not {header!r}.")
         renamed[read] = name
     return renamed
 
@@ -138,7 +138,7 @@ def folded(header: object) -> str:
 
 def read_frame(frame: Any) -> list[Named]:
     """Return the people of a data frame. Raises InvalidArgumentError with all problems."""
-    return _whole(_Reading("row", _rows(frame), skip_empty=False).table(), "the data frame")
+    return _whole(_Reading("row", _rows(frame), skip_empty=False).table(), "The data frame")
 
 
 def _whole(table: Table, title: str) -> list[Named]:
@@ -147,7 +147,7 @@ def _whole(table: Table, title: str) -> list[Named]:
         shown = [f"\n  {one}" for one in table.problems[:MOST_SHOWN]]
         more = f"\n  … and {count - MOST_SHOWN} more" if count > MOST_SHOWN else ""
         raise InvalidArgumentError(
-            f"{title} cannot be used, {count} problem{'s' if count > 1 else ''}:{''.join(shown)}{more}"
+            f"{title} cannot be used. {number(count, 'problem')} found:{''.join(shown)}{more}"
         )
     return list(table.entries)
 
@@ -170,9 +170,9 @@ class _Reading:
         try:
             self._read()
         except csv.Error as fault:
-            self.problems.append(f"{fault}; from there on it cannot be read")
+            self.problems.append(f"{fault}. The rest cannot be read.")
         if not self.entries and not self.problems:
-            self.problems.append("it has no people, and an empty list never means everyone")
+            self.problems.append("It has no people, and an empty list never means everyone.")
         return Table(tuple(self.entries), tuple(self.problems))
 
     def _read(self) -> None:
@@ -184,7 +184,7 @@ class _Reading:
             return
         for count, (number, row) in enumerate(self.rows, 1):
             if count > MOST_ROWS:
-                self.problems.append(f"more than {MOST_ROWS} rows; split it")
+                self.problems.append(f"It has more than {MOST_ROWS} rows. Split it.")
                 return
             if self.skip_empty and not any(map(str.strip, row)):
                 continue
@@ -196,31 +196,31 @@ class _Reading:
 
 def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
     if not any(header):
-        return f"it is empty; it needs a header with one of {', '.join(WAYS)}"
+        return f"It is empty. It needs a header with one of {', '.join(WAYS)}."
     if left := left_by_excel(header):
         return left
     if missing:
-        return f"there is no column {_quoted(missing)}, although --column or columns names it"
+        return f"There is no column {_quoted(missing)}, although --column or columns names it."
     if unknown := [name for name in header if name and name not in KNOWN]:
         if any("@" in name or name.startswith("user_") for name in unknown):
-            remedy = " (does the file begin without a header?)"
+            remedy = "Check that the file begins with a header."
         else:
-            remedy = "; map others with --column or columns. A column that is mapped to note is ignored"
-        return f"there is no column {_quoted(unknown)}; known are {', '.join(KNOWN)}{remedy}"
+            remedy = "Map others with --column or columns. A column that is mapped to note is ignored."
+        return f"There is no column {_quoted(unknown)}. The known columns are {', '.join(KNOWN)}. {remedy}"
     if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
-        return f"the column {twice[0]!r} occurs twice"
+        return f"The column {twice[0]!r} occurs twice."
     if not set(header) & set(WAYS):
-        return f"no column names people: it needs one of {', '.join(WAYS)}"
+        return f"No column names people. It needs one of {', '.join(WAYS)}."
     return None
 
 
 def left_by_excel(header: Sequence[str]) -> str | None:
     """Return the problem with text that spreadsheets put before a header, or None."""
     if _SEPARATOR_LINE.fullmatch(header[0]) and not any(header[1:]):
-        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it"
+        return f"{header[0][:8]!r} is a line for Excel. Delete it: the delimiter is found without it."
     if header[0].startswith("\ufeff"):
         return (
-            "it begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again"
+            "It begins with two byte order marks. Delete one of them, or save the file as “CSV UTF-8” again."
         )
     return None
 
@@ -234,10 +234,10 @@ def _entry(header: Sequence[str], row: Sequence[Any], place: str) -> Named:
     given: list[tuple[Kind, str]] = [(way, cells[way]) for way in WAYS if cells.get(way, "").strip()]
     if not given:
         raise InvalidArgumentError(
-            f"no person is named: fill in {' or '.join(w for w in WAYS if w in cells)}"
+            f"The row names no person. Fill in {' or '.join(w for w in WAYS if w in cells)}."
         )
     if len(given) > 1:
-        raise InvalidArgumentError(f"one person is named in {len(given)} ways, {_and(given)}: keep one")
+        raise InvalidArgumentError(f"The row names one person by {_and(given)}. Keep one of them.")
     ((kind, value),) = given
     course = None
     if "course_id" in cells:
@@ -250,7 +250,7 @@ def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
     width = max(place for place, name in enumerate(header, 1) if name)
     if len(row) < width or any(map(_is_filled, row[len(header) :])):
         raise InvalidArgumentError(
-            f"it has {number(len(row), 'cell')}, and the header has {number(len(header), 'cell')}"
+            f"The row has {number(len(row), 'cell')}, and the header has {number(len(header), 'cell')}."
         )
     cells: dict[str, str] = {}
     for place, (name, value) in enumerate(zip(header, row, strict=False), 1):
@@ -258,7 +258,7 @@ def named_cells(header: Sequence[str], row: Sequence[Any]) -> dict[str, str]:
             cells[name] = _cell(name, value)
         elif _is_filled(value):
             raise InvalidArgumentError(
-                f"cell {place} is filled, and its column has no name: name it in the header, or delete it"
+                f"Cell {place} is filled, and its column has no name. Name it in the header, or delete it."
             )
     return cells
 
@@ -283,11 +283,11 @@ def _cell(name: str, value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidArgumentError(
-            f"{name} is {value!r}, a {type(value).__name__} and no text; read the column as text (dtype=str), for "
-            "numbers lose leading zeros and more"
+            f"{name} must be text, not {value!r}, a {type(value).__name__}. Read the column as text (dtype=str): "
+            "numbers lose leading zeros."
         )
     if _FORMULA.match(value.strip()):
-        raise InvalidArgumentError(f"{name} {value[:80]!r} is a formula, and formulas are refused")
+        raise InvalidArgumentError(f"{name} must be text, not the formula {value[:80]!r}.")
     return value if name == "external_id" else value.strip()
 
 
@@ -296,24 +296,22 @@ def _cell(name: str, value: Any) -> str:
 
 def _title(source: Source) -> str:
     name = source if not hasattr(source, "read") else getattr(source, "name", "")
-    return f"{str(name)!r}" if name else "the file"
+    return f"{str(name)!r}" if name else "The file"
 
 
 def _content(source: Source) -> str | bytes:
     """Return the content of a file, up to MOST_BYTES; an open file is read from its current position."""
     if isinstance(source, bytes) or (isinstance(source, str) and "\n" in source):
-        raise InvalidArgumentError(
-            "a path or an open file is needed; for text that you have, use io.StringIO"
-        )
+        raise InvalidArgumentError("It must be a path or an open file. For text, use io.StringIO.")
     if hasattr(source, "read"):
         content = _read_open(source)
     else:
         try:
             content = storage.read_input(source, MOST_BYTES)
         except (OSError, ValueError, TypeError) as fault:
-            raise InvalidArgumentError(f"it cannot be read: {fault}") from None
+            raise InvalidArgumentError(f"It cannot be read: {sentence(str(fault))}") from None
     if len(content) > MOST_BYTES:
-        raise InvalidArgumentError(f"it is larger than {MOST_BYTES // 1024 // 1024} MiB; split it")
+        raise InvalidArgumentError(f"It is larger than {MOST_BYTES // 1024 // 1024} MiB. Split it.")
     return content
 
 
@@ -324,7 +322,7 @@ def _read_open(source: Any) -> str | bytes:
     while left > 0:
         part = source.read(left)
         if not isinstance(part, str | bytes) or (parts and type(part) is not type(parts[0])):
-            raise InvalidArgumentError(f"it gives {type(part).__name__}, neither text nor bytes")
+            raise InvalidArgumentError(f"It returns {type(part).__name__}, neither text nor bytes.")
         if not part:
             break
         parts.append(part)
@@ -333,19 +331,19 @@ def _read_open(source: Any) -> str | bytes:
 
 
 def _text(content: str | bytes) -> str:
-    remedy = "save it as UTF-8 (in Excel: “CSV UTF-8”)"
+    remedy = "Save it as UTF-8 (in Excel: “CSV UTF-8”)."
     if isinstance(content, bytes):
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise InvalidArgumentError(f"it is UTF-16, not UTF-8; {remedy}")
+            raise InvalidArgumentError(f"It is UTF-16, not UTF-8. {remedy}")
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as fault:
             line = fault.object.count(b"\n", 0, fault.start) + 1
-            raise InvalidArgumentError(f"line {line} is not UTF-8; {remedy}") from None
+            raise InvalidArgumentError(f"Line {line} is not UTF-8. {remedy}") from None
     else:
         text = content
     if "\0" in text:
-        raise InvalidArgumentError(f"it has NUL characters, so it is not text, or it is UTF-16; {remedy}")
+        raise InvalidArgumentError(f"It has NUL characters, so it is not text, or it is UTF-16. {remedy}")
     return text.removeprefix("\ufeff")
 
 
@@ -379,10 +377,10 @@ def _delimiter(text: str, known: Collection[str]) -> str:
 
 
 def _rows(frame: Any) -> Iterator[tuple[int, Sequence[Any]]]:
-    """The columns as row 0, then the rows from 1."""
+    """Return the columns as row 0, then the rows from 1."""
     if not (hasattr(frame, "iter_rows") or hasattr(frame, "itertuples")) or not hasattr(frame, "columns"):
         raise InvalidArgumentError(
-            f"a pandas or polars data frame is needed, not {type(frame).__name__}; for a list use People.of"
+            f"frame must be a pandas or polars data frame, not {type(frame).__name__}. For a list, use People.of."
         )
     rows = frame.iter_rows() if hasattr(frame, "iter_rows") else frame.itertuples(index=False, name=None)
     return _numbered(frame.columns, rows)

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls, Paginator
 from training_sdk._core.model import Key
-from training_sdk._core.text import mailbox, same_text, widely
+from training_sdk._core.text import mailbox, opening, same_text, widely
 from training_sdk.api.groups import Group, Site, group_members, list_groups, list_sites, site_members
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError, NotFoundError, Remedy
@@ -37,7 +37,7 @@ _LIKE_AN_ID = re.compile(r"(role_|location_|site_)?[0-9a-f]{8}-?([0-9a-f]{4}-?){
 
 @frozen
 class Resolved:
-    """The user ids found, by course: never empty, and each of them is named by an entry, a group or a site."""
+    """The user ids found, by course: never empty, and an entry, a group or a site names each of them."""
 
     by_course: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = ()
@@ -49,19 +49,20 @@ def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bo
     """Match people against the feed's rows by course and user, and groups and sites by their ``member_ids``.
 
     E-mails are compared without regard to the case of ASCII letters and to white space around them, everything else
-    exactly. Entries without a course of their own stand for every course in ``rows``, and so do groups and sites.
+    exactly. Entries without a course are for every course in ``rows``, and so are groups and sites.
 
     With ``skip_unassigned`` a person without a row in one of the courses is left out there, and in none is an error.
 
     Raises NotFoundError (``USER_NOT_IN_COURSE``) naming everyone who cannot be found, and InvalidArgumentError for a
-    name that fits two people, a course that is not in ``rows``, a course for which nobody is named, and a group or
+    name that fits two people, a course that is not in ``rows``, a course for which no person is named, and a group or
     site none of whose members is in a course.
     """
     if not rows:
-        raise InvalidArgumentError("there is no course to find people in")
+        raise InvalidArgumentError("There is no course to find people in.")
     if strange := [one for one in people.entries if one.course_id is not None and one.course_id not in rows]:
         raise InvalidArgumentError(
-            f"{_listed(f'course {one.course_id!r} of {one}' for one in strange)}: not among the courses of the plan"
+            f"{_listed(f'Course {one.course_id!r} of {one}' for one in strange)} is not a course of the plan. Add the "
+            "course to the plan, or remove the entry."
         )
     search = _Search(rows, skip_unassigned)
     for one in people.entries:
@@ -70,7 +71,7 @@ def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bo
     for label in _labels(people):
         search.add_members(label, members[label])
     if empty := [course_id for course_id, found in search.found.items() if not found]:
-        raise InvalidArgumentError(f"no people are named for {_listed(f'course {one!r}' for one in empty)}")
+        raise InvalidArgumentError(f"No people are named for {_listed(f'course {one!r}' for one in empty)}.")
     by_course = {course_id: tuple(found) for course_id, found in search.found.items()}
     taken = {(course_id, user_id) for course_id, users in by_course.items() for user_id in users}
     unassigned = tuple(key for key in dict.fromkeys(search.unassigned) if key not in taken)
@@ -119,7 +120,7 @@ class _Search:
         """Find a person, in the course of the entry or in every course."""
         fitting = self.ids[one.kind].get(one.key[1], set())
         if len(fitting) > 1:
-            self.ambiguous.append(f"{one} fits {', '.join(map(repr, sorted(fitting)))}")
+            self.ambiguous.append(f"{one} ({', '.join(map(repr, sorted(fitting)))})")
             return
         for course_id in self.rows if one.course_id is None else (one.course_id,):
             user_id = next((each for each in fitting if each in self.rows[course_id]), None)
@@ -137,17 +138,17 @@ class _Search:
             if not inside:
                 if not user_ids:
                     raise InvalidArgumentError(
-                        f"{label} has no members, as far as this token sees. Nothing was planned"
+                        f"{opening(label)} has no members, as far as this token sees. Nothing was planned."
                     )
                 raise InvalidArgumentError(
-                    f"none of the members of {label} ({len(user_ids)}) is in course {course_id!r}, as far as this "
-                    "token sees. Nothing was planned"
+                    f"None of the members of {label} ({len(user_ids)}) is in course {course_id!r}, as far as this "
+                    "token sees. Nothing was planned."
                 )
             if left := len(user_ids) - len(inside):
                 be = "is" if left == 1 else "are"
                 self.warnings.append(
                     f"{left} of the {len(user_ids)} members of {label} {be} not in course {course_id!r} and {be} left "
-                    "out"
+                    "out."
                 )
             for user_id in inside:
                 self.found[course_id].setdefault(user_id, label)
@@ -155,12 +156,16 @@ class _Search:
     def _keep(self, course_id: str, user_id: str, one: Named) -> None:
         first = self.found[course_id].setdefault(user_id, one)
         if first is not one:
-            self.warnings.append(f"{one} is the same person as {first} in course {course_id!r}; counted once")
+            self.warnings.append(
+                f"{opening(str(one))} is the same person as {first} in course {course_id!r}. The person counts once."
+            )
 
     def refuse_what_went_wrong(self) -> None:
         """Raise for names that match several people, or none."""
         if self.ambiguous:
-            raise InvalidArgumentError(f"{_listed(self.ambiguous)}: name them by user id")
+            raise InvalidArgumentError(
+                f"More than one person fits {_listed(self.ambiguous)}. Nothing was planned. Name them by user id."
+            )
         if not self.missing:
             return
         several = len(self.rows) > 1
@@ -172,8 +177,8 @@ class _Search:
             )
         )
         raise NotFoundError(
-            f"{named} cannot be found: unknown, deactivated, not assigned to the course, or outside the teams that "
-            f"this token sees. Nothing was planned{self._hints()}",
+            f"{opening(named)} cannot be found: unknown, deactivated, not assigned to the course, or outside the "
+            f"teams that this token sees. Nothing was planned.{self._hints()}",
             reason="USER_NOT_IN_COURSE",
             metadata=tuple((one.kind, one.value) for one, _ in self.missing),
             remedy=SKIP_UNASSIGNED if elsewhere else None,
@@ -185,19 +190,19 @@ class _Search:
         for one, _ in self.missing:
             other = alike.get(widely(one.value))
             if one.kind == "email" and other and other != mailbox(one.value):
-                why = "only ASCII letters are compared without regard to case"
+                why = "letter case is ignored for ASCII letters only."
                 if same_text(mailbox(one.value), other):
-                    why = "it is spelt with composed or decomposed letters. Copy the address from the service"
-                return f". {one.value!r} is not {other!r}: {why}"
+                    why = "one has composed and one decomposed letters. Copy the address from the service."
+                return f" {one.value!r} is not {other!r}: {why}"
         if hint := self._hint_of_names() or self._hint_of_addresses():
             return hint
         given = [one.value for one, _ in self.missing if one.kind == "external_id"]
         known = {value.strip().lstrip("0") for value in self.ids["external_id"]}
         if mangled := next((value for value in given if _MANGLED.fullmatch(value.strip())), None):
-            return f". {mangled!r} looks like a number that a spreadsheet has shortened: format the column as text"
+            return f" {mangled!r} looks like a number that a spreadsheet has shortened. Format the column as text."
         if bare := next((value for value in given if value.strip().lstrip("0") in known), None):
             return (
-                f". {bare!r} differs from an external id in the course by leading zeros or white space only"
+                f" {bare!r} differs from an external id in the course by leading zeros or white space only."
             )
         return ""
 
@@ -206,7 +211,7 @@ class _Search:
         names = {shown(row.user_name) for course in self.rows.values() for row in course.values()}
         for one, _ in self.missing:
             if one.kind == "user_id" and (shown(one.value) in names or " " in one.value.strip()):
-                return f". Names such as {one.value!r} are not accepted: name people by user id, e-mail or external id"
+                return f" Names such as {one.value!r} are not accepted. Name people by user id, e-mail or external id."
         return ""
 
     def _hint_of_addresses(self) -> str:
@@ -221,7 +226,9 @@ class _Search:
                 alike = get_close_matches(one.key[1], self.ids["email"], cutoff=_LIKENESS)
                 near = [address for address in alike if before_at(one.key[1], address) >= _LIKENESS]
                 if near:
-                    return f". The e-mail in these courses that comes closest to {one.value!r} is {near[0]!r}"
+                    return (
+                        f" The e-mail in these courses that is most similar to {one.value!r} is {near[0]!r}."
+                    )
         return ""
 
 
@@ -293,8 +300,8 @@ def _refuse_a_site_of_sites(
         if below:
             named = _listed(f"{one.name!r} ({one.id})" for one in below)
             raise InvalidArgumentError(
-                f"site {given!r} has no members of its own, and those of its sub-sites do not count as its members. "
-                f"Nothing was planned. Name the sub-sites: {named}"
+                f"Site {given!r} has no members of its own, and those of its sub-sites do not count as its members. "
+                f"Nothing was planned. Name the sub-sites: {named}."
             )
 
 
@@ -325,7 +332,7 @@ def _alike(unknown: Iterable[str], names: Iterable[str]) -> str:
 
     folded = {name.casefold(): name for name in names}
     near = {folded[one]: None for each in unknown for one in get_close_matches(each.casefold(), folded)}
-    return f". Similar names: {_listed(map(repr, map(shown, near)))}" if near else ""
+    return f" Similar names: {_listed(map(repr, map(shown, near)))}." if near else ""
 
 
 def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | Site]) -> dict[str, str]:
@@ -338,12 +345,12 @@ def _identified(kind: Place, given: Sequence[str], catalogue: Sequence[Group | S
     fitting = {one: [one] if one in known else [*named.get(one, ())] for one in given}
     if unknown := [one for one, ids in fitting.items() if not ids]:
         raise NotFoundError(
-            f"there is no {kind} {_listed(map(repr, unknown))} in this organisation; give an id or the exact name"
+            f"There is no {kind} {_listed(map(repr, unknown))} in this organisation. Give an id or the exact name."
             f"{_alike(unknown, named)}",
             reason=f"{kind.upper()}_NOT_FOUND",
             metadata=tuple((kind, one) for one in unknown),
         )
     if several := {one: ids for one, ids in fitting.items() if len(ids) > 1}:
         said = "; ".join(f"{one!r} is the name of {', '.join(ids)}" for one, ids in several.items())
-        raise InvalidArgumentError(f"more than one {kind} has the name: {said}. Name it by its id")
+        raise InvalidArgumentError(f"More than one {kind} has the name: {said}. Name it by its id.")
     return {one: ids[0] for one, ids in fitting.items()}

@@ -16,7 +16,7 @@ from attrs import Attribute, evolve, field, frozen
 from training_sdk import plan_references, ssh_signatures
 from training_sdk._core import codec
 from training_sdk._core.model import Key
-from training_sdk._core.text import visible
+from training_sdk._core.text import sentence, visible
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.frames.methods import Rows
@@ -66,12 +66,17 @@ def phrase_tail(digest: str, form: int) -> str:
 class ResetPlan:
     """The plan of a reset, made by ``client.resets.plan`` and ``plan_everyone``: people, courses, and their progress.
 
-    ``users`` has everyone in scope, once per course; ``targets`` those whose progress would be cleared.
-    ``selection`` says in words whom ``only``, ``where`` or ``plan_due`` leaves in. Times are UTC. ``form`` is that of
-    its file: a plan of an earlier version keeps its own, is read and resumed, and is not applied. ``unassigned`` are
-    people who were named and left out of a course, by course and user id, because the feed has no row for them there
-    (``skip_unassigned``). ``signature`` is the planner's, if ``sign`` was called; it is of the digest and no part of
-    it.
+    - ``courses``: The courses, with their titles when the plan was made.
+    - ``selection``: The criteria of ``only``, ``where`` or ``plan_due`` in words; None without criteria.
+    - ``users``: Everyone in scope, once per course. ``targets`` are those whose progress would be cleared.
+    - ``read_at``, ``expires_at``: The time of the reading and the end of the plan, in UTC.
+    - ``origin``: The server, the organisation and the owner of the token.
+    - ``warnings``: Sentences to read before you confirm the plan.
+    - ``form``: The form of its file. A plan of an earlier version keeps its form. It can be read and resumed, but not
+      applied.
+    - ``unassigned``: Course and user ids of people who were named, and left out of this course because the feed has no
+      row for them there (``skip_unassigned``).
+    - ``signature``: The signature of the planner, if ``sign`` was called. It signs the digest and is not part of it.
     """
 
     courses: tuple[PlannedCourse, ...]
@@ -94,7 +99,7 @@ class ResetPlan:
     def course(self) -> PlannedCourse:
         """The course of a plan with one course. Raises InvalidArgumentError if it has several."""
         if len(self.courses) > 1:
-            raise InvalidArgumentError(f"this plan has {len(self.courses)} courses; see plan.courses")
+            raise InvalidArgumentError(f"This plan has {len(self.courses)} courses. Use plan.courses.")
         return self.courses[0]
 
     @property
@@ -140,7 +145,7 @@ class ResetPlan:
 
     @property
     def notifications(self) -> int:
-        """The most "course assigned" notifications that may go out; people who switched theirs off get none."""
+        """The largest number of "course assigned" notifications; people who switched theirs off get none."""
         return len(self.targets)
 
     @property
@@ -159,7 +164,7 @@ class ResetPlan:
 
     @property
     def digested(self) -> bytes:
-        """The bytes that are digested: the whole plan as JSON in one spelling only."""
+        """The bytes of the digest: the whole plan as canonical JSON."""
         return json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode("ascii")
 
     def document(self) -> dict[str, Any]:
@@ -182,11 +187,15 @@ class ResetPlan:
         return self.expires_at - now
 
     def sign(self, key: str | PathLike[str], *, interactive: bool = False) -> ResetPlan:
-        """Return the same plan, signed with an SSH key, or with the ``.pub`` file of a key in an SSH agent.
+        """Return the same plan, signed with an SSH key.
 
-        ``ssh-keygen`` may ask on the terminal only if ``interactive``. A client with ``allowed_signers`` among its
-        safeguards verifies it when it approves and applies; with ``signed_plans`` it accepts no other plan. Raises
-        ApprovalError if ssh-keygen cannot sign.
+        Arguments:
+
+        - ``key``: The file of the private key, or the ``.pub`` file of a key in an SSH agent.
+        - ``interactive``: True lets ``ssh-keygen`` ask for a passphrase on the terminal.
+
+        A client with ``allowed_signers`` among its safeguards verifies the signature when it approves and applies.
+        With ``signed_plans`` it accepts no unsigned plan. Raises ApprovalError if ssh-keygen cannot sign.
         """
         terms, namespace = self.signed_terms, SIGNATURE_NAMESPACE
         return evolve(
@@ -196,13 +205,13 @@ class ResetPlan:
 
     @property
     def signed_terms(self) -> bytes:
-        """The bytes that a planner signs: digest of the plan, user and organisation, as JSON in one spelling only."""
+        """The bytes that a planner signs: digest of the plan, user and organisation, as canonical JSON."""
         made = self.origin
         terms = {"plan_digest": self.digest, "planner": made.user_id, "organisation_id": made.organisation_id}
         return json.dumps(terms, sort_keys=True, separators=(",", ":")).encode("ascii")
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the plan to a new file that only its owner can read: it holds names and progress.
+        """Write the plan to a new file that only its owner can read: it contains names and progress.
 
         Raises InvalidArgumentError if the file exists or cannot be written.
         """
@@ -225,7 +234,7 @@ class ResetPlan:
         return self.listing(wording.MOST_SHOWN)
 
     def listing(self, page: int) -> str:
-        """Return the text of ``str``, with every target in it if there are at most ``page``."""
+        """Return the text of ``str``. It lists all targets if there are at most ``page``."""
         return visible(wording.plan(self, page))
 
     def __repr__(self) -> str:
@@ -238,9 +247,9 @@ class ResetPlan:
 
 @frozen(repr=False)
 class EveryonePlan(ResetPlan):
-    """A plan for everyone assigned whom the token sees; made by ``client.resets.plan_everyone`` alone.
+    """A plan for everyone assigned whom the token sees. Only ``client.resets.plan_everyone`` makes one.
 
-    A type of its own, so that no list that happens to be empty can become one.
+    It is a separate type, so that an empty list can never become a plan for everyone.
     """
 
     @property
@@ -265,7 +274,7 @@ def _read_plan(path: str | PathLike[str]) -> ResetPlan:
         content = storage.read_input(path, LARGEST)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise InvalidArgumentError(f"the plan {Path(path)} cannot be read: {why}") from error
+        raise InvalidArgumentError(f"The plan {Path(path)} cannot be read: {sentence(str(why))}") from error
     return parse_plan(content, str(Path(path)))
 
 
@@ -275,23 +284,24 @@ def parse_plan(content: bytes, name: str) -> ResetPlan:
     digest, phrase = document.pop("digest", None), document.pop("phrase", None)
     signature = document.pop("signature", None)
     if not isinstance(signature, str | None):
-        raise InvalidArgumentError(f"{name} is not a whole plan: its signature must be text")
+        raise InvalidArgumentError(f"{name} is not a whole plan: its signature must be text.")
     form = document.get("form")
     if type(form) is not int or not OLDEST_FORM <= form <= FORM:
         raise InvalidArgumentError(
-            f"{name} holds a plan of form {form!r}, and this version reads forms {OLDEST_FORM} to {FORM}. Plan again"
+            f"{name} contains a plan of form {form!r}, and this version reads forms {OLDEST_FORM} to {FORM}. "
+            "Plan again."
         )
     kind = EveryonePlan if document.get("scope") == "everyone" else ResetPlan
     try:
         plan = codec.structure_value({key: document[key] for key in document if key != "scope"}, kind)
     except DecodingError as error:
-        raise InvalidArgumentError(f"{name} is not a whole plan: {error.message}") from None
+        raise InvalidArgumentError(f"{name} is not a whole plan: {sentence(error.message)}") from None
     # The digest must cover everything: a person could read what this program ignores.
     held = json.loads(json.dumps(plan.document()))
     if (plan.digest, plan.phrase, held) != (digest, phrase, document):
         raise InvalidArgumentError(
             f"{name} was changed since it was saved: its digest or its phrase no longer fits. Plan again, and leave "
-            "the file as it is"
+            "the file as it is."
         )
     check_shape(plan)
     return plan if signature is None else evolve(plan, signature=signature)
@@ -304,23 +314,23 @@ def check_shape(plan: ResetPlan) -> None:
     known = set(courses)
     if not courses or len(known) < len(courses) or len(set(keys)) < len(keys):
         raise InvalidArgumentError(
-            "the plan names a course or a person twice, or no course at all. Plan again"
+            "The plan names a course or a person twice, or no course at all. Plan again."
         )
     if any(course_id not in known for course_id, _ in keys):
-        raise InvalidArgumentError("the plan has people of a course that it does not have. Plan again")
+        raise InvalidArgumentError("The plan has people of a course that it does not have. Plan again.")
     if any(key in set(keys) or key[0] not in known for key in plan.unassigned):
         raise InvalidArgumentError(
-            "the plan leaves out people that it has, or people of a course that it does not have. Plan again"
+            "The plan leaves out people that it has, or people of a course that it does not have. Plan again."
         )
 
 
 def _document(content: bytes, name: str) -> dict[str, Any]:
     if len(content) > LARGEST:
-        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, the limit for plans")
+        raise InvalidArgumentError(f"{name} is larger than {LARGEST // 1024**2} MiB, the limit for plans.")
     try:
         document = json.loads(content.decode("ascii"), object_pairs_hook=storage.refuse_duplicates)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or "digest" not in document:
-        raise InvalidArgumentError(f"{name} is not a saved plan")
+        raise InvalidArgumentError(f"{name} is not a saved plan.")
     return document

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._core.text import MOST_NAMED, hidden_characters
+from training_sdk._core.text import MOST_NAMED, hidden_characters, sentence
 from training_sdk.api.courses import Course, CourseStatus, DueBy
 from training_sdk.api.learning_paths import LearningPathDetail, all_paths, get_path
 from training_sdk.errors import (
@@ -57,12 +57,17 @@ class Fact:
 
     def missing_in(self, warnings: Iterable[str]) -> str | None:
         """Return the part of this fact that no warning states, or None. Others that are only counted count."""
-        same = [warning for warning in warnings if warning.startswith(self.beginning)]
+        same = [warning for warning in warnings if _capital(warning).startswith(self.beginning)]
         if not same:
             return self.warning
         unnamed = [name for mark, name in self.others.items() if not any(mark in one for one in same)]
         counted = max(int(found[1]) if (found := _MORE.search(one)) else 0 for one in same)
         return self.beginning + ", ".join(unnamed) if len(unnamed) > counted else None
+
+
+def _capital(warning: str) -> str:
+    """Return a warning with a capital letter: those in plans of earlier versions begin with a small one."""
+    return warning[:1].upper() + warning[1:]
 
 
 def warnings_of(facts: Iterable[Fact]) -> tuple[str, ...]:
@@ -79,18 +84,18 @@ def facts_of_courses(planned: Sequence[Course], catalogue: Iterable[Course]) -> 
     facts: list[Fact] = []
     for course in planned:
         if hidden := hidden_characters(course.title):
-            facts.append(Fact(f"the title of {course.title!r} ({course.id}) contains ", hidden))
+            facts.append(Fact(f"The title of {course.title!r} ({course.id}) contains ", f"{hidden}."))
         if course.status != CourseStatus.PUBLISHED and (course.status or not course.is_published):
             status = course.status or "status unknown"
             facts.append(
-                Fact(f"{course.title!r} is not published ", f"({status}): people cannot retake it yet")
+                Fact(f"{course.title!r} is not published ", f"({status}), so people cannot retake it yet.")
             )
         if alike := _alike(course, everything):
             others = {f"({one.id}, ": named([one]) for one in alike}
             facts.append(
                 Fact(
                     f"{course.title!r} ({course.id}) looks like ",
-                    f"{named(alike)}: is it the right one?",
+                    f"{named(alike)}: check that it is the right course.",
                     others,
                 )
             )
@@ -113,14 +118,17 @@ def facts_of_due_dates(planned: Sequence[Course], users: Iterable[PlannedReset],
         if not dates or kinds[course.id] == DueBy.RELATIVE:
             continue
         if kinds[course.id] == DueBy.STATIC:
-            effect = "A reset leaves a fixed due date as it is, so they are overdue at once"
+            effect = "A reset does not change a fixed due date, so they are overdue immediately"
         else:
-            effect = "Unless it counts from the assignment, a reset leaves it as it is, and they are overdue at once"
+            effect = (
+                "A reset does not change a due date that does not count from the assignment, and then they are "
+                "overdue immediately"
+            )
         facts.append(
             Fact(
                 f"{course.title!r}: the due date of ",
                 f"{number(len(dates), 'person', 'people')} to be reset has passed (the latest on "
-                f"{max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first",
+                f"{max(dates):%Y-%m-%d}). {effect}. Change the due date of the course first.",
             )
         )
     return facts
@@ -139,8 +147,8 @@ def about_recent(users: Iterable[PlannedReset], now: datetime) -> tuple[str, ...
     last = max(user.last_reset_at for user in recent if user.last_reset_at is not None)
     people = number(len(names), "person", "people")
     return (
-        f"this machine reset {people} of this plan less than {RECENT.days} days ago (the last on {last:%Y-%m-%d}): "
-        f"{some([*names.values()])}. Check that they have to be reset again",
+        f"This machine reset {people} of this plan less than {RECENT.days} days ago (the last on {last:%Y-%m-%d}): "
+        f"{some([*names.values()])}. Check that they must be reset again.",
     )
 
 
@@ -153,9 +161,9 @@ def about_absent(
         if course_id in away and user_id not in rows[course_id]:
             away[course_id] += 1
     return tuple(
-        f"{number(away[course.id], 'person', 'people')} whom this machine reset in {course.title!r} before cannot be "
-        "seen in it now: unassigned, deactivated, guests, or gone. A reset does not clear what they have completed "
-        "since; it reappears when they return"
+        f"The feed does not list {number(away[course.id], 'person', 'people')} whom this machine reset in "
+        f"{course.title!r} before: unassigned, deactivated, guests, or deleted. This plan does not clear what they "
+        "completed after that reset. It reappears when they return."
         for course in planned
         if away[course.id]
     )
@@ -163,7 +171,7 @@ def about_absent(
 
 @frozen
 class Paths:
-    """The learning paths that this token sees; ``unread`` has a warning for each whose courses are not known."""
+    """The learning paths that this token sees. ``unread`` has a warning for each path whose courses are not known."""
 
     details: tuple[LearningPathDetail, ...] = ()
     unread: tuple[str, ...] = ()
@@ -190,14 +198,17 @@ def read_paths(calls: Calls, needed: Collection[str] = ()) -> Flow[Paths]:
 
 
 def _not_known(which: str, error: TrainingError) -> str:
-    return f"whether {which} holds these courses is not known: {error.message}"
+    return f"It is not known whether {which} contains these courses: {sentence(error.message)}"
 
 
 def about_paths(planned: Sequence[Course], paths: Paths) -> tuple[str, ...]:
     """Return warnings about learning paths that have courses of a plan, or may have them."""
     more = len(paths.unread) - MOST_NAMED
     rest = (
-        (f"whether {number(more, 'other learning path')} holds these courses is not known",)
+        (
+            f"It is not known whether {number(more, 'other learning path')} "
+            f"{'contains' if more == 1 else 'contain'} these courses.",
+        )
         if more > 0
         else ()
     )
@@ -214,7 +225,7 @@ def facts_of_paths(planned: Sequence[Course], paths: Paths) -> list[Fact]:
             facts.append(
                 Fact(
                     f"{course.title!r} is part of the learning path ",
-                    f"{few(titles)}: progress there falls too",
+                    f"{few(titles)}: progress in it decreases too.",
                     {title: title for title in titles},
                 )
             )

@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.text import visible
+from training_sdk._core.text import sentence, visible
 from training_sdk._core.urls import service_name
 from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.plans import wording
@@ -120,8 +120,8 @@ class PlannedReset:
 class Losses:
     """The sum of what a plan would clear, as far as the progress feed shows it.
 
-    Attempts, answers to surveys, practical assessments, discussions and assignments go as well. No published listing
-    counts the latter three, so no number is given for them.
+    A reset also clears attempts, answers to surveys, practical assessments, discussions and assignments. No published
+    listing counts the last three, so there is no number for them.
     """
 
     people: int
@@ -135,7 +135,7 @@ class Losses:
 class LastResets(dict[Key, datetime]):
     """The time of the last reset of each person, and the files of one kind that could not be read."""
 
-    def __init__(self, kind: str = "a report") -> None:
+    def __init__(self, kind: str = "A report") -> None:
         super().__init__()
         self.kind = kind
         self.unreadable: list[str] = []
@@ -145,7 +145,7 @@ class LastResets(dict[Key, datetime]):
     def warnings(self) -> tuple[str, ...]:
         """One line for every file that was passed over."""
         own = (
-            f"{self.kind} on this machine cannot be read, so resets may be missing here: {why}"
+            f"{self.kind} on this machine cannot be read, so resets may be missing here: {sentence(why)}"
             for why in self.unreadable
         )
         return (*own, *self._added)

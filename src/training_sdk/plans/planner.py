@@ -15,7 +15,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import MOST_NAMED
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
+from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, Remedy
 from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
 from training_sdk.plans.origin import read_origin
 from training_sdk.plans.people import People
@@ -34,7 +34,7 @@ from training_sdk.plans.plan_warnings import (
 from training_sdk.plans.planned import LastResets, Origin, PlannedCourse, PlannedReset
 from training_sdk.plans.reset_effect import KeptFields
 from training_sdk.plans.selection import Where
-from training_sdk.plans.wording import number, shown, some
+from training_sdk.plans.wording import few, number, shown, some
 from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
 from training_sdk.safeguards import Safeguards
@@ -49,7 +49,7 @@ def no_resets(_: Origin) -> LastResets:
 
 
 def no_kept_fields(_: Origin) -> KeptFields:
-    """Return no kept_fields: for a plan that is to find them out, and for a server where a reset leaves none."""
+    """Return no kept fields: for a proof, which finds them out, and for a server where a reset leaves none."""
     return KeptFields()
 
 
@@ -171,7 +171,7 @@ def find_courses(catalogue: Sequence[Course], ids: Sequence[str]) -> list[Course
     by_id = {course.id: course for course in catalogue}
     if missing := [one for one in ids if one not in by_id]:
         raise NotFoundError(
-            f"there is no course {some(missing)} in this organisation, or this token may not see it"
+            f"There is no course {some(missing)} in this organisation, or this token may not see it."
             f"{_hint_of_titles(catalogue, missing)}",
             status=404,
             reason="COURSE_NOT_FOUND",
@@ -183,7 +183,7 @@ def _hint_of_titles(catalogue: Sequence[Course], missing: Sequence[str]) -> str:
     """Return a hint with the ids of courses whose title was given as id."""
     found = [course for course in catalogue if shown(course.title) in map(shown, missing)]
     named = ", ".join(f"{course.id!r} is the id of {course.title!r}" for course in found[:MOST_NAMED])
-    return f". Name courses by id: {named}" if named else ""
+    return f" Name courses by id: {named}." if named else ""
 
 
 def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
@@ -191,8 +191,8 @@ def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
     for course in courses:
         if not course.title:
             raise DecodingError(
-                f"/training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and a reset is "
-                "confirmed by the title. Nothing was sent. Give the course a title, then plan again"
+                f"/training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and the phrase of a "
+                "plan needs the title. Nothing was sent. Give the course a title, then plan again."
             )
         safeguards.check_course(course.id)
 
@@ -204,11 +204,14 @@ def _course_ids(options: PlanOptions, paths: Paths) -> tuple[str, ...]:
     for path_id in options.paths:
         if path_id not in by_id:
             raise NotFoundError(
-                f"there is no learning path {path_id!r} in this organisation, or this token may not see it",
+                f"There is no learning path {path_id!r} in this organisation, or this token may not see it.",
                 reason="PATH_NOT_FOUND",
             )
         if not by_id[path_id].courses:
-            raise InvalidArgumentError(f"learning path {path_id!r} has no course that this token sees")
+            raise InvalidArgumentError(
+                f"Learning path {path_id!r} has no course that this token sees. Nothing was planned. Name its "
+                "courses, or use a token that sees them."
+            )
         ids += [course.id for course in by_id[path_id].courses]
     return tuple(dict.fromkeys(ids))
 
@@ -289,7 +292,7 @@ def _about_planner(users: Sequence[PlannedReset], origin: Origin) -> tuple[str, 
     if not own:
         return ()
     return (
-        f"you plan a reset of your own progress: {shown(own[0].name) or own[0].user_id} is the owner of this token",
+        f"You plan a reset of your own progress: {shown(own[0].name) or own[0].user_id} is the owner of this token.",
     )
 
 
@@ -298,13 +301,23 @@ def _about_renewed(users: Sequence[PlannedReset]) -> tuple[str, ...]:
     if not renewed:
         return ()
     return (
-        f"{number(renewed, 'person', 'people')} found due no longer {'has' if renewed == 1 else 'have'} the completion "
-        "by which they were due: they have renewed it, or were reset, and are left out",
+        f"{number(renewed, 'person', 'people')} in the list of due people no longer "
+        f"{'has' if renewed == 1 else 'have'} the completion that was due: renewed since, or reset. This plan leaves "
+        f"{'this person' if renewed == 1 else 'these people'} out.",
     )
 
 
 def _refuse_nobody(plan: ResetPlan) -> None:
     if not plan.users or (plan.selection and not plan.targets):
-        what = f"is {plan.selection}" if plan.users else "is assigned to it"
-        titles = ", ".join(repr(course.title) for course in plan.courses[:MOST_NAMED])
-        raise InvalidArgumentError(f"no person in scope of {titles} {what}, so there is nothing to plan")
+        titles = few(repr(course.title) for course in plan.courses)
+        if plan.users:
+            raise InvalidArgumentError(
+                f"No person in scope of {titles} meets the criteria ({plan.selection}), so there is nothing to plan.",
+                remedy=Remedy("widen_selection", "Change only or where, or name other people."),
+            )
+        raise InvalidArgumentError(
+            f"The progress feed lists no person in {titles}, so there is nothing to plan.",
+            remedy=Remedy(
+                "assign_people", "Assign people to the course, or wait until the feed shows them (up to 2 h)."
+            ),
+        )

@@ -17,6 +17,7 @@ from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedEr
 from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.plan_warnings import Fact, warnings_of
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.records.in_flight import Since
 
@@ -30,7 +31,7 @@ NAMES: Mapping[str, str] = {
 
 def _known(_: object, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
     if strange := [name for name in value if name not in NAMES]:
-        raise ValueError(f"{attribute.name}: no reset may leave {', '.join(map(repr, strange))}")
+        raise ValueError(f"{attribute.name}: no reset may leave {', '.join(map(repr, strange))}.")
 
 
 @frozen
@@ -57,7 +58,7 @@ class KeptFields:
         return dict.fromkeys(self.fields)
 
     def joined(self, other: KeptFields) -> KeptFields:
-        """Return the kept_fields of both."""
+        """Return the kept fields of both."""
         names = {*self.fields, *other.fields}
         return KeptFields(
             tuple(name for name in NAMES if name in names), self.row_vanishes or other.row_vanishes
@@ -66,23 +67,24 @@ class KeptFields:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for plan and verification about the parts that are ignored."""
+        return warnings_of(self.facts)
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The facts about this service that a plan must state."""
         kept = " and ".join(NAMES[name] for name in self.fields)
-        return (
-            *(
-                (f"this service keeps {kept} after a reset, as the proof saw: not looked at here",)
-                if kept
-                else ()
-            ),
-            *((VANISHED,) if self.row_vanishes else ()),
+        keeps = Fact(
+            f"This service keeps {kept} after a reset", ", as the proof showed, so it is not compared."
         )
+        return (*((keeps,) if kept else ()), *((VANISHED,) if self.row_vanishes else ()))
 
 
 Traces = KeptFields
 """The earlier name of ``KeptFields``."""
 NO_KEPT_FIELDS = KeptFields()
-VANISHED = (
-    "this service has no row of a person with nothing recorded, as the proof showed: a person who was "
-    "sent and has no row counts as reset, if the statistics fit"
+VANISHED = Fact(
+    "This service has no row of a person with nothing recorded",
+    ", as the proof showed. A person who was sent and has no row counts as reset if the statistics agree.",
 )
 
 
@@ -98,12 +100,12 @@ class RowState(StrEnum):
     STILL_THERE = "still there"
     """Their progress changed, and an earlier date is still recorded, which a reset takes away."""
     RETRAINED = "retrained"
-    """Fewer lessons are completed than before, and what was done, was done since; lessons of before contradict it.
+    """Fewer lessons are completed than before, and all of them since the reset; an earlier lesson contradicts it.
 
     Where only a reset takes the opening date away, a later one is enough.
     """
     COMPLETED_SINCE = "completed since"
-    """Completed since, and learned before; the row does not show whether that is gone, or the course was revised."""
+    """Completed since; the row does not show whether the earlier progress was cleared or the course was revised."""
     NO_ROW = "no row"
     UNCLEAR = "unclear"
     """Their progress changed, and nothing shows whether a reset came before that."""
@@ -139,7 +141,7 @@ class EffectRules:
     def of(
         cls, plan: ResetPlan, *, reference_server: bool = False, kept_fields: KeptFields | None = None
     ) -> EffectRules:
-        """For a plan, or for what is left of one."""
+        """Return the rules for a plan or an outline."""
         known = plan.known_fields if isinstance(plan, PlanOutline) else PlannedReset.STANDING
         return cls(known, reference_server, kept_fields or NO_KEPT_FIELDS)
 

@@ -18,22 +18,22 @@ _STATES = (ProgressState.COMPLETED, ProgressState.IN_PROGRESS)
 
 @frozen(kw_only=True)
 class Where:
-    """Criteria that select people: all criteria given must be met. At least one is needed.
+    """Criteria that select people by their progress. Give at least one; a person must meet all of them.
 
-    A criterion of time is a datetime with a time zone, or a date with ``zone``. Before is strictly before: for a date,
-    before that day begins. After is strictly after: for a date, from the beginning of the next day on.
+    A time is a datetime with a time zone, or a date with ``zone``. *Before* a date means before that day begins.
+    *After* a date means from the beginning of the next day on.
 
     Arguments:
 
     - ``completed_before``: Completed before this date or time.
     - ``completed_after``: Completed after this date or time.
-    - ``score_below``: A score below this one, which is above 0 and up to 100. A score of 0 is below, and the feed
-      writes 0 where nothing was scored, too.
+    - ``score_below``: A score below this number, which is above 0 and up to 100. The feed also writes 0 where nothing
+      was scored, so these people are selected too.
     - ``due_before``: Due before this date or time.
     - ``state``: ``"completed"`` or ``"in progress"``.
-    - ``zone``: The time zone in which a date begins: an IANA name or a tzinfo.
+    - ``zone``: The time zone of the dates: an IANA name such as ``"Europe/Berlin"``, or a tzinfo.
 
-    People who lack a value that a criterion needs are not selected, nor are people without recorded progress. Raises
+    People without recorded progress are never selected, nor are people without a value that a criterion needs. Raises
     InvalidArgumentError for criteria that contradict each other.
     """
 
@@ -58,29 +58,32 @@ class Where:
         for name, bound in bounds.items():
             object.__setattr__(self, name, bound)  # computed once; the class is frozen
         if self._completed_before and self._completed_from and self._completed_from >= self._completed_before:
-            raise InvalidArgumentError(f"no completion can meet both criteria: {self}")
+            raise InvalidArgumentError(f"No completion can meet both criteria: {self}.")
 
     def _check(self, zone: tzinfo | None) -> None:
         if all(getattr(self, name) is None for name in (*_DATES, "score_below", "state")):
             raise InvalidArgumentError(
-                f"at least one of {', '.join((*_DATES, 'score_below', 'state'))} must be given"
+                f"Where needs at least one of {', '.join((*_DATES, 'score_below', 'state'))}."
             )
         if zone is not None and all(_is_date(getattr(self, name)) is False for name in _DATES):
-            raise InvalidArgumentError("zone needs a date: it is the time zone in which a date begins")
+            raise InvalidArgumentError(
+                "zone must be left out without a date: it is the time zone in which the day begins."
+            )
         if self.state is not None and self.state not in _STATES:
             raise InvalidArgumentError(
-                f"state must be 'completed' or 'in progress', not {self.state!r}", argument="state"
+                f"state must be 'completed' or 'in progress', not {self.state!r}.", argument="state"
             )
         score: object = self.score_below
         if score is not None and (
             isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score <= 100
         ):
             raise InvalidArgumentError(
-                f"score_below must be a number above 0 and up to 100, not {score!r}", argument="score_below"
+                f"score_below must be a number above 0 and up to 100, not {score!r}.", argument="score_below"
             )
         if self.state == "in progress" and (self.completed_before or self.completed_after):
             raise InvalidArgumentError(
-                "state 'in progress' and completed_… contradict each other: leave one of them out"
+                "completed_before and completed_after must be left out with the state 'in progress', or the state "
+                "with them."
             )
 
     def matches(self, row: ProgressRow) -> bool:
@@ -133,20 +136,20 @@ def _end(value: object, name: str, zone: tzinfo | None) -> datetime | None:
 def _moment(value: object, name: str, zone: tzinfo | None, later: timedelta) -> datetime:
     if not isinstance(value, date):
         raise InvalidArgumentError(
-            f"{name} must be a datetime with a time zone or a date, not {value!r}", argument=name
+            f"{name} must be a datetime with a time zone or a date, not {value!r}.", argument=name
         )
     try:
         if isinstance(value, datetime):
             return argument_checks.moment(value, name).astimezone(UTC) + later
         if zone is None:
             raise InvalidArgumentError(
-                f"{name} is a date, and needs a time zone: a day begins at a different time in every zone",
+                f"{name} is a date without a time zone, and a day begins at a different time in every zone.",
                 argument=name,
-                remedy=Remedy("zone", "For the zone of the date, say zone='UTC' or your own."),
+                remedy=Remedy("zone", "Add zone='UTC' or the name of your time zone."),
             )
         return datetime.combine(value + later, time(), zone).astimezone(UTC)
     except OverflowError:
-        raise InvalidArgumentError(f"{name} {value} is outside the range of dates", argument=name) from None
+        raise InvalidArgumentError(f"{name} {value} is outside the range of dates.", argument=name) from None
 
 
 def _before(when: datetime | None, bound: datetime | None) -> bool:

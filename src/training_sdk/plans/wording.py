@@ -31,7 +31,7 @@ RESUME = Remedy(
 )
 LOOK_AGAIN = Remedy(
     "prove_same_again",
-    "Go on with client.resets.prove_format and the same course and person. Nothing is sent again.",
+    "Continue with client.resets.prove_format and the same course and person. Nothing is sent again.",
 )
 
 
@@ -40,22 +40,25 @@ MOST_SHOWN = 10
 JOINERS = "\u200c\u200d"
 LAG = "and up to 2 h older on a live service"
 EVERYONE = (
-    "People who are unassigned, deactivated or guests at the moment are not in it: they keep their past, which "
-    "reappears when they return, certificates included. Reset them then."
+    "People who are unassigned, deactivated or guests at the moment are not in this plan. They keep their progress "
+    "and certificates, which reappear when they return. Reset them then."
 )
 """A note in a plan for everyone: the product resets "all users assigned to that course", and no other users."""
 COMPLETED_ONLY = (
-    "The service seems to reset only people who have completed the course: plan with "
-    'only="completed" (--only completed), and prove the format with a person who has completed'
+    "The service seems to reset only people who have completed the course. Plan with "
+    'only="completed" (--only completed), and prove the format with a person who has completed it.'
 )
 LOOK_INTO_IT = (
-    "Find out from the service whom it reset, by the ids of the requests, before anything else is sent there"
+    "Find out from the service whom it reset, by the ids of the requests, before you send anything else."
 )
 """The advice where people outside a plan may have been reset."""
 ALSO_CLEARED = (
     "their attempts, answers to surveys, practical assessments, discussions and assignments, "
-    "which cannot be counted beforehand"
+    "which cannot be counted in advance"
 )
+
+
+TYPE_THE_PHRASE = "A reset cannot be undone. To continue, type"
 
 
 def shown(text: str) -> str:
@@ -113,10 +116,10 @@ def plan(planned: ResetPlan, page: int = MOST_SHOWN) -> str:
 
 
 def _to_go_on(planned: ResetPlan) -> list[str]:
-    """Return the phrase on a line of its own, so that it can be copied; none if there is nothing to confirm."""
+    """Return the phrase on a separate line, so that it can be copied; none if there is nothing to confirm."""
     if not planned.targets:
         return ["No person would be reset, so there is nothing to confirm."]
-    return ["It cannot be undone. To go on, type:", f"  {planned.phrase}"]
+    return [f"{TYPE_THE_PHRASE}:", f"  {planned.phrase}"]
 
 
 def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
@@ -131,7 +134,7 @@ def frame(planned: ResetPlan, page: int = MOST_SHOWN) -> list[str]:
         _losses(planned),
         f"Read at {planned.read_at:%Y-%m-%d %H:%M:%S} UTC ({LAG}) from "
         f"{server(origin.base_url, is_reference=origin.reference_server)}, "
-        f"organisation {origin.organisation_id}. It expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"organisation {origin.organisation_id}. The plan expires at {planned.expires_at:%Y-%m-%d %H:%M:%S} UTC.",
         *([EVERYONE] if planned.scope == "everyone" else []),
         *_left_out_of_courses(planned, page),
         *(f"Warning: {shown(warning)}" for warning in planned.warnings),
@@ -153,7 +156,7 @@ def _named_in_vain(planned: ResetPlan, page: int) -> list[str]:
         f"{who(user)} ({titles[user.course_id] if len(titles) > 1 else ''}{_why_not(planned, user)})"
         for user in others
     )
-    return [f"Named, and not to be reset: {few(named, shown_of(len(others), page))}."]
+    return [f"Named, but not to be reset: {few(named, shown_of(len(others), page))}."]
 
 
 def _why_not(planned: ResetPlan, user: PlannedReset) -> str:
@@ -216,11 +219,11 @@ def _losses(planned: ResetPlan) -> str:
     if losses.time_spent_seconds:
         parts.append(f"{losses.time_spent_seconds / 3600:.1f} h of time spent")
     begun = len(planned.mid_course)
-    midway = f" In the middle of the course, and to start again: {begun}." if begun else ""
+    midway = f" In the middle of the course, and must start again: {begun}." if begun else ""
     whose = number(losses.people, "person", "people")
     return (
-        f"To be lost: {', '.join(parts) or 'the beginnings'} of {whose}, and {ALSO_CLEARED}.{midway} "
-        f"At most {number(planned.notifications, 'notification')} may go out."
+        f"A reset clears: {', '.join(parts) or 'the started progress'} of {whose}, and {ALSO_CLEARED}.{midway} "
+        f"It sends at most {number(planned.notifications, 'notification')}."
     )
 
 
@@ -233,7 +236,7 @@ def span(time: timedelta) -> str:
 
 
 def others(count: int) -> str:
-    """Return a sentence about people outside a plan who may have been reset."""
+    """Return a sentence, without full stop, about people outside a plan who may have been reset."""
     return f"At least {number(count, 'person', 'people')} outside the plan may have been reset"
 
 
@@ -268,7 +271,7 @@ def _phrase_html(planned: ResetPlan) -> str:
     parts = (course, ("USERS", number(planned.people, "user")), ("DIGEST", planned.short_digest))
     said = f"reset {'&quot;TITLE&quot;' if one else 'COURSES'} for USERS #DIGEST"
     table = table_html(("in place of", "type"), parts)
-    return f"<p>It cannot be undone. To go on, type: <code>{said}</code></p>{table}"
+    return f"<p>{TYPE_THE_PHRASE}: <code>{said}</code></p>{table}"
 
 
 def some(names: Iterable[str]) -> str:

@@ -70,20 +70,22 @@ class FormatProofs(Bound[D]):
     ) -> Flow[ProofPlan]:
         """Plan the proof of this client's ResetFormat on a live service, and change nothing.
 
-        Where a proof has begun and its end is open, that one is returned.
+        If a proof of this format was started and did not end, its plan is returned.
 
         Arguments:
 
-        - ``course_id``: The **sacrificial course**: at most 5 people, at least two with visible progress, none of whom
-          needs it.
-        - ``person``: The user id or e-mail of who would be reset. A completed lesson of theirs must be visible in
-          another course, which shows that a reset spares it.
-        - ``server_side``: Prove the call for everyone, which needs a proof of its own. Then nobody is named, all of
-          them would be reset, and one of them must have completed a lesson in another course.
-        - ``refused_with``: The user id of somebody who is not on the course: a second, optional step after the proof of
-          the format. One request names ``person`` and then this user, and is expected to be refused without effect.
+        - ``course_id``: The **test course**: at most 5 people, at least two with visible progress, and no person needs
+          their progress in it.
+        - ``person``: The user id or e-mail of the person to reset. A completed lesson of this person must be visible in
+          another course: it shows that the reset does not change other courses.
+        - ``server_side``: Prove the call for everyone, which needs a separate proof. Then pass no ``person``: everyone
+          on the course would be reset, and one person must have completed a lesson in another course.
+        - ``refused_with``: The user id of a person who is not on the course, for a second, optional step after the
+          proof of the format. One request names ``person`` and then this user. The service is expected to refuse it
+          without effect.
 
-        Raises InvalidArgumentError if the course or the person will not do, PlanMismatchError on the reference server.
+        Raises InvalidArgumentError if the course or the person is not suitable, PlanMismatchError on the reference
+        server.
 
         REST: the calls of ``plan_everyone`` (statistics: shape assumed), and the progress feed of each of these people.
         """
@@ -92,13 +94,13 @@ class FormatProofs(Bound[D]):
         who = None if person is None else argument_checks.text(person, "person", longest=320)
         if by_server == (who is not None):
             raise InvalidArgumentError(
-                "a proof resets one person who is named, or everyone on the course",
+                "A proof resets either one named person, or everyone on the course.",
                 remedy=Remedy("whom_to_prove", "Name the person, or pass server_side=True and no person."),
             )
         last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")
         if by_server and last is not None:
             raise InvalidArgumentError(
-                "refused_with is about people who are listed",
+                "refused_with needs a request that lists people. Nothing was planned.",
                 argument="refused_with",
                 remedy=Remedy("leave_out_server_side", "Leave out server_side."),
             )
@@ -119,32 +121,32 @@ class FormatProofs(Bound[D]):
         deadline: timedelta = timedelta(hours=4),
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Flow[Proof]:
-        """Prove on a sacrificial course that a reset does what it says, and unlock resets of this format there.
+        """Prove on a test course that a reset has the expected effect, and unlock resets in this format there.
 
         Arguments:
 
         - ``plan``: The plan of the proof.
-        - ``confirm``: The phrase of the proof, typed.
-        - ``reason``: Why, for the audit log.
-        - ``ticket``: Where it was decided, for the audit log.
-        - ``approval``: The approval of ``plan.reset``, where the safeguards demand one.
+        - ``confirm``: The phrase of the proof, as a person typed it.
+        - ``reason``: The reason, recorded in the audit log.
+        - ``ticket``: The ticket of the decision, recorded in the audit log.
+        - ``approval``: The approval of ``plan.reset``, if the safeguards require one.
         - ``accept_missing_lessons``: As for ``apply``.
         - ``require_surveys``: As for ``apply``.
-        - ``deadline``: Give up after this time.
-        - ``on_progress``: Called with how far it is.
+        - ``deadline``: The longest time to wait for the effect, up to a week.
+        - ``on_progress``: A function that is called with a ``Progress`` after each reading.
 
-        One request is sent, with the same evidence and records as any reset. Then the feed is read, for 2 h 15 min and
-        the ``processing_time`` at least, since it may show the past so long. Only if it shows those who were reset at 0
-        % then and everyone else as before, the proof is kept on this machine; it holds for this server, organisation,
-        format and way. After ``deadline``, or whatever stopped it, proving the same plan again goes on looking and
-        sends nothing.
+        It sends one request, with the same evidence and records as any reset. Then it reads the feed for at least 2 h
+        15 min and the ``processing_time``, because the feed may show older data for this time. If the feed then shows
+        the people who were reset at 0 % and everyone else as before, the proof is stored on this machine. It is valid
+        for this server, organisation, format and way. After ``deadline``, or after an interrupt, prove the same plan
+        again: it continues to read, and sends nothing.
 
-        For a plan with ``refused_with`` it needs the proof of the format, made with a token of the same user. If the
-        person's progress is seen to stay, it adds the status of the refusal to it (``refusals_without_effect``). From
-        then on ``apply`` and ``resume`` take a refusal of several listed people with that status for one without
-        effect.
+        A plan with ``refused_with`` needs the proof of the format, made with a token of the same user. If the person's
+        progress stays, the status of the refusal is added to that proof (``refusals_without_effect``). From then on,
+        ``apply`` and ``resume`` treat a refusal of several listed people with this status as one without effect.
 
-        Raises ProofFailedError if it did something else, or that cannot be told yet; otherwise as ``apply``.
+        Raises ProofFailedError if the reset had another effect, or if the effect is not known yet; otherwise as
+        ``apply``.
 
         REST: the calls of ``apply`` (path published, body **assumed**), and the progress feed.
         """
@@ -191,7 +193,7 @@ class FormatProofs(Bound[D]):
         )
         if where is not None and not isinstance(where, Where):
             raise InvalidArgumentError(
-                f"where must be a Where(…), not {type(where).__name__}", argument="where"
+                f"where must be a Where(…), not {type(where).__name__}.", argument="where"
             )
         return PlanOptions(
             ids,
@@ -243,7 +245,7 @@ def checked_functions(stop: object, on_progress: object) -> dict[str, Any]:
     given = {"stop": stop, "on_progress": on_progress}
     for name, one in given.items():
         if one is not None and not callable(one):
-            raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}", argument=name)
+            raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}.", argument=name)
     return {name: one for name, one in given.items() if one is not None}
 
 
@@ -251,7 +253,7 @@ def checked_duration(value: object, name: str) -> timedelta:
     """Return a duration, or raise InvalidArgumentError."""
     if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
         raise InvalidArgumentError(
-            f"{name} must be a timedelta between 0 and a week, not {value!r}", argument=name
+            f"{name} must be a timedelta between 0 and a week, not {value!r}.", argument=name
         )
     return value
 
@@ -260,7 +262,7 @@ def checked_number(number: object, name: str) -> int:
     """Return a number of people, or raise InvalidArgumentError."""
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(
-            f"{name} must be a number of people from 0 up, not {number!r}", argument=name
+            f"{name} must be a number of people from 0 up, not {number!r}.", argument=name
         )
     return number
 

@@ -35,17 +35,17 @@ from training_sdk.resets.resume import Resumption, order_as_started
 KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
 """Reasons why a proof ended that refute nothing."""
 TOO_NARROW = (
-    "the reset took effect and reached no other person, but the proof does not show enough that other "
-    "progress stays: the person who was reset needs progress in another course. If they had completed "
-    "this one, they need a completion there, and another person who has completed this one. Plan another "
-    "proof"
+    "The reset took effect and reached no other person, but the proof does not show enough that other "
+    "progress stays. The person who was reset needs progress in another course. If this person had completed "
+    "the test course, the proof also needs a completion of this person in another course, and another person who has "
+    "completed the test course. Plan another proof."
 )
 Rows = Mapping[Key, ProgressRow]
 
 
 @define
 class ProofRecorder(Recorder):
-    """Keeps the same records as for any reset, and evidence about everyone on the course: all of them are at stake."""
+    """Keeps the same records as for any reset, and evidence about everyone on the course, who might all be reset."""
 
     witnesses: tuple[PlannedReset, ...] = ()
 
@@ -89,8 +89,8 @@ class ProofEnds:
         def act() -> object:
             if self._process != os.getpid():
                 raise RecordsLockedError(
-                    f"process {self._process}, from which this one was forked, is proving this format. Nothing was "
-                    "written or sent here. Let that process go on, and do this in it alone"
+                    f"This process was forked from process {self._process}, which is proving this format. Nothing was "
+                    "written or sent here. Continue in that process only."
                 )
             return action()
 
@@ -160,7 +160,7 @@ class ProofEnds:
         everyone = [(self.plan.reset.course.id, user_id) for user_id in self.plan.people]
         raise ProofFailedError(
             f"{sentence(why)} All of these may have been reset on {self.plan.reset.course.title!r}: "
-            f"{self._named(everyone)}. {self._remains(reason)}. This client asked for a reset of this course only",
+            f"{self._named(everyone)}. {self._remains(reason)} This client requested a reset of this course only.",
             reason=reason,
             report=report,
             metadata=tuple(("user_id", user_id) for user_id in self.plan.people),
@@ -181,7 +181,7 @@ class ProofEnds:
 
     def _remains(self, reason: str) -> str:
         """Return a sentence about the lock of the format after such an end."""
-        return "The format stays locked for this service"
+        return "Resets in this format stay locked for this service."
 
     def _facts(self) -> dict[str, object]:
         return {"proof": self.plan.ground.name, "way": self.plan.way, "proof_digest": self.plan.digest}

@@ -27,14 +27,14 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.reset_format import ResetFormat
 
 MOST_PEOPLE = 5
-"""On the sacrificial course: whom a service may reset that does not know the format."""
+"""The largest number of people on the test course: a service that does not know the format may reset them all."""
 
 _ELSEWHERE = (
-    "No completion of theirs is visible in another course, so the proof could not show whether a reset "
-    "clears that too. Let them complete another course."
+    "No completion of this person is visible in another course, so the proof could not show whether a reset "
+    "clears that too. Let this person complete another course."
 )
 _BESIDE = (
-    "No other person on it has completed it, so the proof could not show whether a reset of one person "
+    "No other person has completed this course, so the proof could not show whether a reset of one person "
     "reaches the others. Let another person complete it."
 )
 
@@ -43,7 +43,7 @@ _BESIDE = (
 class WantedProof:
     """The options of a proof: course, person (None for everyone by one call), and limits.
 
-    ``refused_with`` is the id of a user who cannot be reset there, if it is about a refusal.
+    ``refused_with`` is the id of a user who cannot be reset there, for the proof of a refusal.
     """
 
     wanted: PlanOptions
@@ -102,8 +102,8 @@ def _refuse_another(old: ProofPlan, proof: WantedProof) -> None:
         if old.refused_with is not None:
             who += f" and, to be refused, {old.refused_with}"
         raise InvalidArgumentError(
-            f"a proof of this format has begun on {course.title!r} ({course.id}) with {who}, and its end is open. "
-            "Go on with that one: plan it again with the same course and people, and prove it"
+            f"A proof of this format was started on {course.title!r} ({course.id}) with {who}, and did not end. "
+            "Nothing was sent. Continue that proof: plan it again with the same course and people, and prove it."
         )
 
 
@@ -115,16 +115,16 @@ def _only(everyone: ResetPlan, person: str) -> ResetPlan:
     found = [user for user in everyone.users if _is_named(user, person)]
     if len(found) != 1:
         raise InvalidArgumentError(
-            f"{person!r} is {'no' if not found else 'more than one'} person on {everyone.course.title!r}; name a user "
-            "id or an e-mail",
+            f"person must be the user id or e-mail of one person on {everyone.course.title!r}, not {person!r}, which "
+            f"fits {'no' if not found else 'more than one'} person.",
             argument="person",
         )
     (user,) = found
     if not user.is_target:
         raise InvalidArgumentError(
             f"{shown(user.name) or user.user_id} has no visible progress in {everyone.course.title!r}, so "
-            "the proof could not show whether a reset took effect. Let them open a lesson, and wait until "
-            "the feed shows it"
+            "the proof could not show whether a reset took effect. Let this person open a lesson, and wait "
+            "until the feed shows it."
         )
     fields = attrs.asdict(everyone, recurse=False)
     return ResetPlan(**{**fields, "users": (user,)})
@@ -135,8 +135,8 @@ def _check_progress(person: PlannedReset) -> None:
     if not (person.completed_at or person.completed_lessons or person.percent):
         raise InvalidArgumentError(
             f"{shown(person.name) or person.user_id} has no completed lesson in the course, so the proof "
-            "could not show whether the refused request reset them. Let them complete one, and wait until "
-            "the feed shows it, up to 2 h"
+            "could not show whether the refused request reset this person. Let this person complete one, and wait "
+            "until the feed shows it (up to 2 h)."
         )
 
 
@@ -146,15 +146,15 @@ def _read_refused(calls: Calls, everyone: ResetPlan, user_id: str) -> Flow[dict[
     rows = yield from read_people(calls, [user_id])
     if (course.id, user_id) in rows:
         raise InvalidArgumentError(
-            f"user {user_id} is on {course.title!r}, so a reset of them need not be refused. In refused_with, name a "
-            "user who is not assigned to it",
+            f"User {user_id} is on {course.title!r}, so the service need not refuse the request. In refused_with, name "
+            "a user who is not assigned to it.",
             argument="refused_with",
         )
     if not rows:
         raise InvalidArgumentError(
-            f"the feed shows no course of user {user_id}, so the service may not know this user. It may "
+            f"The feed shows no course of user {user_id}, so the service may not know this user. It may "
             "refuse unknown users before it resets people, and others only after. In refused_with, name "
-            "the id of a user who is assigned to another course",
+            "the id of a user who is assigned to another course.",
             argument="refused_with",
         )
     return rows
@@ -166,44 +166,43 @@ def _check_course(everyone: ResetPlan) -> None:
     if people > MOST_PEOPLE:
         raise InvalidArgumentError(
             f"{title!r} has {people} people, and all of them could be reset: a test course has at most "
-            f"{MOST_PEOPLE}. Create a separate course, and assign test accounts to it"
+            f"{MOST_PEOPLE}. Create a separate course, and assign test accounts to it."
         )
     if visible < 2:
         seen = number(visible, "person", "people")
         raise InvalidArgumentError(
             f"{title!r} has {seen} with visible progress, and a proof needs two: one to be reset, one to "
-            "stay. Let them open a lesson, and wait until the feed shows it"
+            "stay. Let more people open a lesson, and wait until the feed shows it."
         )
 
 
 def check_witnesses(plan: ProofPlan) -> None:
-    """Raise InvalidArgumentError unless others are seen to stay who have come as far as those who would be reset.
+    """Raise InvalidArgumentError unless the control persons have as much progress as the people to reset.
 
-    A service may reset only people who have completed a course. Then nothing but completions shows whether it minds the
+    A service may reset only people who have completed a course. Then only completions show whether it respects the
     list of users and the course.
     """
     who = ", ".join(shown(user.name) or user.user_id for user in plan.reset.targets)
     if not plan.other_courses:
         raise InvalidArgumentError(
-            f"{who}: no completed lesson is visible in another course, so the proof could not show whether "
-            "a reset of this course clears the other courses of the same person too. Assign such a person "
-            "to a second course, let them complete a lesson there, and wait until the feed shows it (up "
-            "to 2 h)",
+            f"No completed lesson of {who} is visible in another course, so the proof could not show whether a reset "
+            "of this course clears the other courses of the same person too. Assign a person to a second course, let "
+            "this person complete a lesson there, and wait until the feed shows it (up to 2 h).",
             reason="PROOF_TOO_NARROW",
         )
     if plan.is_wide_enough:
         return
     missing = ((plan.completions_elsewhere, _ELSEWHERE), (plan.completions_beside, _BESIDE))
     raise InvalidArgumentError(
-        f"{who}: completed {plan.reset.course.title!r}, and a service may reset only people who have completed a "
+        f"{who} completed {plan.reset.course.title!r}, and a service may reset only people who have completed a "
         f"course. {' '.join(how for is_there, how in missing if not is_there)} Wait until the feed shows it (up to "
-        "2 h), and plan again",
+        "2 h), and plan again.",
         reason="PROOF_TOO_NARROW",
     )
 
 
 def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, ProgressRow]]:
-    """The feed's rows of a few people, in all their courses."""
+    """Return the feed's rows of a few people, in all their courses."""
     rows: dict[Key, ProgressRow] = {}
     for user_id in user_ids:
         found = yield from progress_rows(calls, user_id=user_id).gather()
@@ -215,9 +214,12 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
     """Raise ConfirmationError unless ``confirm`` is the phrase of this proof."""
     if not isinstance(plan, ProofPlan):
         raise InvalidArgumentError(
-            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}",
+            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}.",
             argument="plan",
         )
     if plan.format != reset_format:
-        raise InvalidArgumentError("the proof was planned for another ResetFormat than this client has")
+        raise InvalidArgumentError(
+            "The proof was planned for another ResetFormat than that of this client. Nothing was sent. Plan it again.",
+            argument="plan",
+        )
     confirmation.check_phrase(confirm, plan.phrase, "proof")

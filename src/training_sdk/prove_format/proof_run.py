@@ -51,7 +51,8 @@ LONGEST_DOUBT = timedelta(days=1)
 BETWEEN_TWO = timedelta(minutes=1)
 """Between two readings of which both must lack a row before it is believed to have vanished."""
 
-GO_ON = "This was a proof: prove it again with the same plan to go on. It is not sent again"
+READ_AGAIN = "Waiting until missing rows are read again"
+GO_ON = "This was a proof. To continue, prove it again with the same plan. Nothing is sent again."
 
 
 @define
@@ -59,12 +60,12 @@ class ProofRun(ProofEnds):
     """One proof being made, or continued."""
 
     is_refused: bool = field(default=False, init=False)
-    """The service refused the request, and may have carried out a part of it before."""
+    """True if the service refused the request, and may have carried out a part of it before."""
     was_watched: bool = field(default=False, init=False)
-    """This process has sent the request, or seen people who were not reset yet."""
+    """True if this process has sent the request, or seen people who were not reset yet."""
 
     def run(self) -> Flow[Proof]:
-        """Send once, or not at all if that was done before; then look until it is certain."""
+        """Send the request once, unless it was sent before; then read until the effect is certain."""
         try:
             return (yield from self._prove())
         except (Exception, GeneratorExit):
@@ -97,12 +98,12 @@ class ProofRun(ProofEnds):
         else:
             yield from self._check_pending()
         if begun is None:
-            raise TrainingError("the journal does not say that anything was sent")
+            raise TrainingError("The journal does not say that anything was sent.")
         if was_unreadable(begun.recorded):
             yield from self._end_unreadable(str(begun.recorded.message))
         if begun.recorded.reached_others:
             people = number(begun.recorded.count or 0, "person", "people")
-            said = f"one request was sent, and the answer says {people} reset"
+            said = f"One request was sent, and the answer counts {people} as reset."
             yield from self._fail(said, (), reason="COUNT_DIFFERS")
         self.is_refused = begun.recorded.is_doubtful_refusal
         yield from self._watch(begun.sent_at, started.utc + self.deadline)
@@ -117,7 +118,7 @@ class ProofRun(ProofEnds):
             lambda: pending.find(self.state, self.plan.ground), "proofs: look for this one"
         )
         if old is None or (old != self.plan and old.digest != pending.without_names(self.plan).digest):
-            raise AlreadyAppliedError("this proof has come to its end. Nothing was sent. Plan another one")
+            raise AlreadyAppliedError("This proof has ended. Nothing was sent. Plan another proof.")
 
     def _send(self) -> Flow[None]:
         yield from self._refuse_moved()
@@ -131,9 +132,8 @@ class ProofRun(ProofEnds):
         old = pending.find(self.state, self.plan.ground)
         if old is not None:
             raise OverlappingPlanError(
-                f"the proof with plan #{short_digest(old.reset.digest)} on {old.reset.course.title!r} has begun, and "
-                "its end "
-                "is open. Nothing was sent. Plan that one again with the same course and people, and prove it"
+                f"The proof with plan #{short_digest(old.reset.digest)} on {old.reset.course.title!r} was started, and "
+                "did not end. Nothing was sent. Plan that proof again with the same course and people, and prove it."
             )
         pending.put(self.state, self.plan, names=self.recorder.seal is None)
 
@@ -171,7 +171,7 @@ class ProofRun(ProofEnds):
             who = [*strange, *(user_id for _, user_id in (*seen.cleared, *seen.moved, *seen.lost))]
             raise StalePlanError(
                 f"{', '.join(dict.fromkeys(who))} came, left or changed since the proof was planned. "
-                "Nothing was sent. Plan it again"
+                "Nothing was sent. Plan it again."
             )
 
     def _watch(self, sent_at: datetime, deadline: datetime) -> Flow[None]:
@@ -186,7 +186,7 @@ class ProofRun(ProofEnds):
                 seen.kept_fields, row_vanishes=False
             )  # until it was missing in a second reading
             if any(key not in rows for key in (*seen.lost, *(seen.cleared if self.is_refused else ()))):
-                yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for again")
+                yield from wait_until(now.utc + BETWEEN_TWO, READ_AGAIN)
                 rows = yield from read_people(self.calls, self.plan.watched)
                 now = yield Now()
                 seen = Observation.of(self.plan, rows)
@@ -202,7 +202,7 @@ class ProofRun(ProofEnds):
             if now.utc >= deadline:
                 yield from self._give_up(seen, is_settled=now.utc >= settled, settled=settled)
             until = min(now.utc + wait, deadline, settled if settled > now.utc else deadline)
-            yield from wait_until(until, "until the service shows what the reset did")
+            yield from wait_until(until, "Waiting until the service shows the effect of the reset")
             wait = min(wait * 3 / 2, LONGEST_WAIT)
 
     def _note_time(self, seen: Observation, elapsed: timedelta) -> None:
@@ -216,7 +216,7 @@ class ProofRun(ProofEnds):
         if not seen.kept_fields.row_vanishes:
             return True
         now: Moment = yield Now()
-        yield from wait_until(now.utc + BETWEEN_TWO, "until missing rows are looked for again")
+        yield from wait_until(now.utc + BETWEEN_TWO, READ_AGAIN)
         rows = yield from read_people(self.calls, self.plan.watched)
         again = Observation.of(self.plan, rows)
         yield from self._judge(again)
@@ -233,31 +233,32 @@ class ProofRun(ProofEnds):
     def _is_decided(self, seen: Observation) -> Flow[bool]:
         """Return whether the observation decides it, once the feed is certain to be current."""
         if self.is_refused:
-            why = "the service refused the request, and reading back shows that it had no effect"
+            why = "The service refused the request, and reading back shows that it had no effect."
             yield from self._end_without(why, reason="REFUSED")
         return not seen.unchanged
 
     def _judge(self, seen: Observation) -> Flow[None]:
         self.unseen = tuple(user.key for user in self.plan.reset.targets if user.key not in seen.cleared)
         if seen.lost:
-            why = f"{self._named(seen.lost)} lost progress, and was not to be reset"
+            why = f"{self._named(seen.lost)} lost progress, although the request did not reset them."
             yield from self._fail(why, seen.lost, reason="WITNESS_CLEARED")
         if self.is_refused and seen.cleared:
-            why = f"the service refused the request, and yet reset {self._named(seen.cleared)}"
+            why = f"The service refused the request, but it reset {self._named(seen.cleared)}."
             yield from self._fail(why, seen.cleared, reason="REFUSED_WITH_EFFECT")
         if seen.moved:
-            why = f"{self._moved(seen.moved)}, so it proves nothing"
+            why = f"{self._moved(seen.moved)} So this proves nothing."
             yield from self._fail(why, seen.moved, reason="WITNESS_MOVED")
 
     def _moved(self, moved: Sequence[Key]) -> str:
         targets = {user.key for user in self.plan.reset.targets}
         to_reset, others = ([key for key in moved if (key in targets) is wanted] for wanted in (True, False))
         parts = (
-            to_reset and f"{self._named(to_reset)}, to be reset, is seen neither as before nor at 0 %",
+            to_reset
+            and f"The progress of {self._named(to_reset)}, to be reset, is neither the same as before nor 0 %.",
             others
-            and f"{self._named(others)} learned on, opened it again, came or left meanwhile, or the course changed",
+            and f"{self._named(others)} completed or opened a lesson, came or left meanwhile, or the course changed.",
         )
-        return "; ".join(part for part in parts if part)
+        return " ".join(part for part in parts if part)
 
     def _give_up(self, seen: Observation, *, is_settled: bool, settled: datetime) -> Flow[None]:
         if is_settled and seen.unchanged:
@@ -266,21 +267,17 @@ class ProofRun(ProofEnds):
             left = [user for user in targets if user.key in seen.unchanged]
             if resets_completed_only(reset, left):
                 yield from self._fail(COMPLETED_ONLY, seen.unchanged, reason="COMPLETED_ONLY")
-            why = "the reset was not refused, and nothing of it is seen"
+            why = "The service did not refuse the reset, but the feed does not show its effect."
             if not any(user.completed_at for user in targets):
-                why += ". The service may reset only people who have completed the course: prove it with one"
+                why += " The service may reset only people who have completed the course: prove it with such a person."
             yield from self._fail(why, [user.key for user in targets], reason="NOT_SEEN")
         now: Moment = yield Now()
         if now.utc >= settled + LONGEST_DOUBT:
-            why = "a row is missing, and by feed and statistics it was not reset"
+            why = "A row is missing, and by feed and statistics it was not reset."
             yield from self._end_without(why, reason="STATISTICS_DIFFER")
-        when = (
-            "yet: listings and statistics differ about"
-            if is_settled
-            else f"before {settled:%Y-%m-%d %H:%M} UTC"
-        )
+        when = "yet: listings and statistics differ" if is_settled else f"before {settled:%Y-%m-%d %H:%M} UTC"
         raise ProofFailedError(
-            f"the effect of the reset is not known {when}. {self._remains('NOT_SEEN_YET')}",
+            f"The effect of the reset is not known {when}. {self._remains('NOT_SEEN_YET')}",
             reason="NOT_SEEN_YET",
             remedy=LOOK_AGAIN,
         )

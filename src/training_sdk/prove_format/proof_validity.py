@@ -18,12 +18,12 @@ PROVE_AFTERWARDS = Remedy(
 
 
 def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
-    """Return the proof for this ground on this machine; None if there never was one.
+    """Return the proof for this scope on this machine; None if there never was one.
 
-    Raises UnconfirmedFormatError, which says why, if it does not hold any more: a plan has since been answered with a
-    larger count than was sent (``PROOF_WITHDRAWN``), or nobody could see then whether a reset spares the other courses
-    of the person, or completions of others (``PROOF_TOO_NARROW``). Journals count, and not only the file: a process may
-    have been killed between the two. Raises RecordsDamagedError if the proof that is kept is not what was written.
+    Raises UnconfirmedFormatError if it is no longer valid: an answer to a later plan counted more people than were
+    sent (``PROOF_WITHDRAWN``), or the proof does not show that a reset leaves other courses and other completions
+    alone (``PROOF_TOO_NARROW``). The journals are read as well as the file: a process may have been killed between
+    writing the two. Raises RecordsDamagedError if the stored proof is not what was written.
     """
     proof = find_proof(state, ground)
     refuting = _refuting(state, ground, proof)
@@ -34,24 +34,24 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
             else "has lost its proof:"
         )
         raise UnconfirmedFormatError(
-            f"the format at {ground.base_url} {what} the service said that it reset more people than plan "
+            f"The format at {ground.base_url} {what} the service counted more people as reset than plan "
             f"{refuting.name} had sent. Nothing was sent. {LOOK_INTO_IT}",
             reason="PROOF_WITHDRAWN",
             remedy=PROVE_AFTERWARDS,
         )
     if proof is not None and not proof.other_courses:
         raise UnconfirmedFormatError(
-            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had "
-            "no progress in another course, so it is not proved that a reset leaves their other courses "
-            "alone. Nothing was sent",
+            f"The format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} with people who had "
+            "no progress in another course, so it is not proved that a reset does not change their other courses. "
+            "Nothing was sent.",
             reason="PROOF_TOO_NARROW",
             remedy=PROVE_AGAIN,
         )
     if proof is not None and proof.completions_stayed is None:
         raise UnconfirmedFormatError(
-            f"the format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} by an older version, which does "
-            "not say whether completions of others were seen to stay. A service that resets completed people only may "
-            "reset others, or other courses, too. Nothing was sent",
+            f"The format was proved at {ground.base_url} on {proof.proved_at:%Y-%m-%d} by an older version, which did "
+            "not check whether completions of others stay. A service that resets completed people only may reset "
+            "others, or other courses, too. Nothing was sent.",
             reason="PROOF_TOO_NARROW",
             remedy=PROVE_AGAIN,
         )
@@ -59,7 +59,7 @@ def proof_that_holds(state: StateDirectory, ground: ProofScope) -> Proof | None:
 
 
 def _refuting(state: StateDirectory, ground: ProofScope, proof: Proof | None) -> PlanEffects | None:
-    """The plan that was answered with a larger count than was sent, after the proof was made."""
+    """Return the plan whose answer counted more people than were sent, after the proof was made; None without one."""
     here = Origin(ground.base_url, ground.organisation_id, "", reference_server=False)
     for other in effects_there(state, here):
         opened, at = other.state.opened, other.state.larger_count_at

@@ -1,7 +1,7 @@
-"""The second, optional step of a proof: that a refusal of one status has no effect on whom the request named before.
+"""The second, optional step of a proof: a refusal with one status has no effect on the person who was named first.
 
-It comes after the proof of the format, with a person of the sacrificial course who has progress to lose, by one request
-that names this person first and a user who cannot be reset last.
+It comes after the proof of the format. One request names first a person of the test course with progress, and last a
+user who cannot be reset.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class RefusalProofRun(ProofRun):
     """One proof of a refusal being made, or continued; the proof of the format is valid throughout."""
 
     status: int | None = field(default=None, init=False)
-    """That of the refusal, if there was one."""
+    """The status of the refusal, if there was one."""
 
     def _provisional(self) -> Flow[Proof]:
-        """The proof of the format, as if nothing were known yet about counts and refusals."""
+        """Return the proof of the format, as if nothing were known yet about counts and refusals."""
         proof = yield from self._proof_of_format()
         return evolve(proof, counted=False, traces=NO_KEPT_FIELDS, refusals_without_effect=())
 
@@ -37,15 +37,15 @@ class RefusalProofRun(ProofRun):
         )
         if proof is None:
             raise UnconfirmedFormatError(
-                f"the format was never proved at {ground.base_url}, so a refusal could be about the format. "
-                "Nothing was sent",
+                f"The format was never proved at {ground.base_url}, so the format could be the cause of a refusal. "
+                "Nothing was sent.",
                 remedy=Remedy("prove_format_alone", "Prove the format without refused_with first."),
             )
         if proof.proved_by != self.here.user_id:
             raise UnconfirmedFormatError(
-                f"the format was proved at {ground.base_url} by user {proof.proved_by}, and this token is of user "
-                f"{self.here.user_id}, whom the service may refuse altogether. Nothing was sent. Use the token of that "
-                "user",
+                f"The format was proved at {ground.base_url} by user {proof.proved_by}, and this token belongs to user "
+                f"{self.here.user_id}, whose requests the service may always refuse. Nothing was sent. Use the token "
+                "of that user.",
                 remedy=Remedy("prove_with_token", "Or prove the format again with this one."),
             )
         return proof
@@ -61,19 +61,19 @@ class RefusalProofRun(ProofRun):
 
     def _is_decided(self, seen: Observation) -> Flow[bool]:
         if not self.is_refused:
-            why = f"the service did not refuse the request, and {self._shows(seen)}"
+            why = f"The service did not refuse the request, and {self._shows(seen)}."
             yield from self._end_without(why, reason="NOT_REFUSED")
         if self.status not in PROVABLE:
-            why = f"the service refused the request with {self.status}, which is not about one of the people"
+            why = f"The service refused the request with {self.status}, a status that is not about one of the people."
             yield from self._end_without(why, reason="REFUSED")
         return True
 
     def _shows(self, seen: Observation) -> str:
         named = self._named([user.key for user in self.plan.reset.targets])
-        return f"{named} was reset" if seen.cleared else f"nothing is seen to have happened to {named}"
+        return f"{named} was reset" if seen.cleared else f"the progress of {named} did not change"
 
     def _succeed(self, recorded: RecordedRequest) -> Flow[Proof]:
-        """Keep the status in the proof of the format, if that still holds."""
+        """Store the status in the proof of the format, if that is still valid."""
         yield from self._settle()
         try:
             proof = yield from self._proof_of_format()
@@ -81,8 +81,8 @@ class RefusalProofRun(ProofRun):
             report = yield from self._settle()
             yield from self._note_failure("REFUSED", ())
             raise ProofFailedError(
-                "the refusal was seen to have no effect, but the proof of the format, to which its status belongs, "
-                "does not hold any more, or is another user's. Prove the format again, and then the refusal",
+                "The refusal was seen to have no effect, but the proof of the format, which stores its status, is no "
+                "longer valid, or belongs to another user. Prove the format again, and then the refusal.",
                 reason="REFUSED",
                 report=report,
             ) from error
@@ -109,7 +109,8 @@ class RefusalProofRun(ProofRun):
     def _remains(self, reason: str) -> str:
         if reason in ("COUNT_DIFFERS", "WITNESS_CLEARED"):
             return ProofRun._remains(self, reason)
+        status = "" if self.status is None else f" with status {self.status}"
         return (
-            "The proof of the format still holds. A refusal of several people stays unknown until it is read back"
-            + ("" if self.status is None else f" where its status is {self.status}")
+            f"The proof of the format is still valid. After a refusal{status} of several people, their result stays "
+            "unknown until it is read back."
         )

@@ -81,8 +81,8 @@ class _Comparison:
         found += self._packs()
         found += [
             note(
-                f"plans/{name} is not a folder of a plan, so nothing reads it and no purge reaches names "
-                "in it. Move it away if it is a backup copy"
+                f"Plans/{name} is not a folder of a plan, so nothing reads it and no purge reaches names "
+                "in it. Move it away if it is a backup copy."
             )
             for name in self.reading.foreign
         ]
@@ -97,7 +97,7 @@ class _Comparison:
         plan = self.reading.plan(digest)
         if not plan.journal.events and any(map(_is_of_a_reset, plan.before)):
             what = "its journal is empty" if digest in self.reading.journals else "its folder is missing"
-            yield plan.fault(f"the audit log says that {plan.name} was begun, and {what}")
+            yield plan.fault(f"The audit log says that {plan.name} was started, but {what}.")
             return
         yield from self._events_in_log(plan)
         yield from _log_in_events(plan)
@@ -119,22 +119,24 @@ class _Comparison:
                 continue
             if following is None:
                 yield plan.note(
-                    f"{plan.name} was interrupted before {what!r} was added to the audit log", pack
+                    f"{plan.opening} was interrupted before {what!r} was added to the audit log.", pack
                 )
             elif not _shows_a_stop(following):
-                yield plan.fault(f"the journal of {plan.name} has {what!r}, and the audit log lacks it", pack)
+                yield plan.fault(
+                    f"The journal of {plan.name} has {what!r}, but the audit log does not.", pack
+                )
 
     def _plan_copy(self, plan: PlanReading) -> Iterator[RecordFinding]:
         """Check that the copy of the plan is of this plan, and there until its last pack is purged."""
         names = {name for name in (PLAN, SEALED, OUTLINE) if (plan.folder / name).exists()}
         is_begun = plan.state.opened is not None
         if is_begun and not names & {PLAN, SEALED} and not self._is_purged(plan):
-            yield plan.fault(f"{plan.name} was begun, and its copy {PLAN} is missing")
+            yield plan.fault(f"{plan.opening} was started, but its copy {PLAN} is missing.")
             return
         if is_begun and names == {SEALED}:
-            yield plan.fault(f"{plan.name} is sealed, and its {OUTLINE} is missing")
+            yield plan.fault(f"{plan.opening} is sealed, but its {OUTLINE} is missing.")
         if not names and any(entry.get(OUTLINE_SHA256) for entry in plan.logged):
-            yield plan.fault(f"the copy of {plan.name} was purged, and its {OUTLINE} is missing")
+            yield plan.fault(f"The copy of {plan.name} was purged, but its {OUTLINE} is missing.")
         if not names & {PLAN, OUTLINE}:
             return
         try:
@@ -145,7 +147,7 @@ class _Comparison:
             yield plan.fault(error.message)
             return
         if copy.digest != plan.digest:
-            yield plan.fault(f"the copy of {plan.name} is that of another plan")
+            yield plan.fault(f"The copy of {plan.name} is that of another plan.")
             return
         yield from journal_planned(plan, copy)
 
@@ -161,7 +163,7 @@ class _Comparison:
         missing = [one for one in named if (one.user_id, one.at.isoformat()) not in kept]
         if missing and not self._is_purged(plan):
             yield plan.fault(
-                f"{plan.name} was applied with an approval of {missing[0].user_id}, and it is missing"
+                f"{plan.opening} was applied with an approval of {missing[0].user_id}, and the approval is missing."
             )
 
     def _is_purged(self, plan: PlanReading) -> bool:
@@ -189,7 +191,7 @@ class _Comparison:
             known = self._kept.setdefault(name, sha256) if sha256 else None
             if known is not None and known != sha256:
                 yield fault(
-                    f"two manifests of pack {name} are named by journal and audit log: one was changed",
+                    f"Two manifests of pack {name} are named by journal and audit log: one was changed.",
                     None,
                     name,
                 )
@@ -200,35 +202,37 @@ class _Comparison:
         sha256 = self._kept.get(name)
         if pack is None:
             if purged is None and name in self._of_journals:
-                yield fault(f"pack {name} is missing, and the audit log has no purge of it", None, name)
+                yield fault(f"Pack {name} is missing, but the audit log has no purge of it.", None, name)
             return
         if pack.problem is not None:
             yield fault(pack.problem, pack=name)
             return
         if purged is not None:
             yield note(
-                f"pack {name} is there, and the audit log says that it was purged on {str(purged.get('at'))[:10]}: "
-                "the purge was interrupted, or the pack was restored. The next purge deletes it",
+                f"Pack {name} exists, but the audit log says that it was purged on {str(purged.get('at'))[:10]}: "
+                "the purge was interrupted, or the pack was restored. The next purge deletes it.",
                 pack=name,
             )
             return
         if pack.is_being_purged:
             yield fault(
-                f"pack {name} is named as if it were being purged, and the audit log has no purge of it. Name its "
-                f"folder {name} again",
+                f"The folder of pack {name} is named as if a purge had started, but the audit log has no purge of it. "
+                f"Rename the folder to {name}.",
                 pack=name,
             )
         elif sha256 is None:
             what = (
-                "was never finished" if pack.manifest is None else "is in no journal and not in the audit log"
+                "was never finished"
+                if pack.manifest is None
+                else "is neither in a journal nor in the audit log"
             )
             yield note(
-                f"pack {name} {what}: its writing was interrupted, or it comes from elsewhere", pack=name
+                f"Pack {name} {what}: its writing was interrupted, or it comes from elsewhere.", pack=name
             )
         elif pack.sha256 is None:
-            yield fault(f"pack {name} was whole, and its {MANIFEST} is missing", pack=name)
+            yield fault(f"Pack {name} was complete, but its {MANIFEST} is missing.", pack=name)
         elif pack.sha256 != sha256:
-            yield fault(f"the {MANIFEST} of pack {name} is not the one that was written", pack=name)
+            yield fault(f"The {MANIFEST} of pack {name} is not the one that was written.", pack=name)
         else:
             yield from self._belongs(name, pack)
 
@@ -238,7 +242,7 @@ class _Comparison:
             return
         plan = self._of_journals.get(name)
         if plan is not None and plan != manifest.plan_digest:
-            yield fault(f"pack {name} belongs to another plan than the journal that names it", plan, name)
+            yield fault(f"Pack {name} belongs to another plan than the journal that names it.", plan, name)
 
     @property
     def _of_journals(self) -> dict[str, str]:
@@ -261,7 +265,7 @@ def _log_in_events(plan: PlanReading) -> Iterator[RecordFinding]:
             entries_of(event, [entry]) for event in plan.journal.events
         ):
             yield plan.fault(
-                f"the audit log has {what!r} of {plan.name} at {entry.get('at')}, and the journal lacks it",
+                f"The audit log has {what!r} of {plan.name} at {entry.get('at')}, but the journal does not.",
                 pack_of(entry).get("name") if what == KEPT else None,
             )
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from training_sdk._core import codec
+from training_sdk._core.text import sentence
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
@@ -49,11 +50,13 @@ def journal_quoted(plan: PlanReading) -> Iterator[RecordFinding]:
     other = next((entry for entry in plan.before if quotes_other(entry, plan.journal.heads)), None)
     if other is not None:
         yield plan.fault(
-            f"the journal of {plan.name} is not the one that the audit log quotes in {other.get('event')!r} at "
-            f"{other.get('at')}: it was changed or shortened"
+            f"The journal of {plan.name} is not the one that the audit log quotes in {other.get('event')!r} at "
+            f"{other.get('at')}: it was changed or shortened."
         )
     elif contradicts(plan.before, plan.state, plan.journal.heads):
-        yield plan.fault(f"the audit log contradicts the journal of {plan.name}: it was changed or shortened")
+        yield plan.fault(
+            f"The audit log contradicts the journal of {plan.name}: it was changed or shortened."
+        )
 
 
 def journal_alike(plan: PlanReading) -> Iterator[RecordFinding]:
@@ -69,8 +72,8 @@ def journal_alike(plan: PlanReading) -> Iterator[RecordFinding]:
             )
             if differing:
                 yield plan.fault(
-                    f"the journal of {plan.name} and {entry['event']!r} in the audit log at {entry.get('at')} differ: "
-                    f"{', '.join(differing)}"
+                    f"The journal of {plan.name} and {entry['event']!r} in the audit log at {entry.get('at')} differ: "
+                    f"{', '.join(differing)}."
                 )
     yield from _ends_alike(plan)
     yield from _in_order(plan)
@@ -86,17 +89,17 @@ def _ends_alike(plan: PlanReading) -> Iterator[RecordFinding]:
         ):
             yield plan.fault(
                 f"{entry['event']!r} of {plan.name} in the audit log at {entry.get('at')} has another server, reason "
-                "or ticket than the journal"
+                "or ticket than the journal."
             )
 
 
 def _in_order(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Note times that go back; a clock that was put back is no fault."""
+    """Note times that go back; a clock that was set back is not a fault."""
     times = [moment for event in plan.journal.events if (moment := getattr(event, "at", None)) is not None]
     if any(later < earlier for earlier, later in pairwise(times)):
         yield plan.note(
-            f"the journal of {plan.name} has a step that is earlier than the one before: the clock of this machine "
-            "was put back, or the time was changed"
+            f"The journal of {plan.name} has a step that is earlier than the one before: the clock of this machine "
+            "was set back, or the time was changed."
         )
 
 
@@ -144,12 +147,14 @@ def journal_planned(reading: PlanReading, plan: ResetPlan) -> Iterator[RecordFin
             case SkippedUsers():
                 strangers |= {(event.course_id, one) for one in event.codes} - everyone
             case Opened() if (event.base_url, event.organisation_id) != place:
-                yield reading.fault(f"the journal of {reading.name} is of another place than the plan")
+                yield reading.fault(
+                    f"The journal of {reading.name} has another server or organisation than the plan."
+                )
             case _:
                 pass
     if strangers:
         who = ", ".join(sorted({user_id for _, user_id in strangers}))
-        yield reading.fault(f"the journal of {reading.name} names people who are not in the plan: {who}")
+        yield reading.fault(f"The journal of {reading.name} names people who are not in the plan: {who}.")
     yield from _copy_alike(reading, plan)
 
 
@@ -159,8 +164,8 @@ def _copy_alike(reading: PlanReading, plan: ResetPlan) -> Iterator[RecordFinding
     for entry in reading.entries(BEGUN, RESUMED):
         if entry.get("courses") != courses or entry.get("counts", counts) != counts:
             yield reading.fault(
-                f"the copy of {reading.name} has other courses or people than {entry['event']!r} in the audit log at "
-                f"{entry.get('at')}"
+                f"The copy of {reading.name} has other courses or people than {entry['event']!r} in the audit log at "
+                f"{entry.get('at')}."
             )
             return
     yield from _file_quoted(reading, OUTLINE, {entry.get(PLAN_OUTLINE) for entry in reading.logged})
@@ -185,7 +190,7 @@ def approvals_quoted(plan: PlanReading) -> Iterator[RecordFinding]:
     for path in approvals.sealed_alone(plan.folder):
         yield plan.note(
             f"{path.name} of {plan.name} has no outline that can be read, so it names no people: its "
-            "writing was interrupted, or it comes from elsewhere"
+            "writing was interrupted, or it comes from elsewhere."
         )
 
 
@@ -200,11 +205,11 @@ def _file_quoted(
     try:
         content = path.read_bytes() if unseal is None else unseal(path.read_bytes())
     except Exception as error:  # whatever a hook of the user raises
-        yield plan.fault(f"{name} of {plan.name} cannot be opened: {error}")
+        yield plan.fault(f"{name} of {plan.name} cannot be opened: {sentence(str(error))}")
         return
     if hashlib.sha256(content).hexdigest() not in known:
         yield plan.fault(
-            f"{name} of {plan.name} is not the one whose SHA-256 is in the audit log: it was changed"
+            f"{name} of {plan.name} is not the one whose SHA-256 is in the audit log: it was changed."
         )
 
 
@@ -212,19 +217,19 @@ def _file_quoted(
 
 
 def how_it_ended(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Find what journal, log and report say of the end of a plan and that does not fit together."""
+    """Find differences between journal, log and report in the end of a plan."""
     ends = plan.entries(ENDED, STOPPED)
     yield from _outcomes(plan, ends)
     if not contradicts(plan.before, plan.state, plan.journal.heads):  # else its state shows nothing
         yield from _progress(plan)
     if ends and plan.report is None:
-        yield plan.fault(f"the audit log has a report of {plan.name}, and the report is missing")
+        yield plan.fault(f"The audit log has a report of {plan.name}, but the report is missing.")
     elif plan.report is not None:
         yield from _report(plan, ends, plan.report)
 
 
 def _progress(plan: PlanReading) -> Iterator[RecordFinding]:
-    """Check the end of the log, and note how far a plan or proof came that has not ended."""
+    """Check the end of the log, and note the progress of a plan or proof that has not ended."""
     state = plan.state
     is_closed = bool(plan.entries(CLOSED))
     try:
@@ -233,7 +238,7 @@ def _progress(plan: PlanReading) -> Iterator[RecordFinding]:
         yield plan.fault(error.message)
         return
     if is_proof:
-        yield plan.note(f"the proof with {plan.name} is pending. Prove it again: nothing is sent again")
+        yield plan.note(f"The proof with {plan.name} is pending. Prove it again. Nothing is sent again.")
     if state.closed is not None:
         yield from _closed(plan, state.closed)
     elif is_proof:
@@ -241,7 +246,7 @@ def _progress(plan: PlanReading) -> Iterator[RecordFinding]:
     elif state.opened is not None:
         yield plan.note(_unfinished(plan, is_closed=is_closed))
     elif not is_closed:
-        yield plan.note(f"{plan.name} was opened and not begun; nothing was sent")
+        yield plan.note(f"{plan.opening} was opened but not started. Nothing was sent.")
 
 
 def _outcomes(plan: PlanReading, ends: Sequence[Entry]) -> Iterator[RecordFinding]:
@@ -255,11 +260,11 @@ def _outcomes(plan: PlanReading, ends: Sequence[Entry]) -> Iterator[RecordFindin
         counted = _counts(entry.get("outcomes")).get(Outcome.RESET.value, 0)
         if counted <= reset:
             continue
-        text = f"the audit log counts {number(counted, 'reset')} by {plan.name}, and its journal has {reset}"
+        text = f"The audit log counts {number(counted, 'reset')} by {plan.name}, and its journal has {reset}"
         if entry["event"] != STOPPED or counted > reset + unknown:
-            yield plan.fault(f"{text}: the end of the journal is missing")
+            yield plan.fault(f"{text}: the end of the journal is missing.")
         elif plan.state.closed is None:
-            yield plan.note(f"{text} and {unknown} unknown: it was stopped while the answer was noted")
+            yield plan.note(f"{text} and {unknown} unknown: it was stopped while the answer was noted.")
 
 
 def _closed(plan: PlanReading, closed: Closed) -> Iterator[RecordFinding]:
@@ -268,14 +273,14 @@ def _closed(plan: PlanReading, closed: Closed) -> Iterator[RecordFinding]:
     matching = [number for number, entry in enumerate(plan.logged) if _is_end(entry, what, closed)]
     if not matching:
         yield plan.fault(
-            f"the journal of {plan.name} is closed, and the audit log has no end with the same outcomes"
+            f"The journal of {plan.name} is closed, but the audit log has no end with the same outcomes."
         )
         return
     for entry in plan.logged[matching[-1] + 1 :]:
         if entry.get("event") in (ENDED, STOPPED) and entry.get("outcomes") != dict(closed.counts):
             yield plan.fault(
-                f"{plan.name} had ended, and the audit log has {entry['event']!r} with other outcomes after it, at "
-                f"{entry.get('at')}"
+                f"{plan.opening} had ended, but the audit log has {entry['event']!r} with other outcomes after it, at "
+                f"{entry.get('at')}."
             )
 
 
@@ -297,7 +302,7 @@ def _report(plan: PlanReading, ends: Sequence[Entry], report: bytes) -> Iterator
     goes_on = any(entry.get("event") in (BEGUN, RESUMED) for entry in since)
     if not is_logged and (is_finished or not goes_on):
         yield plan.fault(
-            f"the report of {plan.name} is not the one whose SHA-256 is in the audit log: it was changed"
+            f"The report of {plan.name} is not the one whose SHA-256 is in the audit log: it was changed."
         )
         return
     if is_logged and not is_finished:
@@ -317,21 +322,21 @@ def _of_the_end(plan: PlanReading, saved: report_file.SavedReport, closed: Close
     """Check that the report has the outcomes and the requests of the journal."""
     counts = Counter(user.outcome.value for user in saved.users)
     if dict(counts) != _counts(closed.counts) or saved.plan_digest != plan.digest:
-        yield plan.fault(f"the report of {plan.name} has other outcomes than the end of its journal")
+        yield plan.fault(f"The report of {plan.name} has other outcomes than the end of its journal.")
         return
     reset = {user.key for user in saved.users if user.outcome is Outcome.RESET}
     skipped = {user.key: user.code for user in saved.users if user.outcome is Outcome.SKIPPED}
     if reset != {
         key for key, person_state in plan.state.users.items() if person_state is PersonState.RESET
     } or any(skipped.get(key) != code for key, code in plan.state.codes.items()):
-        yield plan.fault(f"the report of {plan.name} has another outcome for a person than its journal")
+        yield plan.fault(f"The report of {plan.name} has another outcome for a person than its journal.")
     events = plan.journal.events
     sent = [event.request_id for event in events if isinstance(event, Sent) and event.request_id]
     answered = {
         event.request_id for event in events if isinstance(event, Answered | Refused | RefusedInDoubt | Lost)
     }
     if (saved.sent_ids and list(saved.sent_ids) != sent) or not answered >= {*saved.requests}:
-        yield plan.fault(f"the report of {plan.name} has other request ids than its journal")
+        yield plan.fault(f"The report of {plan.name} has other request ids than its journal.")
 
 
 def _unlogged_report(plan: PlanReading, saved: report_file.SavedReport) -> RecordFinding:
@@ -339,9 +344,9 @@ def _unlogged_report(plan: PlanReading, saved: report_file.SavedReport) -> Recor
     known = (PersonState.RESET, PersonState.UNKNOWN)
     if saved.plan_digest != plan.digest or any(plan.state.person_state(*key) not in known for key in reset):
         return plan.fault(
-            f"the report of {plan.name} names people as reset whom its journal does not know as reset"
+            f"The report of {plan.name} names people as reset whom its journal does not show as reset."
         )
-    return plan.note(f"the report of {plan.name} is not in the audit log: it was interrupted there")
+    return plan.note(f"The report of {plan.name} is not in the audit log: writing was interrupted there.")
 
 
 def _counts(outcomes: object) -> dict[str, int]:
@@ -354,13 +359,15 @@ def _counts(outcomes: object) -> dict[str, int]:
 def _unfinished(plan: PlanReading, *, is_closed: bool) -> str:
     state = plan.state
     if is_closed:
-        return f"{plan.name} was closed by hand in the audit log, and its journal has no end. Close it again"
+        return (
+            f"{plan.opening} was closed by hand in the audit log, but its journal has no end. Close it again."
+        )
     if not state.has_sent:
-        return f"{plan.name} was begun and is not at its end; nothing was sent"
+        return f"{plan.opening} was started and did not end. Nothing was sent."
     counts = Counter(state.users.values())
     text = ", ".join(
         f"{counts[person_state]} {person_state.value}" for person_state in PersonState if counts[person_state]
     )
     if state.reached_others:
-        return f"{plan.name} is not at its end ({text}). {others(state.reached_others)}. {LOOK_INTO_IT}"
-    return f"{plan.name} is not at its end ({text}). Resume it"
+        return f"{plan.opening} did not end ({text}). {others(state.reached_others)}. {LOOK_INTO_IT}"
+    return f"{plan.opening} did not end ({text}). Resume it."

@@ -91,6 +91,11 @@ class PlanReading:
         """The plan's name in messages."""
         return f"plan #{short_digest(self.digest)}"
 
+    @property
+    def opening(self) -> str:
+        """The plan's name at the beginning of a sentence."""
+        return f"Plan #{short_digest(self.digest)}"
+
     def entries(self, *events: str) -> list[Entry]:
         """Return its entries in the log of these kinds."""
         return [entry for entry in self.logged if entry.get("event") in events]

@@ -11,7 +11,15 @@ from pathlib import PurePath
 from attrs import evolve, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.text import MOST_IN_HTML, inline, notebook_html, paragraphs_html, table_html, visible
+from training_sdk._core.text import (
+    MOST_IN_HTML,
+    inline,
+    notebook_html,
+    paragraphs_html,
+    sentence,
+    table_html,
+    visible,
+)
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import IncompleteResetError, TrainingError
 from training_sdk.evidence.answers import SURVEYS
@@ -46,7 +54,7 @@ NO_SECOND_CALL = "NO_SECOND_CALL"
 STOPPED = (
     "A reset was stopped by this: {counts}. The attribute report shows the result for each person. "
     "Continue with client.resets.resume(plan, confirm=…), which first reads back what may have arrived "
-    "and resets no person twice"
+    "and resets no person twice."
 )
 STOPPED_AND_OTHERS = (
     "A reset was stopped by this: {counts}. The attribute report shows the result for each person. {others}"
@@ -58,15 +66,18 @@ LEFT_ALONE = {
 }
 """The detail of people who are skipped because they differ from the plan."""
 
-LARGER = "the service says that it reset more people than were sent, so these may not be among them"
+LARGER = "the service counts more people as reset than were sent, so these may not be among them"
 """The detail of people whose request was answered with a larger count."""
 
 
 @frozen
 class UserOutcome:
-    """The outcome of one person in one course, with the reason where it needs one.
+    """The outcome of one person in one course.
 
-    ``error`` is the class of the error that settled it, such as ``PermissionDeniedError``.
+    - ``outcome``: What is known of the reset.
+    - ``detail``: The reason in words; None if it needs none.
+    - ``code``: The reason for programs; None if it needs none.
+    - ``error``: The class of the error that stopped it, such as ``PermissionDeniedError``, or None.
     """
 
     course_id: str
@@ -82,17 +93,29 @@ class UserOutcome:
         return self.course_id, self.user_id
 
     def __str__(self) -> str:
-        return inline(f"{self.outcome}, {self.detail}" if self.detail else str(self.outcome))
+        if not self.detail:
+            return str(self.outcome)
+        is_sentence = self.detail[0].isupper()
+        return inline(
+            f"{self.outcome}. {sentence(self.detail)}" if is_sentence else f"{self.outcome}, {self.detail}"
+        )
 
 
 @frozen
 class ResetReport:
     """The report of one reset: everyone in the plan, once per course, each with exactly one outcome.
 
-    ``requests`` are the ids of the exchanges that carried it, as the service gave them. ``sent_ids`` are the ids under
-    which the requests were sent, in order, also where no answer came; reports of older versions have none. ``packs``
-    are the folders of the evidence. Times are UTC, from this machine's clock. What is reported as reset was accepted
-    by the server; on a live service the feed shows it up to 2 h later.
+    - ``plan``: The plan that was applied.
+    - ``applied_by``: The user id of the owner of the token.
+    - ``users``: The outcome of each person.
+    - ``requests``: The ids in the answers of the service.
+    - ``started_at``, ``finished_at``: UTC, by this machine's clock.
+    - ``reason``, ``ticket``: As given for the audit log.
+    - ``packs``: The folders of the evidence.
+    - ``sent_ids``: The ids of the requests that were sent, in order, also without an answer; reports of older versions
+      have none.
+
+    A person who is reported as reset was accepted by the server. On a live service, the feed shows it up to 2 h later.
     """
 
     plan: ResetPlan
@@ -118,7 +141,7 @@ class ResetReport:
     403")``. Only survey answers are missing then; lessons were read person by person instead."""
 
     def without_unseen(self, keys: Collection[Key], why: str) -> ResetReport:
-        """The report of a proof in which the reset of these people was accepted, and they were not seen at 0 %."""
+        """Return the report of a proof that was accepted, with these people as not seen at 0 %."""
         users = (
             evolve(user, outcome=Outcome.UNKNOWN, code=Code.NOT_SEEN, detail=why)
             if user.outcome is Outcome.RESET and user.key in keys
@@ -144,7 +167,7 @@ class ResetReport:
             "From, to": f"{start} – {end} UTC",
             "Plan": self.plan.digest,
             "Requests": self._requests,
-            "Sent as, without an answer": _some(self._unanswered) if self._unanswered else "",
+            "Sent without an answer": _some(self._unanswered) if self._unanswered else "",
             "Evidence": _some([PurePath(pack).name for pack in self.packs]) if self.packs else "",
         }
         return {name: text for name, text in found.items() if text}
@@ -173,11 +196,12 @@ class ResetReport:
         """Raise IncompleteResetError, with this report, unless every target was reset and no other person."""
         if self.reached_others:
             raise IncompleteResetError(
-                f"{others(self.reached_others)}:\n{self}", reason=REACHED_OTHERS, report=self
+                f"{others(self.reached_others)}.\n{self}", reason=REACHED_OTHERS, report=self
             )
         if not self.is_complete:
+            left = f"{self.not_reset} of {number(len(self.plan.targets), 'reset')}"
             raise IncompleteResetError(
-                f"{self.not_reset} of {number(len(self.plan.targets), 'reset')} not known to have happened:\n{self}",
+                f"{left} {'is' if self.not_reset == 1 else 'are'} not known to have happened.\n{self}",
                 report=self,
             )
 
@@ -185,16 +209,16 @@ class ResetReport:
         return self.listing(MOST_SHOWN)
 
     def listing(self, page: int) -> str:
-        """The text of ``str``, with every target in it if there are at most ``page``."""
+        """Return the text of ``str``. It lists all targets if there are at most ``page``."""
         lines = [f"{self._headline} (requests {self._requests})"]
         lines += [f"  {line}" for line in self._about_others]
         if self.reason or self.ticket:
-            lines.append(f"  reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
+            lines.append(f"  Reason: {inline(self.reason or '–')}, ticket: {inline(self.ticket or '–')}")
         if self.approved is not None:
-            lines.append(f"  approved by {self.approved}")
+            lines.append(f"  Approved by {self.approved}")
         if self._unanswered:
-            lines.append(f"  sent as: {_some(self._unanswered)}")
-        lines += [f"  evidence: {inline(pack)}" for pack in self.packs]
+            lines.append(f"  Sent without an answer: {_some(self._unanswered)}")
+        lines += [f"  Evidence: {inline(pack)}" for pack in self.packs]
         if self.missing_lessons:
             lines.append(f"  {self._about_missing_lessons}")
         lines += [f"  {line}" for line in self._about_not_read]
@@ -221,8 +245,8 @@ class ResetReport:
     def _about_others(self) -> list[str]:
         lines = [f"{others(self.reached_others)}. {LOOK_INTO_IT}"] if self.reached_others else []
         if self.others_seen:
-            seen = f"Seen on the course, and not in the plan: {_some(self.others_seen)}"
-            lines.append(f"{seen}. People who were assigned after the call were not reset by it")
+            seen = f"Seen on the course, but not in the plan: {_some(self.others_seen)}"
+            lines.append(f"{seen}. The call did not reset people who were assigned after it.")
         return lines
 
     @property
@@ -230,16 +254,19 @@ class ResetReport:
         missing = frozenset(self.missing_lessons)
         names = [self._named(user) for user in self.users if user.key in missing]
         more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
-        return f"evidence lacks completed lessons (accepted) of: {', '.join(names[:MOST_SHOWN])}{more}"
+        return f"The evidence lacks completed lessons (accepted) of: {', '.join(names[:MOST_SHOWN])}{more}."
 
     @property
     def _about_not_read(self) -> list[str]:
         lacking = [f"{name} ({why})" for name, why in self.evidence_not_read if name == SURVEYS]
         by_person = [f"{name} ({why})" for name, why in self.evidence_not_read if name != SURVEYS]
         return [
-            *([f"evidence lacks {inline(lacking[0])}, which could not be read"] if lacking else []),
+            *([f"The evidence lacks {inline(lacking[0])}, which could not be read."] if lacking else []),
             *(
-                [f"evidence was read person by person: not served are {inline(', '.join(by_person))}"]
+                [
+                    "The evidence was read person by person, because the service does not serve "
+                    f"{inline(', '.join(by_person))}."
+                ]
                 if by_person
                 else []
             ),
@@ -255,11 +282,11 @@ class ResetReport:
 
     @property
     def _headline(self) -> str:
-        """The courses, and how many of the targets ended how."""
+        """The courses, and the number of targets by outcome."""
         targets = self._targets()
         counts = Counter(user.outcome for user in targets)
         said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-        return f"{shown(courses(self.plan.courses))}: {said or 'nobody was to be reset'}"
+        return f"{shown(courses(self.plan.courses))}: {said or 'no person was to be reset'}"
 
     def _targets(self) -> list[UserOutcome]:
         """Return the targets, people who were not reset first."""
@@ -284,7 +311,7 @@ class ResetReport:
             *([f"{left_out} left out ({self.plan.selection} only)"] if left_out else []),
             *([f"{idle} with nothing to reset"] if idle else []),
         ]
-        return [f"In scope, and not to be reset: {', '.join(parts)}"] if parts else []
+        return [f"In scope, but not to be reset: {', '.join(parts)}."] if parts else []
 
     def _named(self, user: UserOutcome) -> str:
         names, titles = self._names

@@ -125,12 +125,12 @@ def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
         return
     raise RecordsDamagedError(
         f"{path} is not what was written for plan #{short_digest(plan.digest)}: {what}. Keep the file, and restore "
-        "a copy"
+        "a copy."
     )
 
 
 def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
-    """Return the folder with a file of this name whose plan digest begins with this text; None if there is none.
+    """Return the folder with a file of this name whose plan digest begins with ``digest``; None if there is none.
 
     Raises InvalidArgumentError if there is more than one.
     """
@@ -140,7 +140,7 @@ def find_folder(state: StateDirectory, digest: str, file: str) -> Path | None:
         if folder.name.startswith(digest) and (folder / file).is_file()
     ]
     if len(found) > 1:
-        raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}; write more of the digest")
+        raise InvalidArgumentError(f"{len(found)} plans begin with #{digest}. Write more of the digest.")
     return found[0] if found else None
 
 
@@ -183,7 +183,7 @@ def read(folder: Path) -> SavedReport:
     path = folder / REPORT
     saved = storage.read_document(path, SavedReport)
     if saved is None:
-        raise RecordsError(f"there is no report in {folder}: the plan was not applied on this machine")
+        raise RecordsError(f"There is no report in {folder}: the plan was not applied on this machine.")
     if saved.form != FORM:
-        raise RecordsDamagedError(f"{path} has form {saved.form}, and this version reads form {FORM}")
+        raise RecordsDamagedError(f"{path} has form {saved.form}, and this version reads form {FORM}.")
     return saved

@@ -49,14 +49,14 @@ from training_sdk.resets.reset_request import Order
 MISMATCH = (
     "The progress of a person changed after the last reading, or the server counts other people than the "
     "plan does: a server that resets completed people only needs a plan for completed people only. Plan "
-    "again"
+    "again."
 )
 
 
 ONE_PER_REQUEST = Remedy(
     "one_per_request",
-    "Where a request names one person (per_request=1), a refusal is certain to have had no effect, and a 429 is waited "
-    "for.",
+    "Send one person per request (per_request=1): then a refusal is certain to have had no effect, and a 429 is sent "
+    "again after the wait that it asks for.",
 )
 """The way to refusals that are certain."""
 
@@ -69,9 +69,9 @@ class FailureOutcome:
     code: Code
     error: TrainingError
     by: str | None = None
-    """The class of an exception that is no TrainingError and is raised as it is; ``error`` explains it."""
+    """The class of an exception other than TrainingError, which is raised unchanged; ``error`` explains it."""
     said_of_people: str | None = None
-    """The detail of their outcomes, where it is shorter than the message of the error."""
+    """The detail of their outcomes, where it differs from the message of the error."""
 
     @property
     def is_known(self) -> bool:
@@ -101,7 +101,7 @@ def failure_outcome(problem: BaseException) -> FailureOutcome:
         return FailureOutcome(Outcome.SKIPPED, Code.INTERRUPTED, problem)
     if isinstance(problem, TrainingError):
         return FailureOutcome(Outcome.FAILED, Code.REFUSED, problem)
-    what = f"the reset was interrupted by {type(problem).__name__} before this was sent"
+    what = f"{type(problem).__name__} interrupted the reset before this was sent."
     return FailureOutcome(
         Outcome.SKIPPED, Code.INTERRUPTED, ResetInterruptedError(what), type(problem).__name__
     )
@@ -143,7 +143,7 @@ class OutcomeTracker:
         code: Code | None = None,
         error: str | None = None,
     ) -> None:
-        """Note how it ended for these people."""
+        """Set the outcome of these people."""
         for user in people:
             self.outcomes[user.key] = UserOutcome(user.course_id, user.user_id, outcome, detail, code, error)
 
@@ -162,10 +162,10 @@ class OutcomeTracker:
         return failure.error.with_report(self.report(finished_at))
 
     def set_failure(self, people: Sequence[PlannedReset], failure: FailureOutcome) -> None:
-        """Note how it ended for the people of a request that was stopped.
+        """Set the outcome of the people of a request that was stopped.
 
-        A person whose result is unknown from an earlier request stays unknown: that this request had no effect proves
-        nothing about that one.
+        A person whose result is unknown from an earlier request stays unknown: this request proves nothing about the
+        earlier one.
         """
         if failure.is_known:
             people = [user for user in people if self.outcomes[user.key].outcome is not Outcome.UNKNOWN]
@@ -191,9 +191,9 @@ class OutcomeTracker:
 
     def _interruption(self, problem: BaseException) -> str:
         is_open = any(user.code is Code.NOT_SENT for user in self.outcomes.values())
-        when = "before everyone was sent" if is_open else "after everyone had been sent"
-        who = "you" if isinstance(problem, KeyboardInterrupt) else type(problem).__name__
-        return f"the reset was interrupted by {who} {when}"
+        when = "before all requests were sent" if is_open else "after all requests were sent"
+        who = "You" if isinstance(problem, KeyboardInterrupt) else type(problem).__name__
+        return f"{who} interrupted the reset {when}."
 
     def note_evidence(self, recorder: Recorder) -> None:
         """Remember the evidence that was written."""
@@ -212,7 +212,7 @@ class OutcomeTracker:
         self.others_seen += tuple(user_ids)
 
     def note_sent(self, request_id: str | None) -> None:
-        """Remember the id under which a request is sent, whatever becomes of it; older journals hold none."""
+        """Remember the id under which a request is sent. Older journals contain no such ids."""
         if request_id:
             self.sent_ids.append(request_id)
 
@@ -243,7 +243,7 @@ def _first(user: PlannedReset, selection: str | None) -> UserOutcome:
         detail = f"left out: {selection} only"
         return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.LEFT_OUT)
     if user.is_target:
-        detail = "not sent: the reset stopped before"
+        detail = "not sent, because the reset stopped earlier"
         return UserOutcome(user.course_id, user.user_id, Outcome.SKIPPED, detail, Code.NOT_SENT)
     return UserOutcome(user.course_id, user.user_id, Outcome.NOTHING_TO_RESET)
 
@@ -262,7 +262,7 @@ def tracker_from_journal(
     packs: Sequence[str],
     now: datetime | None,
 ) -> OutcomeTracker:
-    """The same from a journal that this process need not hold, as far as is known at this time (None: at any)."""
+    """Return the same from a journal that another process may have locked, as known at this time (None: at any)."""
     state = journal.state()
     begun = state.opened
     tracker = OutcomeTracker(order, applied_by, begun.at if begun else order.plan.read_at)
@@ -280,7 +280,7 @@ def tracker_from_journal(
 
 
 def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, now: datetime | None) -> None:
-    """Bring an account to where the journal says that it is, as far as that is known at this time (None: at any)."""
+    """Set the outcomes that the journal shows, as far as they are known at this time (None: at any)."""
     state = journal.state()
     in_flight = RequestsInFlight.of(journal.events, state, tracker.order.safeguards.processing_time)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
@@ -354,12 +354,11 @@ def _leave_unknown(
     what = "sent"
     if recorded.is_doubtful_refusal:
         code, what = Code.REFUSAL_UNCERTAIN, "sent together with others and refused"
-    detail = (
-        f"{what}, and not known to have taken effect; a live service may show it up to {span(wait)} later"
-    )
+    detail = f"{what}, and not known to have taken effect. A live service may show the effect up to {span(wait)} later."
     if recorded.is_accepted:
         detail += (
-            ". The service accepted it, so it is never sent again by itself; a new plan is for you to decide"
+            " The service accepted the request, so it is never sent again automatically. Make a new plan if you want "
+            "to send it again."
         )
     tracker.set_outcome([user], Outcome.UNKNOWN, detail, code)
 

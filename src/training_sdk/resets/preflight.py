@@ -24,13 +24,13 @@ FindProof = Callable[[ProofScope], Proof | None]
 
 @frozen
 class Preflight:
-    """An order that has passed the checks: where it is carried out, as whom, and what was proved about the service."""
+    """An order that has passed the checks, with its server, its user, and the proof of the service."""
 
     order: Order
     calls: Calls
-    """On the reference server: calls that believe no answer but its own."""
+    """The calls; on the reference server, calls that accept only answers of the reference server."""
     plain: Calls
-    """The same calls, which believe any answer: the last reading before a request asks where it is."""
+    """The same calls, which accept any answer: the last reading before a request checks the origin itself."""
     here: CurrentOrigin
     proof: Proof | None
     kept_fields: KeptFields = NO_KEPT_FIELDS
@@ -55,7 +55,7 @@ class Preflight:
         return not (self.here.reference_server or is_seen_not_to)
 
     def check_start(self, requests: Sequence[ResetRequest]) -> Flow[None]:
-        """Raise where a plan of which nothing was sent may not be begun: new warnings, or waves that end too late."""
+        """Raise if a plan must not be started, because of new warnings or of waves that end too late."""
         yield from refuse_new_warnings(self.calls, self.order.plan, self.kept_fields)
         yield from _check_schedule(self.order, requests)
 
@@ -73,8 +73,8 @@ class Preflight:
             for of_this_attempt in (" Nothing was sent.", ", so nothing was sent"):
                 why = why.replace(of_this_attempt, "")
             message = (
-                f"{why} What had been sent before was read back; nothing more was sent. "
-                "Resume again once it is proved"
+                f"{why} Earlier requests were read back, and nothing more was sent. "
+                "Resume again when the format is proved."
             )
             raise UnconfirmedFormatError(evolve(error.info, message=message)) from None
 
@@ -113,9 +113,9 @@ def run_preflight(
 def _proven(
     order: Order, here: CurrentOrigin, find_proof: FindProof, *, resuming: bool = False
 ) -> Flow[tuple[Proof | None, KeptFields]]:
-    """The proof of a live service, None where there is none, and what resets leave of a row there.
+    """Return the proof of a live service, or None, and the fields of a row that resets keep there.
 
-    A proof that does not hold any more is an error, or no proof when ``resuming``.
+    A proof that is no longer valid is an error; when ``resuming``, it counts as no proof.
     """
     if here.reference_server:
         return None, NO_KEPT_FIELDS
@@ -145,16 +145,16 @@ def _with_proven_processing_time(order: Order, proof: Proof | None) -> Order:
 
 
 def _check_reason(order: Order, here: CurrentOrigin) -> None:
-    """Raise InvalidArgumentError for a reset without a reason on a live service: an auditor will ask for it."""
+    """Raise InvalidArgumentError for a reset without a reason on a live service: an auditor needs it."""
     if not here.reference_server and not order.reason:
         raise InvalidArgumentError(
-            "reason is missing: on a live service every reset says why, for the audit log. Nothing was sent",
+            "reason must be given: on a live service, the audit log needs one for every reset. Nothing was sent.",
             argument="reason",
         )
 
 
 def _check_schedule(order: Order, requests: Sequence[ResetRequest]) -> Flow[None]:
-    """Raise InvalidArgumentError for waves of which the last would go out after the plan has expired."""
+    """Raise InvalidArgumentError if the last wave would start after the plan has expired."""
     now: Moment = yield Now()
     if order.waves is None:
         return
@@ -165,8 +165,8 @@ def _check_schedule(order: Order, requests: Sequence[ResetRequest]) -> Flow[None
         start = order.waves.next_start(now.utc if start is None else max(now.utc, start), start)
         if start > end:
             raise InvalidArgumentError(
-                f"{waves} waves would take until after the plan has expired ({end:%Y-%m-%d %H:%M} "
-                f"UTC): wave {number} would go out at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves "
-                "larger or closer, or plan and apply with a plan_lifetime among the safeguards that is long enough",
+                f"{waves} waves would not end before the plan expires at {end:%Y-%m-%d %H:%M} UTC: wave {number} "
+                f"would start at {start:%Y-%m-%d %H:%M} UTC. Nothing was sent. Make the waves larger or closer, or "
+                "plan and apply with a longer plan_lifetime in the safeguards.",
                 argument="waves",
             )

@@ -173,15 +173,15 @@ class Rereader:
             self.tracker.note_others(others)
             names = some([who(PlannedReset.of(row)) for row in strangers])
             raise OutcomeUnknownError(
-                f"the server accepted a reset of everyone, and meanwhile people who are not in the plan have come into "
-                f"{request.course.title!r}: {names}. They may have been reset too. {LOOK_INTO_IT}",
+                "The server accepted a reset of everyone, and people who are not in the plan came into "
+                f"{request.course.title!r} meanwhile: {names}. They may have been reset too. {LOOK_INTO_IT}",
                 reason=REACHED_OTHERS,
                 metadata=tuple(("user_id", user_id) for user_id in others),
             )
         if len(cleared) < len(targets) and self.preflight.here.reference_server:
             raise OutcomeUnknownError(
-                f"the server accepted a reset of everyone, but the feed shows only {len(cleared)} of "
-                f"{number(len(targets), 'person', 'people')} of the plan at 0 %. Read the others' progress back"
+                f"The server accepted a reset of everyone, but the feed shows only {len(cleared)} of "
+                f"{number(len(targets), 'person', 'people')} of the plan at 0 %. Read the progress of the others again."
             )
 
 
@@ -194,7 +194,7 @@ class ReservedPace(Pace):
     used: Counter[Family] = field(factory=Counter)
 
     def take(self, number: Mapping[Family, int]) -> Flow[None]:
-        """Reserve so many requests of each family of limits."""
+        """Reserve this number of requests in each family of limits."""
         for family, turns in number.items():
             for _ in range(turns):
                 yield from self.inner.acquire(Request("GET", "", limit=family))
@@ -218,16 +218,16 @@ class ReservedPace(Pace):
 
 
 def slots_for(people: int) -> Counter[Family]:
-    """Return how many requests reading so many people takes: WhoAmI, course, pages of the feed, and the reset."""
+    """Return the number of requests to reset this number of people: WhoAmI, course, pages of the feed, the reset."""
     return Counter({"general": 2 + people // LARGEST_PAGE + 1, "catalogue": 1})
 
 
 def read_without_waiting(
     preflight: Preflight, turns: Counter[Family], look: Callable[[Preflight], Flow[T]]
 ) -> Flow[tuple[T, Preflight]]:
-    """Look, with one token and with turns taken beforehand; what was found, and by which calls the request follows.
+    """Read with one token and reserved requests; return the result, and the preflight whose calls send the request.
 
-    Where anything was waited for meanwhile (a turn, a 429, a 503), it is done again, at most three times in all. Then
+    If the reading had to wait (for the rate limit, a 429 or a 503), it is repeated, three times in all. Then
     APITimeoutError is raised, and nothing was sent.
     """
     for _ in range(MOST_LOOKS):
@@ -240,9 +240,8 @@ def read_without_waiting(
         pace.used["general"] += 1  # the request
         turns = turns | pace.used
     raise APITimeoutError(
-        f"this client had to wait {MOST_LOOKS} times in a row between WhoAmI, the last reading and the request, so the "
-        "reading would not have been the last. Nothing was sent for these people. Try again when the service answers "
-        "without delay",
+        f"This client had to wait {MOST_LOOKS} times in a row between WhoAmI, the last reading and the request, so the "
+        "reading was too old. Nothing was sent for these people. Try again when the service answers without delay.",
         reason="NO_QUIET_MOMENT",
         remedy=RESUME,
     )

@@ -61,7 +61,7 @@ class ListedPeople:
     def after_acceptance(self, count: int | None) -> tuple[Outcome, str | None, Code | None]:
         """Return the outcome of people whose request was accepted with this count."""
         if count is None:
-            return Outcome.UNKNOWN, "accepted, count unknown", Code.COUNT_UNKNOWN
+            return Outcome.UNKNOWN, "accepted, but not counted in the answer", Code.COUNT_UNKNOWN
         return Outcome.RESET, None, None
 
     def certain(self, verdicts: Mapping[str, str]) -> dict[str, str]:
@@ -113,7 +113,7 @@ class EveryoneOnCourse(ListedPeople):
 
     def after_acceptance(self, count: int | None) -> tuple[Outcome, str | None, Code | None]:
         """Return unknown: the result is read back."""
-        return Outcome.UNKNOWN, "accepted for everyone, and not read back yet", Code.NOT_SEEN
+        return Outcome.UNKNOWN, "accepted for everyone, but not read back yet", Code.NOT_SEEN
 
     def certain(self, verdicts: Mapping[str, str]) -> dict[str, str]:
         """Return the verdicts; if one person is reset, the call took effect, and the others are undecided."""

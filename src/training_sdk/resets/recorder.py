@@ -91,7 +91,7 @@ class Recorder:
     def journal(self) -> Journal:
         """The journal, once it is open."""
         if self._journal is None:
-            raise TrainingError("the journal is not open")
+            raise TrainingError("The journal is not open.")
         return self._journal
 
     def open(self, preflight: Preflight) -> Flow[None]:
@@ -363,19 +363,19 @@ class Recorder:
     @property
     def _started(self) -> Preflight:
         if self._preflight is None:
-            raise TrainingError("the records are not open")
+            raise TrainingError("The records are not open.")
         return self._preflight
 
     @property
     def _audit_log(self) -> AuditLog:
         if self._log is None:
-            raise TrainingError("the audit log is not open")
+            raise TrainingError("The audit log is not open.")
         return self._log
 
     @property
     def _directory(self) -> StateDirectory:
         if self._state is None:
-            raise TrainingError("the state directory is not open")
+            raise TrainingError("The state directory is not open.")
         return self._state
 
     def _place(self, plan: ResetPlan, at: datetime) -> Path:

@@ -40,7 +40,7 @@ def note_if_records_fail(flow: Flow[None], to_raise: BaseException) -> Flow[Base
         yield from flow
     except Exception as failed:
         why = failed.info.message if isinstance(failed, TrainingError) else failed
-        to_raise.add_note(f"Besides, the records could not be kept: {why}")
+        to_raise.add_note(f"The records could not be written either: {sentence(str(why))}")
     except GeneratorExit:
         raise
     except BaseException as stop:  # a second Ctrl-C: raise it without further steps, but with the report
@@ -96,7 +96,7 @@ class OpenRequest:
         if self.answer is not None and self.reached_others:
             sent = number(self.named, "person was", "people were")
             cause = DecodingError(
-                f"{sent} sent, and the answer says {number(self.answer.count or 0, 'person', 'people')} reset"
+                f"{sent} sent, and the answer counts {number(self.answer.count or 0, 'person', 'people')} as reset."
             )
             raise OutcomeUnknownError(
                 f"{sentence(cause.message)} {others(self.reached_others)}. Nothing more was sent. {LOOK_INTO_IT}",

@@ -25,11 +25,11 @@ MOST_PER_REQUEST = 1000
 """The largest number of people in one request."""
 
 NOBODY_COMPLETED = (
-    "None of them had completed the course: the service may reset only people who have completed the "
-    "course. Prove the format with a person who has"
+    "None of them had completed the course: the service may reset only people who have completed it. "
+    "Prove the format with a person who has completed the course."
 )
 UNDIVIDED = ErrorInfo(
-    "one call for everyone of a course cannot be divided into requests. Nothing was sent",
+    "One call for everyone of a course cannot be divided into requests. Nothing was sent.",
     argument="per_request",
     remedy=Remedy("undivided", "Leave out server_side or per_request."),
 )
@@ -172,22 +172,26 @@ def key_for(order: Order, body: bytes) -> str:
 def read_reset_count(
     response: Response, people: Sequence[PlannedReset], *, besides: int = 0, silent: bool = False
 ) -> int | None:
-    """Return how many people the server says it reset; None where it is known to be ``silent`` about it. Never guessed.
+    """Return the number of people that the server reset, by its answer; None if it is known to be ``silent`` about it.
 
-    ``besides`` is how many others were named.
+    ``besides`` is the number of other people whom the request named.
 
-    The number may be larger than the number that was sent. Raises DecodingError if it is smaller, and says if it is
-    that of those who had completed, or that nobody had.
+    The number may be larger than the number that was sent. Raises DecodingError if it is smaller, with a hint if the
+    service seems to reset completed people only.
     """
     updated, expected = _count_in(response), len(people) + besides
     if (updated is None and silent) or (updated is not None and updated >= expected):
         return updated
-    said = "no count" if updated is None else f"{number(updated, 'person', 'people')} reset"
+    said = "has no count" if updated is None else f"counts {number(updated, 'person', 'people')} as reset"
     completed = sum(user.completed_at is not None for user in people)
-    hint = f", as many as had completed the course. {COMPLETED_ONLY}" if updated else f". {NOBODY_COMPLETED}"
-    if updated != completed:
-        hint = ""
+    hint = ""
+    if updated == completed:
+        hint = (
+            f" This is the number of people who had completed the course. {COMPLETED_ONLY}"
+            if updated
+            else f" {NOBODY_COMPLETED}"
+        )
     raise DecodingError(
-        f"{number(expected, 'person was', 'people were')} sent, and the answer says {said}{hint}",
+        f"{number(expected, 'person was', 'people were')} sent, and the answer {said}.{hint}",
         request_id=response.request_id,
     )

@@ -161,7 +161,7 @@ class Run:
             yield from self.rereader.read_back(requests[0])
 
     def _request(self, request: ResetRequest) -> Flow[None]:
-        """Send one request, however often it takes; nothing is waited for between the last reading and sending."""
+        """Send one request, with retries; there is no wait between the last reading and sending."""
         yield from self._with_report_on_failure(request.people, self._wait_for_wave(request))
         waited = 0.0
         while True:
@@ -180,13 +180,13 @@ class Run:
             return
         now: Moment = yield Now()
         start = waves.next_start(now.utc, self.last_start if request.begins_wave else None)
-        why = f"the next wave goes out at {start:%Y-%m-%d %H:%M} UTC"
+        why = f"The next wave starts at {start:%Y-%m-%d %H:%M} UTC"
         yield from wait_until(start, why, check=self._check_stop if self.order.is_stoppable else None)
         if request.begins_wave:
             self.last_start = start
 
     def _read_again(self, request: ResetRequest) -> Flow[tuple[tuple[PlannedReset, ...], Preflight]]:
-        """All that comes before a request: stop, lifetime, age of the evidence, proof, and the last reading."""
+        """Do all checks before a request: stop, lifetime, age of the evidence, proof, and the last reading."""
         now: Moment = yield Now()
         self._check_stop()
         check_lifetime(self.order.plan, now.utc, self.order.safeguards.plan_lifetime)
@@ -212,12 +212,12 @@ class Run:
 
     def _check_stop(self) -> None:
         if self.order.stop():
-            raise ResetInterruptedError("the reset was stopped on request before this was sent")
+            raise ResetInterruptedError("The function stop ended the reset before this was sent.")
 
     def _send(
         self, reset_request: ResetRequest, people: tuple[PlannedReset, ...], there: Preflight
     ) -> Flow[TryAgainError | None]:
-        """Announce, send and settle one request; every step is in the journal before the next one is taken.
+        """Announce, send and settle one request; the journal has each step before the next one begins.
 
         Return the refusal after which it may be tried again.
         """
@@ -311,7 +311,7 @@ class Run:
             try:
                 self.order.on_progress(Progress(what, done, len(self.order.plan.targets)))
             except Exception:  # a broken progress bar must not stop a reset
-                log.warning("on_progress failed", exc_info=True)
+                log.warning("on_progress failed. The reset continues.", exc_info=True)
 
 
 def _at_once(value: T) -> Flow[T]:

@@ -62,7 +62,7 @@ from training_sdk.resets.waves import restored
 
 ONE_CALL_REACHES_ALL = (
     "Others in the course were reset or may have been reset, or their progress changed. One call for "
-    "everyone would reach them again, so it is not made. Plan again, naming the people who are left"
+    "everyone would reach them again, so it is not sent. Make a new plan that names the people who are left."
 )
 
 
@@ -90,10 +90,10 @@ def order_as_started(order: Order, state: JournalState) -> Order:
     """Return the order with the settings of the journal; waves in the order take precedence."""
     opened = state.opened
     if opened is None:
-        raise TrainingError("the journal has no beginning")
+        raise TrainingError("The journal has no beginning.")
     if opened.server_side and order.per_request is not None:
         raise InvalidArgumentError(
-            "this plan was begun as one call for everyone of a course, which cannot be divided into requests",
+            "This plan was started as one call for everyone of a course, which cannot be divided into requests.",
             argument="per_request",
             remedy=Remedy("undivided_resume", "Leave out per_request."),
         )
@@ -164,8 +164,8 @@ class Resumption:
             self.tracker.set_outcome([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
         if self._held and not work:
             raise IncompleteResetError(
-                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL}, and close "
-                "this plan",
+                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL} Then close "
+                "this plan.",
                 reason=NO_SECOND_CALL,
             )
 
@@ -173,8 +173,8 @@ class Resumption:
         """Raise IncompleteResetError if a request of this plan may have reset people outside it."""
         if count := self.recorder.journal.state().reached_others:
             raise IncompleteResetError(
-                f"{others(count)} by this plan, so nothing more is sent for it. Earlier requests were read "
-                f"back; {left} of its resets were not sent. {LOOK_INTO_IT}",
+                f"{others(count)} by this plan, so nothing more is sent for it. Earlier requests were read back. "
+                f"{number(left, 'reset was', 'resets were')} not sent. {LOOK_INTO_IT}",
                 reason=REACHED_OTHERS,
             )
 
@@ -185,8 +185,8 @@ class Resumption:
             if not self._has_expired(now):
                 raise
             message = (
-                f"the plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. Earlier requests were read back; "
-                "nothing more was sent. Plan again for those who are left"
+                f"The plan expired at {self._end:%Y-%m-%d %H:%M:%S} UTC. Earlier requests were read back, and "
+                "nothing more was sent. Plan again for those who are left."
             )
             in_flight = self._flights()
             unknown = [
@@ -196,8 +196,8 @@ class Resumption:
             ]
             if unknown and (settled_at := in_flight.settled_at(*unknown)):
                 message += (
-                    f". {len(unknown)} of them may have been reset all the same: do not plan these again "
-                    f"before {minute_text(settled_at)}, and resume this plan again then"
+                    f" The result of {number(len(unknown), 'reset')} is not known: do not plan these people again "
+                    f"before {minute_text(settled_at)}, and resume this plan again then."
                 )
             raise StalePlanError(evolve(error.info, message=message)) from None
 

@@ -72,7 +72,7 @@ class Unfinished:
 
     @property
     def settled(self) -> int:
-        """The number of people in sent requests whose result is known."""
+        """The number of people in sent requests with a known result."""
         return self.sent - self.unknown
 
     @property
@@ -83,19 +83,19 @@ class Unfinished:
         digest = self.report.plan.short_digest
         reached = self.report.reached_others
         if self.is_closed_by_log:
-            look = f" {others(reached)}. {LOOK_INTO_IT}." if reached else ""
+            look = f" {others(reached)}. {LOOK_INTO_IT}" if reached else ""
             return (
-                "It was closed by hand, and that was interrupted, so nothing more is sent for it. To end it, "
+                "Closing this plan by hand was interrupted, so nothing more is sent for it. To end it, "
                 f"close it again: {self.commands.close(digest)}.{look}"
             )
         if reached:
-            return f"{others(reached)}, so nothing more is sent for this plan. {LOOK_INTO_IT}."
+            return f"{others(reached)}, so nothing more is sent for this plan. {LOOK_INTO_IT}"
         close = f"close it: {self.commands.close(digest)}"
         if self.is_proof and self.sent:
             return self._look_again
         if not self.sent:
             again = "Plan again, and " if self.has_expired else f"Apply it: {self.commands.apply()}. Or "
-            return f"Nothing was sent. {again}{close}"
+            return f"Nothing was sent. {again}{close}."
         steps = [
             f"Resume it: {self.commands.resume(digest)}. It reads back first and resets no person twice."
         ]
@@ -104,7 +104,9 @@ class Unfinished:
         if not self.unknown and not self.has_expired:
             steps.append(f"If the progress of the people left has changed since, {close}, and plan again.")
         if self.has_expired:
-            steps.append(f"The plan has expired, so nothing more is sent. When no result is unknown, {close}")
+            steps.append(
+                f"The plan has expired, so nothing more is sent. When no result is unknown, {close}."
+            )
         return " ".join(steps)
 
     @property
@@ -115,19 +117,24 @@ class Unfinished:
         command = prove_command(
             plan, server_side=self.server_side, refused_with=refused, commands=self.commands
         )
-        what = "accepted, and not yet seen" if refused is None else "what its request did is not seen yet"
-        return f"The proof is pending: {what}. Look again with {command}{when}. It sends nothing again."
+        what = "its request was accepted" if refused is None else "its request was sent"
+        return (
+            f"The proof is pending: {what}, and the effect is not seen yet. Look again with {command}{when}. "
+            "It sends nothing again."
+        )
 
     @property
     def so_far(self) -> str:
         """A summary: the number of people in sent requests, and the people who are left."""
         sent = f"{number(self.requests, 'request')} sent for {number(self.sent, 'person', 'people')}"
-        return f"{sent}: {self.settled} settled, {self.unknown} unknown. Left to send: {self.left}."
+        return (
+            f"{sent}: {self.settled} with a known result, {self.unknown} unknown. Left to send: {self.left}."
+        )
 
     def __str__(self) -> str:
         report = self.report
         return (
-            f"NOT FINISHED. Begun at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC by {report.applied_by}, last step at "
+            f"NOT FINISHED. Started at {self.begun_at:%Y-%m-%d %H:%M:%S} UTC by {report.applied_by}, last step at "
             f"{report.finished_at:%Y-%m-%d %H:%M:%S} UTC.\n"
             f"  {self.so_far}\n"
             f"  {self.advice}"

@@ -35,7 +35,7 @@ _LONGEST_PAUSE = timedelta(days=366)
 def _size(value: object) -> int:
     if type(value) is not int or value < 1:
         raise InvalidArgumentError(
-            f"size must be a whole number of people from 1 up, not {value!r}", argument="size"
+            f"size must be a whole number of people from 1 up, not {value!r}.", argument="size"
         )
     return value
 
@@ -43,7 +43,7 @@ def _size(value: object) -> int:
 def _pause(value: object) -> timedelta:
     if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST_PAUSE:
         raise InvalidArgumentError(
-            f"every must be a timedelta of 0 to 366 days, not {value!r}", argument="every"
+            f"every must be a timedelta of 0 to 366 days, not {value!r}.", argument="every"
         )
     return value
 
@@ -53,14 +53,17 @@ def _hours(value: object) -> tuple[time, time] | None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(type(one) is time for one in value):
         raise InvalidArgumentError(
-            "between must be two times of day, such as (time(8), time(17))", argument="between"
+            f"between must be two times of day, such as (time(8), time(17)), not {value!r}.",
+            argument="between",
         )
     begin, end = value
     if begin.tzinfo or end.tzinfo:
-        raise InvalidArgumentError("the times of between name no zone; zone does", argument="between")
+        raise InvalidArgumentError(
+            "between must have times without a time zone. Pass the time zone as zone.", argument="between"
+        )
     if begin == end:
         raise InvalidArgumentError(
-            "between begins when it ends; leave it out for the whole day", argument="between"
+            "between must have two different times. Leave it out for the whole day.", argument="between"
         )
     return begin, end
 
@@ -69,25 +72,25 @@ def _days(value: object) -> tuple[Weekday, ...]:
     named = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
     if not named or not set(named) <= set(EVERY_DAY):
         raise InvalidArgumentError(
-            f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}", argument="days"
+            f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}.", argument="days"
         )
     return tuple(day for day in EVERY_DAY if day in named)
 
 
 @frozen
 class Waves:
-    """The schedule of resets over time, since every person who is reset may get a notification.
+    """The schedule of resets over time: every person who is reset may get a notification.
 
     Arguments:
 
-    - ``size``: The most people in a wave.
-    - ``every``: The time, as it elapses, from the beginning of one wave to that of the next.
-    - ``between``: Two times of day, the second excluded, and over midnight where it is the earlier one; such a night
-      belongs to the day on which it begins.
-    - ``days``: Some of ``"mon"`` to ``"sun"``.
-    - ``zone``: By whose clock ``between`` and ``days`` are; it must then be named.
+    - ``size``: The largest number of people in a wave.
+    - ``every``: The time from the start of one wave to the start of the next, 0 to 366 days.
+    - ``between``: Two times of day: waves start from the first until just before the second. If the second is
+      earlier, the hours go over midnight, and the night belongs to the day on which it begins.
+    - ``days``: The days on which waves start: some of ``"mon"`` to ``"sun"``.
+    - ``zone``: The time zone of ``between`` and ``days``, such as ``"Europe/Zurich"``; required with them.
 
-    Raises InvalidArgumentError for values that cannot be met.
+    Raises InvalidArgumentError for values that cannot be used.
     """
 
     size: int = field(converter=_size)
@@ -100,20 +103,21 @@ class Waves:
     def __attrs_post_init__(self) -> None:
         if self.zone is None and (self.between is not None or self.days != EVERY_DAY):
             raise InvalidArgumentError(
-                "the hours and days of waves need a time zone",
+                "zone must be given: between and days need a time zone.",
                 argument="zone",
                 remedy=Remedy("waves_zone", "Pass zone='Europe/Zurich' or your own."),
             )
         if not isinstance(self.zone, str | None):
             raise InvalidArgumentError(
-                f"zone must be a name such as 'Europe/Zurich', not {self.zone!r}", argument="zone"
+                f"zone must be a name such as 'Europe/Zurich', not {self.zone!r}.", argument="zone"
             )
         object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
     def next_start(self, now: datetime, last_start: datetime | None = None) -> datetime:
-        """Return when the next wave may start, in UTC: now, or the first allowed moment after it.
+        """Return the time at which the next wave may start, in UTC: now, or the first allowed time after it.
 
-        ``last_start`` is when the last one began, if there was one. Raises InvalidArgumentError for times without zone.
+        ``last_start`` is the start of the last wave, if there was one. Both times need a time zone; else it raises
+        InvalidArgumentError.
         """
         earliest = _aware(now)
         if last_start is not None:
@@ -123,7 +127,7 @@ class Waves:
         return min(start for start in self._beginnings(earliest) if start > earliest and self.allows(start))
 
     def allows(self, moment: datetime) -> bool:
-        """Return whether a moment is within the hours and days, in local time of the zone."""
+        """Return whether a time is within the hours and days, in local time of the zone."""
         local = _aware(moment).astimezone(self._tz)
         day = local.date()
         if self.between is not None:
@@ -138,7 +142,7 @@ class Waves:
         return EVERY_DAY[day.weekday()] in self.days
 
     def _beginnings(self, earliest: datetime) -> Iterator[datetime]:
-        """Every moment at which hours may begin: at their time, when the day changes, or when the clock jumps."""
+        """Yield every time at which hours may begin: at their time, when the day changes, or when the clock jumps."""
         first = earliest.astimezone(self._tz).date() - _DAY
         openings = {time(0), self.between[0] if self.between else time(0)}
         for number in range(_HORIZON):
@@ -150,7 +154,7 @@ class Waves:
 
 
 def _moments(day: date, shown: time, zone: tzinfo) -> Iterator[datetime]:
-    """The moments at which a clock shows this: one as a rule, two when it is put back, none when it jumps over it."""
+    """Yield the times at which a clock shows this: one as a rule, two if it is set back, none if it jumps over it."""
     for fold in (0, 1):
         moment = datetime.combine(day, shown, zone).replace(fold=fold).astimezone(UTC)
         if moment.astimezone(zone).replace(tzinfo=None) == datetime.combine(day, shown):
@@ -158,7 +162,7 @@ def _moments(day: date, shown: time, zone: tzinfo) -> Iterator[datetime]:
 
 
 def _jumps(since: datetime, until: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """The moment at which the clock is changed within a day, if it is; to the second."""
+    """Yield the time, to the second, at which the clock is changed within a day, if it is."""
     before = since.astimezone(zone).utcoffset()
     if until.astimezone(zone).utcoffset() == before:
         return
@@ -172,7 +176,9 @@ def _jumps(since: datetime, until: datetime, zone: tzinfo) -> Iterator[datetime]
 
 def _aware(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
-        raise InvalidArgumentError("the time names no zone; write datetime.now(timezone.utc)")
+        raise InvalidArgumentError(
+            "The time must have a time zone. Use datetime.now(timezone.utc) for the current time."
+        )
     return moment.astimezone(UTC)
 
 
@@ -183,7 +189,7 @@ def wait_until(
     at_most: float = LONGEST_SLEEP,
     check: Callable[[], None] | None = None,
 ) -> Flow[None]:
-    """Sleep until a moment, never longer than ``at_most`` seconds (up to an hour) at a stretch; then look again.
+    """Sleep until a time, never longer than ``at_most`` seconds (up to an hour) at once; then read the clock again.
 
     So a change of the clock is noticed, and the caller can watch the wait or stop it.
     """

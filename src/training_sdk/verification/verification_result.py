@@ -33,7 +33,7 @@ class VerificationState(StrEnum):
     PENDING = "pending"
     """The data does not show the result yet."""
     VERIFIED = "verified"
-    """They were seen at 0 %, or have begun or completed the course again since; then the code says so."""
+    """They were seen at 0 %, or have started or completed the course again since; the code shows which."""
     CONTRADICTED = "contradicted"
     """The old progress is still recorded."""
 
@@ -48,9 +48,9 @@ class VerificationCode(StrEnum):
     NOT_SEEN_YET = "NOT_SEEN_YET"
     """They are as before, and a live service may still show delayed data."""
     NOT_SHOWN = "NOT_SHOWN"
-    """The feed has no row of them: unassigned or deactivated meanwhile. What was recorded reappears if they return."""
+    """The feed has no row of them: unassigned or deactivated meanwhile. Their progress reappears if they return."""
     NOT_WHOLE = "NOT_WHOLE"
-    """A listing ended before everything that the service counts, so it shows nothing; looking again may."""
+    """A listing had fewer items than the service counts, so it proves nothing. Verify again."""
     CANNOT_TELL = "CANNOT_TELL"
     """Their progress changed since, and nothing shows whether the reset came before. Reading again does not help."""
     LESSONS_RECORDED = "LESSONS_RECORDED"
@@ -99,8 +99,8 @@ class PersonSeen:
 class Verification:
     """The verification of everyone in ``report`` who was reset or may have been. Times are UTC.
 
-    ``lessons_read`` is of how many of them the lessons were read as well as the feed. ``is_finished`` is whether
-    applying the plan had come to its end when the report was read.
+    ``lessons_read`` is the number of people whose lessons were read, in addition to the feed. ``is_finished`` is True
+    if the plan was applied to its end when the report was read.
     """
 
     report: ResetReport
@@ -121,7 +121,7 @@ class Verification:
 
     @property
     def retrained(self) -> tuple[PersonSeen, ...]:
-        """The people who are verified because they have begun or completed the course again since the reset."""
+        """The people who are verified because they have started or completed the course again since the reset."""
         return tuple(
             one for one in self.people if one.state is VerificationState.VERIFIED and one.code is not None
         )
@@ -134,19 +134,19 @@ class Verification:
 
     @property
     def never_sent(self) -> int:
-        """The number of targets in no request that were not skipped because something changed."""
+        """The number of targets that no request contained, without those that changed since the plan was made."""
         return sum(user.outcome is Outcome.SKIPPED and user.code not in LEFT_ALONE for user in self._targets)
 
     @property
     def left_unknown(self) -> int:
-        """The number of people whose result is unknown in the report, which verifying does not change."""
+        """The number of people whose result is unknown in the report; verifying does not change it."""
         return self.report.counts[Outcome.UNKNOWN]
 
     def raise_for_unverified(self) -> None:
-        """Raise IncompleteResetError, carrying the report, unless everyone in the plan is verified."""
+        """Raise IncompleteResetError, with the report, unless everyone in the plan is verified."""
         if self.report.reached_others:
             raise IncompleteResetError(
-                f"{others(self.report.reached_others)}:\n{self}", reason=REACHED_OTHERS, report=self.report
+                f"{others(self.report.reached_others)}.\n{self}", reason=REACHED_OTHERS, report=self.report
             )
         if not self.is_verified:
             reset = {user.key for user in self._targets if user.outcome is Outcome.RESET}
@@ -155,7 +155,7 @@ class Verification:
             )
             total = len(self.report.plan.targets)
             raise IncompleteResetError(
-                f"{total - verified} of {number(total, 'reset')} not verified:\n{self}",
+                f"{total - verified} of {number(total, 'reset')} not verified.\n{self}",
                 reason="NOT_VERIFIED",
                 report=self.report,
             )
@@ -200,20 +200,18 @@ class Verification:
         return tuple(user for user in self.report.users if user.key in targets)
 
     def _not_reset(self) -> Iterator[str]:
-        """One line for each reason why people of the plan are not known to have been reset, and what to do."""
+        """Yield a line for each reason why people of the plan are not known to have been reset, with the remedy."""
         total = len(self.report.plan.targets)
-        again, digest = "plan again for those who are left", self.report.plan.short_digest
+        again, digest = "Plan again for those who are left.", self.report.plan.short_digest
         shell = self.commands or COMMANDS
         named = digest if shell.plan == COMMANDS.plan else ""
         resume = shell.resume(named) if self.commands else "client.resets.resume(plan, confirm=…)"
-        remedy = f"the plan is closed, so {again}" if self.is_finished else resume
+        remedy = f"The plan is closed. {again}" if self.is_finished else f"Continue with {resume}."
         if not self.is_finished and not self.left_unknown:
-            remedy += (
-                f". If their progress has changed since, close the plan ({shell.close(named)}) and {again}"
-            )
+            remedy += f" If their progress has changed since, close the plan: {shell.close(named)}. {again}"
         if self.report.reached_others:
             yield f"{others(self.report.reached_others)}. {LOOK_INTO_IT}"
-            remedy = again = "nothing more is sent for this plan"
+            remedy = again = "Nothing more is sent for this plan."
         refused = sum(user.outcome is Outcome.FAILED for user in self._targets)
         changed = sum(user.code in LEFT_ALONE for user in self._targets)
         in_vain = sum(user.detail == SENT_WITHOUT_EFFECT for user in self._targets)
@@ -222,7 +220,7 @@ class Verification:
             (
                 proofs,
                 PENDING_PROOF,
-                "prove the format again with the same course and person; nothing is sent again",
+                "Prove the format again with the same course and person. Nothing is sent again.",
             ),
             (self.never_sent - in_vain, "never sent", remedy),
             (in_vain, "sent without effect", remedy),
@@ -232,12 +230,12 @@ class Verification:
                 "left unknown in the report, and verifying does not change that",
                 remedy,
             ),
-            (changed, "left alone because something had changed since the plan", again),
+            (changed, "skipped because the progress or the person changed after the plan was made", again),
         ):
             if count:
-                yield f"{count} of {total} {'was' if count == 1 else 'were'} {what}: {advice}"
+                yield f"{count} of {number(total, 'reset')} {'was' if count == 1 else 'were'} {what}. {advice}"
         if not self.report.not_reset and not self.is_finished:
-            yield f"applying the plan has not come to its end: {remedy}"
+            yield f"The plan was not applied to its end. {remedy}"
 
     @property
     def _since(self) -> Mapping[str, int]:

@@ -118,18 +118,20 @@ def _whole(
 
 
 def saved_report(state_dir: str | PathLike[str] | None, digest: str) -> ResetReport:
-    """The report of a plan, by its digest, whole or as its phrase ends.
+    """Return the report of a plan by its digest, which may be whole or the tail of its phrase.
 
     Raises InvalidArgumentError if there is none on this machine, or more than one.
     """
     state = StateDirectory.existing(state_dir)
     beginning = typed_digest(digest)
     if beginning is None:
-        raise InvalidArgumentError(f"{digest[:80]!r} is not a plan's digest, such as a1b2-c3d4-e5f6-0718")
+        raise InvalidArgumentError(
+            f"digest must be the digest of a plan, such as a1b2-c3d4-e5f6-0718, not {digest[:80]!r}."
+        )
     folder = None if state is None else find_begun(state, beginning)
     if state is None or folder is None:
         raise InvalidArgumentError(
-            f"there is no report of plan #{short_digest(beginning)}: it was not applied on this machine"
+            f"There is no report of plan #{short_digest(beginning)}: it was not applied on this machine."
         )
     return report_in(state, folder, datetime.now(UTC))[0]
 
@@ -139,7 +141,7 @@ def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
     people = tuple(user for user in report.plan.targets if ended[user.key] in MAY_BE_RESET)
     if not people:
         raise InvalidArgumentError(
-            "no person in this report was reset, so there is nothing to verify",
+            "No person in this report was reset, so there is nothing to verify.",
             reason=REACHED_OTHERS if report.reached_others else None,
         )
     return people
@@ -147,7 +149,7 @@ def _people(report: ResetReport) -> tuple[PlannedReset, ...]:
 
 @define
 class VerificationRun:
-    """One wait for what a reset did to become visible."""
+    """One wait until the effect of a reset becomes visible."""
 
     calls: Calls
     report: ResetReport
@@ -174,7 +176,9 @@ class VerificationRun:
             if now.utc >= deadline or not self._is_worth_waiting(now.utc):
                 break
             later = [moment for moment in (deadline, *self._pending_until()) if moment > now.utc]
-            yield from wait_until(min(now.utc + wait, *later), "until the service shows what the reset did")
+            yield from wait_until(
+                min(now.utc + wait, *later), "Waiting until the service shows the effect of the reset"
+            )
             wait = min(wait * SLOWING, self.watch.every * SLOWEST)
         found = Verification(
             self.report,

@@ -265,7 +265,7 @@ def test_a_server_that_stops_identifying_itself_in_between_is_never_sent_a_reset
             apply(organisation, plan)
         assert not organisation.resets
     elif after == 7:
-        with pytest.raises(OutcomeUnknownError, match="not the reference server that answered"):
+        with pytest.raises(OutcomeUnknownError, match="Another server than the reference server answered"):
             apply(organisation, plan)
     else:
         assert apply(organisation, plan).is_complete
@@ -371,7 +371,7 @@ def test_a_smaller_count_is_said_to_be_of_those_who_had_completed_only_where_som
     people = planned(organisation).targets
     with pytest.raises(DecodingError) as caught:
         read_reset_count(answer({"usersUpdated": updated}), people)
-    assert ("as many as had completed" in str(caught.value)) == says
+    assert ("the number of people who had completed" in str(caught.value)) == says
     assert ("may reset only people who have completed" in str(caught.value)) == (not completed)
 
 
@@ -455,10 +455,12 @@ def with_twins(*ids: str) -> Organisation:
     return organisation
 
 
-def test_a_warning_that_asks_gets_no_full_stop() -> None:
+def test_a_warning_in_an_error_has_one_full_stop() -> None:
     organisation = with_twins("c_draft")
     plan = evolve(planned(organisation), warnings=())
-    with pytest.raises(StalePlanError, match=re.escape("is it the right one? Nothing was sent.")):
+    with pytest.raises(
+        StalePlanError, match=re.escape("check that it is the right course. Nothing was sent.")
+    ):
         apply(organisation, plan)
 
 

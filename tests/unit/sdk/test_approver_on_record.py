@@ -88,7 +88,7 @@ def test_report_card_and_audit_log_name_the_approver(
     assert report.approved.approver == approval.approver
     name, user_id = approval.approver.name, approval.approver.user_id
     assert name
-    assert f"approved by {name} ({user_id})" in str(report)
+    assert f"Approved by {name} ({user_id})" in str(report)
     assert f"{name} ({user_id})" in effect_card(plan, report)
     assert (office.plan_folder(plan) / "approval.json").read_bytes() == approval_bytes(approval)
     assert Approval.load(office.plan_folder(plan) / "approval.json") == approval

@@ -157,7 +157,7 @@ def test_whoever_is_not_listed_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_everyone_plan_says_who_keeps_their_past() -> None:
     text = Page(effect_card(some_plan(person(1, DONE), everyone=True, selection="completed"))).text
     assert "Everyone assigned whom the planner can see, completed only" in text
-    assert "they keep their past, which reappears" in text
+    assert "They keep their progress and certificates, which reappear" in text
 
 
 def test_nobody_to_reset_is_said() -> None:

@@ -56,7 +56,9 @@ def test_a_refused_reset_is_closed_and_its_evidence_purged(tmp_path: Path) -> No
     assert purged(here) == [False]
     _, unfinished = report_in(state_of(here), here.state / "plans" / plan.digest, NOW)
     assert unfinished is not None
-    assert "1 request sent for 2 people: 2 settled, 0 unknown. Left to send: 2." in str(unfinished)
+    assert "1 request sent for 2 people: 2 with a known result, 0 unknown. Left to send: 2." in str(
+        unfinished
+    )
     closed = close_plan(state_of(here), plan.digest, reason="the right is not granted", ticket="T-9")
     assert dict(closed.standings) == {"refused": 2}
     (pack,) = closed.packs
@@ -96,7 +98,7 @@ def test_who_may_have_been_reset_is_read_back_first(tmp_path: Path) -> None:
     here.lose(plan, arrives=False, reason="yearly")
     with pytest.raises(InvalidArgumentError, match=r"It is uncertain whether plan .* reset 2 people"):
         close_plan(state_of(here), plan.digest, reason="no time", now=START)
-    with pytest.raises(InvalidArgumentError, match=r"Go on with client\.resets\.resume"):
+    with pytest.raises(InvalidArgumentError, match=r"Continue with client\.resets\.resume"):
         close_plan(state_of(here), plan.digest, reason="no time")
     here.organisation.rows = [one for one in here.organisation.rows if one["user_id"][-1] != "0"]
     here.puppet.clock += LATER + 60
@@ -213,7 +215,7 @@ def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_
             close_plan(state_of(here), plan.digest, reason="no right")
     (note,) = check_records(state_of(here))
     assert note.is_note
-    assert "was closed by hand in the audit log, and its journal has no end. Close it again" in note.message
+    assert "was closed by hand in the audit log, but its journal has no end. Close it again" in note.message
     assert not is_closed(state_of(here), plan.digest)
     _, unfinished = report_in(state_of(here), here.state / "plans" / plan.digest, NOW)
     assert unfinished is not None

@@ -147,7 +147,7 @@ def test_a_plan_names_whoever_was_named_and_would_not_be_reset() -> None:
     done, begun, idle = some_plan().users
     left = attrs.evolve(begun, left_out="NOT_COMPLETED")
     plan = some_plan(selection="completed", users=(done, left, idle))
-    named = f"Named, and not to be reset: {who(begun)} (in progress, completed only), {who(idle)} (nothing recorded)."
+    named = f"Named, but not to be reset: {who(begun)} (in progress, completed only), {who(idle)} (nothing recorded)."
     assert named in str(plan).splitlines()
     assert escape(named) in plan._repr_html_()
     crowd = (done, *(attrs.evolve(idle, user_id=f"u{n}") for n in range(10, 23)))
@@ -160,10 +160,10 @@ def test_a_plan_names_whoever_was_named_and_would_not_be_reset() -> None:
     )
     assert " more" not in everything.listing(100)
     assert " more" not in everything._repr_html_()
-    assert "Named, and not" not in str(some_plan(users=(done,)))
+    assert "Named, but not" not in str(some_plan(users=(done,)))
     two = (*some_plan().courses, PlannedCourse("d", "Data", None, "Published"))
     both = some_plan(users=(done, attrs.evolve(idle, course_id="d")), courses=two)
-    assert f"Named, and not to be reset: {who(idle)} ('Data', nothing recorded)." in str(both)
+    assert f"Named, but not to be reset: {who(idle)} ('Data', nothing recorded)." in str(both)
 
 
 def test_a_plan_says_what_it_would_do() -> None:
@@ -194,7 +194,7 @@ def test_an_invisible_character_in_a_title_is_warned_of_by_number_and_name() -> 
         ("\u00a0\x1b", "U+00A0 (NO-BREAK SPACE, invisible), U+001B (a control character, invisible)"),
     ):
         (warning,) = about([attrs.evolve(plain, title=f"Gabel{hidden}stapler")])
-        assert warning == f"the title of {f'Gabel{hidden}stapler'!r} (c) contains {said}"
+        assert warning == f"The title of {f'Gabel{hidden}stapler'!r} (c) contains {said}."
         assert said in str(some_plan(warnings=(warning,)))
 
 
@@ -215,7 +215,7 @@ def test_a_phrase_confirms_composed_or_not_and_the_plan_keeps_its_code_points(ti
 
 
 def test_an_admin_who_plans_their_own_reset_is_warned() -> None:
-    said = "you plan a reset of your own progress: "
+    said = "You plan a reset of your own progress: "
     me = "user_admin"
     untouched_me = {**untouched(0), "user_id": me}
     for rows, warned in (([row(0, user_id=me), row(1)], True), ([untouched_me, row(1)], False)):
@@ -243,7 +243,7 @@ def test_R05_people_whom_this_machine_reset_lately_are_warned_of(
     assert len(warnings) == warned
     for warning in warnings:
         assert warning.startswith(
-            "this machine reset 1 person of this plan less than 30 days ago (the last on 20"
+            "This machine reset 1 person of this plan less than 30 days ago (the last on 20"
         )
         assert person.name in warning
 
@@ -269,7 +269,7 @@ def test_neither_an_output_of_a_notebook_nor_an_error_holds_the_phrase() -> None
         for output in (html, repr(plan), str(refused.value), repr(refused.value)):
             assert plan.phrase not in output
         # A person can put it together from what the table shows.
-        template = re.search("To go on, type: (reset .* #DIGEST)", html)
+        template = re.search("To continue, type: (reset .* #DIGEST)", html)
         parts = dict(re.findall(r"<td>([A-Z]+)</td><td>(.*?)</td>", plan._repr_html_()))
         assert template
         typed = template[1]
@@ -401,9 +401,11 @@ def test_R05_a_reset_right_without_the_read_right_is_said_to_be_missing(users: t
 
 
 def test_a_plan_for_nobody_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"no person in scope of .* is assigned to"):
+    with pytest.raises(InvalidArgumentError, match=r"The progress feed lists no person in .*Assign people"):
         plan_for(Organisation([]))
-    with pytest.raises(InvalidArgumentError, match=r"no person in scope of .* is completed"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"No person in scope of .* meets the criteria .*Change only"
+    ):
         plan_for(Organisation([untouched(1)]), only="completed")
 
 
@@ -432,8 +434,8 @@ class Dated(Organisation):
 
 PASSED, TO_COME = "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z"
 FIXED, OTHER = (
-    "leaves a fixed due date as it is, so they are overdue at once",
-    "Unless it counts from the assignment",
+    "does not change a fixed due date, so they are overdue immediately",
+    "does not count from the assignment",
 )
 
 

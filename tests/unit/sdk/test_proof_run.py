@@ -135,7 +135,7 @@ def test_a_proof_takes_nobody_whose_address_or_id_only_folds_alike() -> None:
     service = Organisation([*map(dict, people), dict(IN_ANOTHER)], reference=False, counted=len(CASES))
     for person in ("max@stra\u00dfe.example", user_id(0).upper(), "\u212aim@x.example"):
         wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, person, None)
-        with pytest.raises(InvalidArgumentError, match="is no person on"):
+        with pytest.raises(InvalidArgumentError, match="fits no person"):
             FakeDriver(service).run(plan_proof(CALLS, wanted))
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, " MAX@strasse.example", None)
     (user,) = FakeDriver(service).run(plan_proof(CALLS, wanted)).reset.users
@@ -165,8 +165,8 @@ def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict
 @pytest.mark.parametrize(
     ("person", "others", "elsewhere", "missing"),
     [
-        (True, True, False, "No completion of theirs is visible in another course"),
-        (True, False, True, "No other person on it has completed it"),
+        (True, True, False, "No completion of this person is visible in another course"),
+        (True, False, True, "No other person has completed this course"),
         (True, True, True, None),
         (False, False, False, None),
     ],
@@ -228,7 +228,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert unfinished is not None
     assert not report.is_complete
     assert [(one.outcome, one.code) for one in report.users] == [(Outcome.UNKNOWN, Code.NOT_SEEN)]
-    assert "accepted, and not yet seen" in str(unfinished)
+    assert "accepted, and the effect is not seen yet" in str(unfinished)
     assert _begun(state, plan) == ([], [plan.reset.users[0].key])
     (found,) = check_records(state)
     assert found.is_note
@@ -693,7 +693,7 @@ def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
         return answer({"message": "no"}, 403)
 
     organisation.on_reset = reply
-    with pytest.raises(ProofFailedError, match="and yet reset") as caught:
+    with pytest.raises(ProofFailedError, match="but it reset") as caught:
         FakeDriver(organisation, clock=1.0).run(_proving_everyone(plan).run())
     assert caught.value.reason == "REFUSED_WITH_EFFECT"
     assert kept(plan) is None

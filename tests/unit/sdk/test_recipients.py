@@ -149,7 +149,7 @@ def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path,
     here.lose(plan, arrives=False, server_side=True)
     here.organisation.rows[0].update(completed_at="2026-03-01T08:30:00Z", completed_lessons=3)
     here.puppet.clock += LATER
-    with pytest.raises(IncompleteResetError, match="naming the people who are left, and close") as caught:
+    with pytest.raises(IncompleteResetError, match=r"names the people who are left\. Then close") as caught:
         here.resume(plan)
     assert caught.value.report is not None
     assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.SKIPPED]
@@ -217,7 +217,7 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
         report = here.resume(plan)
         assert (report.reached_others, report.others_seen) == (1, (user_id(7),))
         assert (
-            f"not in the plan: {user_id(7)}. People who were assigned after the call were not reset"
+            f"not in the plan: {user_id(7)}. The call did not reset people who were assigned after it"
             in str(report)
         )
     saved = load(tmp_path / "plans" / plan.digest)

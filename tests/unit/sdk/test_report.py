@@ -71,7 +71,7 @@ def test_the_target_that_was_not_reset_comes_first_and_the_left_out_are_folded(r
     assert lines[3] == "  - Anna Meier <anna1@example.test>: reset"
     assert lines[-2:] == [
         "  … and 148 more",
-        "  In scope, and not to be reset: 242 left out (completed before 2026-01-01 only)",
+        "  In scope, but not to be reset: 242 left out (completed before 2026-01-01 only).",
     ]
 
 
@@ -139,7 +139,7 @@ def test_ids_and_names_are_cut_after_ten(report: ResetReport, count: int, more: 
     names = [f"Anna Meier <{user.email or user.user_id}>" for user in report.plan.targets[: min(count, 10)]]
     text = str(evolve(report, requests=tuple(ids), missing_lessons=keys))
     assert f"(requests {', '.join(ids[:10])}{more})\n" in text
-    assert f"evidence lacks completed lessons (accepted) of: {', '.join(names)}{more}\n" in text
+    assert f"The evidence lacks completed lessons (accepted) of: {', '.join(names)}{more}.\n" in text
 
 
 @pytest.mark.parametrize(("page", "shown"), [(TARGETS, TARGETS), (TARGETS - 1, 10)])

@@ -203,7 +203,7 @@ def test_a_plan_that_sent_nothing_is_not_resumed_in_waves_that_outlast_it(tmp_pa
     here = bench(tmp_path)
     plan = evolve(here.plan(0, 1), expires_at=START + timedelta(hours=1))
     interrupted_before_sending(here, plan)
-    with pytest.raises(InvalidArgumentError, match="until after the plan has expired"):
+    with pytest.raises(InvalidArgumentError, match="would not end before the plan expires"):
         here.resume(plan, waves=Waves(size=1, every=timedelta(hours=2)))
     assert not here.organisation.resets
     assert here.resume(plan).is_complete
@@ -409,7 +409,7 @@ def test_an_expired_plan_sends_nothing_more_and_says_who_is_left(tmp_path: Path)
     here.lose(plan, arrives=False, waves=Waves(size=1))
     here.puppet.clock += 3700
     with pytest.raises(
-        StalePlanError, match=r"read back.*do not plan these again before 2026-03-01 11:1"
+        StalePlanError, match=r"read back.*do not plan these people again before 2026-03-01 11:1"
     ) as caught:
         here.resume(plan)
     assert caught.value.reason == "PLAN_EXPIRED"
@@ -586,7 +586,7 @@ def test_a_plan_that_is_being_applied_keeps_its_people_from_others(tmp_path: Pat
         if not refused:
             other = Bench(here.state, here.organisation)
             refused.append("")
-            with pytest.raises(OverlappingPlanError, match="being applied now") as caught:
+            with pytest.raises(OverlappingPlanError, match="Another process is applying") as caught:
                 other.apply(second)
             refused[0] = caught.value.message
         return here.organisation.reset(request)

@@ -216,7 +216,7 @@ def test_a_learning_path_that_cannot_be_read_blocks_no_plan_and_is_noted(said: R
         noted = [warning for warning in plan.warnings if "is not known" in warning]
         assert len(noted) == 1
         assert noted[0].startswith(
-            "whether the learning path 'Path p1' (p1) holds these courses is not known: "
+            "It is not known whether the learning path 'Path p1' (p1) contains these courses: "
         )
         assert any("part of the learning path 'Path p2'" in warning for warning in plan.warnings)
         assert apply(place, plan).is_complete
@@ -229,7 +229,10 @@ def test_an_unreadable_list_of_learning_paths_blocks_no_plan_and_is_noted() -> N
     place = campus()
     with mock.patch.dict(place.said, {"/training/paths/v1": answer({"paths": [{"id": "p1"}]})}):
         plan = plan_of(place, [FIRST])
-        assert any(one.startswith("whether a learning path holds these courses") for one in plan.warnings)
+        assert any(
+            one.startswith("It is not known whether a learning path contains these courses")
+            for one in plan.warnings
+        )
         with pytest.raises(DecodingError):
             plan_of(place, [FIRST], paths=("p1",))
 
@@ -267,7 +270,7 @@ def test_where_leaves_others_in_scope_and_out_of_the_reset() -> None:
 
 
 def test_a_selection_that_leaves_nobody_is_an_error_and_never_everyone() -> None:
-    with pytest.raises(InvalidArgumentError, match="no person in scope"):
+    with pytest.raises(InvalidArgumentError, match="No person in scope"):
         plan_of(campus(), [FIRST], where=Where(score_below=1))
 
 
@@ -320,7 +323,7 @@ def test_a_plan_itemises_what_goes() -> None:
     assert [user.user_id for user in plan.mid_course] == [user_id(1)]
     assert plan.notifications == 5
     assert (
-        "To be lost: 4 completions, 15 completed lessons, 4 scores, 0.5 h of time spent of 5 people"
+        "A reset clears: 4 completions, 15 completed lessons, 4 scores, 0.5 h of time spent of 5 people"
         in str(plan)
     )
 
@@ -490,7 +493,7 @@ def test_it_stops_between_two_requests_when_asked_to(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST])
-    with pytest.raises(ResetInterruptedError, match="stopped on request") as stopped:
+    with pytest.raises(ResetInterruptedError, match="ended the reset") as stopped:
         apply(place, plan, stop=lambda: len(place.resets) == 2)
     report = stopped.value.report
     assert report is not None
@@ -525,7 +528,7 @@ def test_waves_bound_the_requests_and_are_waited_for() -> None:
 def test_waves_that_would_outlast_the_plan_are_refused_before_anything_is_sent() -> None:
     place = campus()
     plan = plan_of(place, [FIRST], safeguards=Safeguards(plan_lifetime=timedelta(hours=1)))
-    with pytest.raises(InvalidArgumentError, match="wave 3 would go out at"):
+    with pytest.raises(InvalidArgumentError, match="wave 3 would start at"):
         apply(place, plan, waves=Waves(size=2, every=timedelta(minutes=40)))
     assert not place.resets
 
@@ -554,7 +557,7 @@ def test_a_stop_is_heard_while_waiting_for_a_wave() -> None:
     place = campus()
     plan = plan_of(place, [FIRST])
     puppet = FakeDriver(place)
-    with pytest.raises(ResetInterruptedError, match="stopped on request"):
+    with pytest.raises(ResetInterruptedError, match="ended the reset"):
         apply(
             place,
             plan,

@@ -481,11 +481,19 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
 @pytest.mark.parametrize(
     ("outcome", "code", "said"),
     [
-        (Outcome.SKIPPED, Code.NOT_SENT, "2 of 3 were never sent: client.resets.resume"),
-        (Outcome.SKIPPED, Code.INTERRUPTED, "2 of 3 were never sent: client.resets.resume"),
-        (Outcome.FAILED, Code.REFUSED, "2 of 3 were refused by the service: client.resets.resume"),
-        (Outcome.UNKNOWN, Code.ANSWER_LOST, "2 of 3 were left unknown in the report"),
-        (Outcome.SKIPPED, Code.MOVED, "2 of 3 were left alone"),
+        (Outcome.SKIPPED, Code.NOT_SENT, "2 of 3 resets were never sent. Continue with client.resets.resume"),
+        (
+            Outcome.SKIPPED,
+            Code.INTERRUPTED,
+            "2 of 3 resets were never sent. Continue with client.resets.resume",
+        ),
+        (
+            Outcome.FAILED,
+            Code.REFUSED,
+            "2 of 3 resets were refused by the service. Continue with client.resets.resume",
+        ),
+        (Outcome.UNKNOWN, Code.ANSWER_LOST, "2 of 3 resets were left unknown in the report"),
+        (Outcome.SKIPPED, Code.MOVED, "2 of 3 resets were skipped"),
     ],
 )
 def test_people_who_are_not_known_to_have_been_reset_are_no_success(

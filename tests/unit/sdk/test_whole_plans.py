@@ -114,7 +114,7 @@ def test_an_order_of_pages_that_changes_once_is_read_once_more(whom: str) -> Non
 @pytest.mark.parametrize("whom", WHOM)
 def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> None:
     service = paged(turn=lambda page: True)
-    with pytest.raises(DecodingError, match="some of them twice: the order of its pages changes") as caught:
+    with pytest.raises(DecodingError, match="some of them twice: the order of its pages change") as caught:
         plan_for(WHOM[whom], service)
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "this token" not in str(caught.value)
@@ -124,7 +124,7 @@ def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> No
 def test_progress_that_lists_some_people_twice_in_place_of_others_is_an_error(ask: Asker) -> None:
     service = paged(turn=lambda page: True, announces=True)
     with pytest.raises(
-        DecodingError, match=r"some of them twice: the order of its pages changes.*\bLISTING_INCOMPLETE\b"
+        DecodingError, match=r"some of them twice: the order of its pages change.*\bLISTING_INCOMPLETE\b"
     ):
         ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
 
@@ -182,7 +182,7 @@ def test_people_without_a_row_are_taken_for_unbegun_only_by_both_counts_of_the_s
         if is_whole:
             plan = plan_for(None, service)
             assert len(plan.targets) == 2
-            assert any("by the statistics the others have nothing recorded" in one for one in plan.warnings)
+            assert any("By the statistics, the others have nothing recorded" in one for one in plan.warnings)
             return
         with pytest.raises(PermissionDeniedError, match=r"\bNARROW_VIEW\b"):
             plan_for(None, service)

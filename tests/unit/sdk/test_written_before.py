@@ -108,7 +108,7 @@ def test_that_it_was_applied_already_is_said_first(here: Machine, name: str) -> 
 @pytest.mark.parametrize("name", NOT_APPLIED)
 def test_what_never_began_is_not_resumed(here: Machine, name: str) -> None:
     plan = ResetPlan.load(PLANS[name])
-    with pytest.raises(InvalidArgumentError, match="never began"):
+    with pytest.raises(InvalidArgumentError, match="do not contain this plan"):
         here.client().resets.resume(plan, confirm=plan.phrase)
 
 

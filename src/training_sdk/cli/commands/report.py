@@ -202,7 +202,7 @@ def _list(session: Session) -> None:
         if unfinished is not None:
             session.out.say(f"\nPlan #{one.plan.short_digest}: {unfinished}")
         elif one.reached_others:
-            session.out.say(f"\nPlan #{one.plan.short_digest}: {others(one.reached_others)}. {LOOK_INTO_IT}.")
+            session.out.say(f"\nPlan #{one.plan.short_digest}: {others(one.reached_others)}. {LOOK_INTO_IT}")
     for why in unread:
         session.out.warn(f"Warning: {why}")
     open_ends = sum(unfinished is not None for _, unfinished in found)

@@ -263,10 +263,10 @@ def test_a_plan_for_nobody_asks_for_no_phrase(run: Run) -> None:
         idle = next(row for row in client.progress.list(course_id=COURSE) if not row.has_recorded_progress)
     _, said = run("plan", "--course", COURSE, "--user", idle.user_id, "--save", "plan.json")
     assert "there is nothing to confirm" in said
-    assert "To go on, type" not in said
+    assert "To continue, type" not in said
     assert "To apply it" not in said
     assert "add --save" not in run("plan", "--course", COURSE, "--user", idle.user_id)[1]
-    assert "nobody was to be reset" in run("apply", "plan.json", "--reason", "test")[1]
+    assert "no person was to be reset" in run("apply", "plan.json", "--reason", "test")[1]
     assert run("apply", "plan.json", "--reason", "test", "--confirm", "other")[0] != ExitCode.DONE
 
 

@@ -119,7 +119,7 @@ def test_records_name_the_server_and_which_one_is_for_rehearsals(
     user = planned["plan"]["users"][0]["user_id"]
     mock.world.complete_course(COURSE, user)
     warnings = run("plan", "--course", COURSE, "--user", user)[1]["plan"]["warnings"]
-    assert any("this machine reset 1 person of this plan less than 30 days ago" in one for one in warnings)
+    assert any("This machine reset 1 person of this plan less than 30 days ago" in one for one in warnings)
     practice = f"{url} (reference server)"
     assert [practice in line for line in shown("report", "--list")[2:]] == [True]
     assert [practice in line for line in shown("evidence", "list")[2:]] == [True]
@@ -297,11 +297,11 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
             ("line 2: '10.06.2019' is not a date. Write it as in 2019-06-10"),
         ),
         ("user_id,date\nuser_x,2020-12-01\nuser_y,\n", "line 3: a user id or a date is missing"),
-        ("user_id,date\nuser_y\n", "line 2: it has 1 cell, and the header has 2 cells"),
+        ("user_id,date\nuser_y\n", "line 2: The row has 1 cell, and the header has 2 cells"),
         ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: cell 3 is filled, and its column has no name"),
         ("user_id,date,date\nuser_x,2020-12-01,\n", "line 1: the columns must be user_id and date"),
         ("sep=;\nuser_id;date\n", "line 1: 'sep=' is a line for Excel. Delete it"),
-        ("\ufeff\ufeffuser_id;date\n", "line 1: it begins with two byte order marks"),
+        ("\ufeff\ufeffuser_id;date\n", "line 1: It begins with two byte order marks"),
         (
             "user_id,date\nuser_x,2020-12-01\nuser_x,2020-12-02\n",
             "line 3: this person is listed before with a different date",
@@ -418,7 +418,7 @@ def test_a_file_with_other_headers_is_counted_checked_and_planned(
     (tmp_path / "people.csv").write_text(rows)
     code, checked, _ = run("plan", "--check-people", "people.csv")
     assert code == ExitCode.USAGE
-    assert "map others with --column or columns" in checked["problems"][0]
+    assert "Map others with --column or columns" in checked["problems"][0]
     named = ("--column", "email=E-Mail", "--column", "note=Ort")
     course = ("--column", "course_id=Kurs")
     code, checked, _ = run("plan", "--check-people", "people.csv", *named, *course)

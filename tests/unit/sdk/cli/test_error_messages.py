@@ -277,7 +277,7 @@ def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
             return code, told.err
 
         code, said = refused("resume", "plan.json")
-        assert (code, "never began" in said) == (ExitCode.USAGE, True)
+        assert (code, "do not contain this plan" in said) == (ExitCode.USAGE, True)
         code, said = refused("apply", "old.json", "--reason", "test")
         assert (code, "expired" in said) == (ExitCode.NOTHING_SENT, True)
         assert main(apply) == 0

@@ -61,7 +61,7 @@ def test_a_refusal_is_proved_after_the_format(
         checked.setattr(scope, "find", refusing(scope.find))
         code, said, text = run(*prove, "--refused-with", absent)
     assert (code, said["proof"]["refusals_without_effect"]) == (ExitCode.DONE, [404])
-    assert "A refusal is expected" in text
+    assert "expected to refuse it" in text
     assert absent in shown[1]
     code, said, _ = run(*prove, "--refused-with", absent)
     assert (code, said["error"]["reason"]) == (ExitCode.INCOMPLETE, "NOT_REFUSED")

@@ -71,7 +71,7 @@ def test_a_plan_that_leaves_nobody_out_is_written_as_before(run: Run, tmp_path: 
         ("siobhan.doile@nordwerk.example", "'siobhan.doyle@nordwerk.example'"),
         ("siobhan.doyle@nordwrk.exmple", "'siobhan.doyle@nordwerk.example'"),
         ("Siobhán Doyle", "Names such as 'Siobhán Doyle' are not accepted"),
-        ("Siobhan Doyle", "are not accepted: name people by user id, e-mail or external id"),
+        ("Siobhan Doyle", "are not accepted. Name people by user id, e-mail or external id"),
     ],
 )
 def test_a_person_named_wrongly_gets_a_hint(run: Run, mock: MockTraining, named: str, hint: str) -> None:
@@ -86,5 +86,5 @@ def test_an_address_of_somebody_else_in_the_same_domain_is_no_hint(run: Run) -> 
     courses = ("--course", "69119b805b2f049a0d70b07b", "--course", "69104a003dcdd587f52bb7ef")
     code, said, _ = run("plan", *courses, "--user", "reto.buehler@nordwerk.example")
     assert code == ExitCode.FAILED
-    assert said["error"]["message"].startswith("email 'reto.buehler@nordwerk.example' cannot be found: ")
-    assert "comes closest" not in said["error"]["message"]
+    assert said["error"]["message"].startswith("Email 'reto.buehler@nordwerk.example' cannot be found: ")
+    assert "is most similar" not in said["error"]["message"]

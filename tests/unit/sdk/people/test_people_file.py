@@ -68,14 +68,14 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
     (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
     assert "no column 'e-mail', 'standort'" in told
-    assert "map others with --column or columns" in told
+    assert "Map others with --column or columns" in told
 
 
 @pytest.mark.parametrize(
     ("columns", "complaint"),
     [
-        ({"Mail": "email"}, "there is no column 'mail', although --column"),
-        ({"E-Mail": "email", "note": "email"}, "the column 'email' occurs twice"),
+        ({"Mail": "email"}, "There is no column 'mail', although --column"),
+        ({"E-Mail": "email", "note": "email"}, "The column 'email' occurs twice"),
     ],
 )
 def test_R05_columns_that_the_file_lacks_or_has_twice_widen_nothing(
@@ -111,7 +111,7 @@ def test_from_a_path_as_from_an_open_file(tmp_path: Path) -> None:
 
 def test_the_template_is_read_once_it_is_filled_in() -> None:
     template = People.csv_template()
-    assert problems(template) == ["it has no people, and an empty list never means everyone"]
+    assert problems(template) == ["It has no people, and an empty list never means everyone."]
     assert read(f"{template},a@b.test,,from the list of May\n").entries[0].value == "a@b.test"
     assert set(template.strip().split(",")) < set(people_file.KNOWN)
 
@@ -127,30 +127,33 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "it is empty"),
-        ("\n \n", "it is empty"),
-        ("user_id\n", "it has no people"),
-        ("user_id\n\n  \n", "it has no people"),
-        ("note,course_id\nx,c\n", "no column names people: it needs one of user_id, email, external_id"),
-        ("user_id,colour\nu,red\n", "there is no column 'colour'; known are user_id, email"),
-        ("user_id;\nu;x\n", "line 2: cell 2 is filled, and its column has no name"),
-        ("user_id;;note\nu\n", "line 2: it has 1 cell, and the header has 3 cells"),
+        ("", "It is empty"),
+        ("\n \n", "It is empty"),
+        ("user_id\n", "It has no people"),
+        ("user_id\n\n  \n", "It has no people"),
+        ("note,course_id\nx,c\n", "No column names people. It needs one of user_id, email, external_id"),
+        ("user_id,colour\nu,red\n", "There is no column 'colour'. The known columns are user_id, email"),
+        ("user_id;\nu;x\n", "line 2: Cell 2 is filled, and its column has no name"),
+        ("user_id;;note\nu\n", "line 2: The row has 1 cell, and the header has 3 cells"),
         ("sep=;\nemail;note\na@b.test;\n", "the header: 'sep=' is a line for Excel. Delete it"),
         ('"sep=,"\nemail\na@b.test\n', "is a line for Excel. Delete it"),
-        ("\ufeff\ufeffemail\na@b.test\n", "it begins with two byte order marks"),
+        ("\ufeff\ufeffemail\na@b.test\n", "It begins with two byte order marks"),
         ("user_id,User_ID\nu,u\n", "'user_id' occurs twice"),
-        ("a@b.test\nb@b.test\n", "does the file begin without a header"),
-        ("user_id,email\nu,a@b.test\n", "line 2: one person is named in 2 ways, user_id and email"),
-        ("user_id,note\n,why\n", "line 2: no person is named: fill in user_id"),
+        ("a@b.test\nb@b.test\n", "Check that the file begins with a header"),
+        ("user_id,email\nu,a@b.test\n", "line 2: The row names one person by user_id and email"),
+        ("user_id,note\n,why\n", "line 2: The row names no person. Fill in user_id"),
         ("user_id,course_id\nu,\n", "line 2: course_id must not be empty"),
-        ("user_id,course_id\nu\n", "line 2: it has 1 cell, and the header has 2 cells"),
-        ("user_id\nu,v\n", "line 2: it has 2 cells, and the header has 1 cell"),
+        ("user_id,course_id\nu\n", "line 2: The row has 1 cell, and the header has 2 cells"),
+        ("user_id\nu,v\n", "line 2: The row has 2 cells, and the header has 1 cell"),
         ("user_id\n..\n", "line 2: user_id must be an id, not '..'"),
-        ("email\nnobody\n", "line 2: email 'nobody' is not an e-mail"),
-        ("external_id\n=HYPERLINK(A1)\n", "line 2: external_id '=HYPERLINK(A1)' is a formula"),
-        ("external_id\n-2+3\n", "is a formula"),
-        ("email\n@SUM(a)\n", "is a formula"),
-        ("user_id,note\nu,=cmd|' /C calc'!A0\n", "note \"=cmd|' /C calc'!A0\" is a formula"),
+        ("email\nnobody\n", "line 2: email must be an e-mail address, not 'nobody'"),
+        (
+            "external_id\n=HYPERLINK(A1)\n",
+            "line 2: external_id must be text, not the formula '=HYPERLINK(A1)'",
+        ),
+        ("external_id\n-2+3\n", "must be text, not the formula"),
+        ("email\n@SUM(a)\n", "must be text, not the formula"),
+        ("user_id,note\nu,=cmd|' /C calc'!A0\n", "note must be text, not the formula \"=cmd|' /C calc'!A0\""),
         ('user_id\nu\n"v\n', "line 3: unexpected end of data"),
         ('user_id\nu\n"v"w\n', "line 3"),
         ("user_id\nu\0\n", "NUL"),
@@ -187,7 +190,7 @@ def test_another_encoding_is_refused_with_the_remedy(tmp_path: Path, encoding: s
     (found,) = People.check_csv(path)
     assert "UTF-8" in found
     if encoding == "latin-1":
-        assert "line 3" in found
+        assert "Line 3" in found
 
 
 def test_what_cannot_be_read_at_all_is_refused(tmp_path: Path) -> None:
@@ -203,7 +206,7 @@ def test_a_file_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("user_id\nu1\nu2\nu3\n", encoding="utf-8")
     with mock.patch.object(people_file, "MOST_ROWS", 2):
-        assert People.check_csv(path) == ["more than 2 rows; split it"]
+        assert People.check_csv(path) == ["It has more than 2 rows. Split it."]
     with (
         mock.patch.object(people_file, "MOST_BYTES", 10),
         pytest.raises(InvalidArgumentError, match="larger than"),
@@ -274,14 +277,14 @@ def test_a_frame_is_read_like_a_file(frame: Any, missing: Any) -> None:
 def test_a_column_of_a_frame_without_a_name_has_to_be_empty(frame: Any, missing: Any) -> None:
     people = People.from_frame(frame(["email", "Unnamed: 1"], [("a@b.test", missing)]))
     assert [one.value for one in people.entries] == ["a@b.test"]
-    with pytest.raises(InvalidArgumentError, match="row 1: cell 2 is filled"):
+    with pytest.raises(InvalidArgumentError, match="row 1: Cell 2 is filled"):
         People.from_frame(frame(["email", "Unnamed: 1"], [("a@b.test", 3)]))
 
 
 @frames
 @pytest.mark.parametrize("missing", MISSING, ids=lambda value: type(value).__name__)
 def test_a_missing_value_in_a_frame_is_an_error_with_its_row(frame: Any, missing: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="row 2: no person is named"):
+    with pytest.raises(InvalidArgumentError, match="row 2: The row names no person"):
         People.from_frame(frame(["email"], [("a@b.test",), (missing,)]))
     with pytest.raises(InvalidArgumentError, match="row 1: course_id must not be empty"):
         People.from_frame(frame(["email", "course_id"], [("a@b.test", missing)]))
@@ -299,13 +302,13 @@ def test_what_is_no_text_is_refused_with_the_remedy(frame: Any, value: Any) -> N
 @frames
 def test_a_frame_that_names_nobody_is_refused(frame: Any) -> None:
     for columns in ([], ["email"], ["note"], ["email", "email"], [0]):
-        with pytest.raises(InvalidArgumentError, match="the data frame cannot be used"):
+        with pytest.raises(InvalidArgumentError, match="The data frame cannot be used"):
             People.from_frame(frame(columns, []))
 
 
 @pytest.mark.parametrize("wrong", [["a@b.test"], {"email": ["a@b.test"]}, "people.csv", None])
 def test_what_is_no_frame_is_refused(wrong: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="data frame is needed"):
+    with pytest.raises(InvalidArgumentError, match="must be a pandas or polars data frame"):
         People.from_frame(wrong)
 
 

@@ -455,7 +455,7 @@ def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agree
             patched.setattr(AuditLog, "append", append)
             stopped(client, plan, reason="test")
     assert isinstance(read_journal(plan_folder(folder))[-1], kind)
-    assert f"plan #{plan.short_digest}" in notes(folder)[0]  # as everything else calls it
+    assert f"Plan #{plan.short_digest}" in notes(folder)[0]  # as everything else calls it
     close_plan(StateDirectory.open(folder), plan.digest, reason="not needed any more")
     assert faults(folder) == []
     for path in plan_folder(folder).iterdir():
