@@ -55,7 +55,7 @@ class People:
         entries = [Named("email" if "@" in one else "user_id", one) for one in _given(people, name, _either)]
         if not entries:
             raise InvalidArgumentError(
-                f"{name} is empty, and an empty list never means everyone.", argument=name
+                f"{name} must not be empty: an empty list never means everyone.", argument=name
             )
         return cls._merging(entries)
 
@@ -149,10 +149,12 @@ def _either(value: object, name: str) -> str:
 def _places(values: Iterable[str], name: str) -> tuple[str, ...]:
     found = _given(values, name, lambda one, what: argument_checks.text(one, what, longest=LONGEST_NAME))
     if blank := [one for one in found if not one.strip()]:
-        raise InvalidArgumentError(f"An entry of {name} is empty: {blank[0]!r}.", argument=name)
+        raise InvalidArgumentError(
+            f"An entry of {name} must not be empty, as {blank[0]!r} is.", argument=name
+        )
     return tuple(dict.fromkeys(found))
 
 
 def _given(values: object, name: str, check: Any) -> list[str]:
     """Return a list of texts, each checked; repeated ones stay, so that a warning names them."""
-    return [check(one, f"An entry of {name}") for one in argument_checks.listed(values, name)]
+    return [check(one, f"an entry of {name}") for one in argument_checks.listed(values, name)]

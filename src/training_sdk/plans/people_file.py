@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, TypeAlias
 from attrs import define, field, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import mailbox, sentence
+from training_sdk._core.text import mailbox, opening, sentence
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.plans.wording import number
 from training_sdk.records import storage
@@ -69,9 +69,9 @@ def checked(kind: Kind, value: object, name: str) -> str:
         return argument_checks.one_id(value, name)
     text = argument_checks.text(value, name, longest=LONGEST_NAME)
     if not text.strip():
-        raise InvalidArgumentError(f"{name} is empty.")
+        raise InvalidArgumentError(f"{opening(name)} must not be empty.")
     if kind == "email" and (text.strip().count("@") != 1 or any(letter.isspace() for letter in text.strip())):
-        raise InvalidArgumentError(f"{name} must be an e-mail address, not {text!r}.")
+        raise InvalidArgumentError(f"{opening(name)} must be an e-mail address, not {text!r}.")
     return text
 
 
