@@ -170,7 +170,7 @@ class _Reading:
         try:
             self._read()
         except csv.Error as fault:
-            self.problems.append(f"{fault}. The rest cannot be read.")
+            self.problems.append(f"{sentence(str(fault))} The rest cannot be read.")
         if not self.entries and not self.problems:
             self.problems.append("It has no people, and an empty list never means everyone.")
         return Table(tuple(self.entries), tuple(self.problems))

@@ -191,8 +191,8 @@ def _check_courses(courses: Sequence[Course], safeguards: Safeguards) -> None:
     for course in courses:
         if not course.title:
             raise DecodingError(
-                f"The answer of /training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and the phrase of a "
-                "plan needs the title. Nothing was sent. Give the course a title, then plan again."
+                f"The answer of /training/courses/v1 has no title for course {course.id!r} ($.items[*].title), and the "
+                "phrase of a plan needs the title. Nothing was sent. Give the course a title, then plan again."
             )
         safeguards.check_course(course.id)
 

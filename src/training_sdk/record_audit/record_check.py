@@ -81,7 +81,7 @@ class _Comparison:
         found += self._packs()
         found += [
             note(
-                f"Plans/{name} is not a folder of a plan, so nothing reads it and no purge reaches names "
+                f"The folder plans/{name} is not that of a plan, so nothing reads it and no purge reaches names "
                 "in it. Move it away if it is a backup copy."
             )
             for name in self.reading.foreign

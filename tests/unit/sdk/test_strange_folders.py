@@ -112,9 +112,9 @@ def test_what_is_no_folder_of_a_plan_is_in_nobodys_way(
     assert find_digest(state, plan.digest[:12]) == plan.digest
     assert_listed(here, capsys, monkeypatch, shown=plan, unread=None)
     found = check_records(state)
-    assert [str(one).partition(" is not a folder")[0] for one in found] == [
-        f"plans/{plan.digest}.bak",
-        "plans/new folder",
+    assert [str(one).partition(" is not that of a plan")[0] for one in found] == [
+        f"The folder plans/{plan.digest}.bak",
+        "The folder plans/new folder",
     ]
     assert all(one.is_note for one in found)
     assert [other.name for other in effects_there(state, plan.origin)] == [f"#{plan.short_digest}"]

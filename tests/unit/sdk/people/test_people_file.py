@@ -180,7 +180,7 @@ def test_all_problems_are_collected_the_first_shown_and_all_counted() -> None:
     said = refused.value.message
     assert "34 problems" in said
     assert said.count("\n  line ") == 20
-    assert said.endswith("… and 14 more")
+    assert said.endswith("… and 14 more.")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])

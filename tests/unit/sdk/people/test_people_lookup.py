@@ -289,7 +289,7 @@ def test_an_id_without_members_is_told_from_an_unknown_one(feeds: Feeds) -> None
 
 def test_a_mistyped_name_is_answered_with_those_that_come_close(feeds: Feeds) -> None:
     for typed in ("crew", "Crwe"):
-        with pytest.raises(NotFoundError, match=rf"no group '{typed}' .*name\. Similar names: 'Crew' \("):
+        with pytest.raises(NotFoundError, match=rf"no group '{typed}' .*name\. Similar names: 'Crew'\. \("):
             feeds.of(groups=[typed])
     with pytest.raises(NotFoundError, match=r"exact name\. \("):
         feeds.of(sites=["Nowhere near"])
