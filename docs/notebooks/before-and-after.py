@@ -29,7 +29,7 @@ plan = client.resets.plan(course.id, completed[:12])
 # %%
 report = client.resets.apply(
     plan,
-    confirm='reset "Forklift basics" for 12 users #8bd0-3c23-72b5-38d7',
+    confirm='reset "Forklift basics" for 12 users #94d4-ca2c-2166-087d',
     reason="before and after",
 )
 display(report)

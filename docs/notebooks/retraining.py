@@ -91,7 +91,7 @@ display(plan)
 # %%
 report = client.resets.apply(
     plan,
-    confirm='reset "Forklift basics" for 18 users #4656-145d-c7f2-3b8b',
+    confirm='reset "Forklift basics" for 18 users #2735-71e2-c0e5-c00a',
     reason="yearly retraining",
 )
 print(report.reset_count, "reset, complete:", report.is_complete)

@@ -60,8 +60,10 @@ def close_plan(
 
     Arguments:
 
+    - ``state``: The state directory with the records of the plan.
     - ``digest``: The whole digest of the plan.
-    - ``reason``, ``ticket``: Recorded in the audit log.
+    - ``reason``: The reason, recorded in the audit log.
+    - ``ticket``: The ticket of the decision, recorded in the audit log.
     - ``now``: The current time; None for this machine's clock.
     - ``processing_time``: The longest time that the service needs for a request it has accepted. A readable journal
       contains this time itself.

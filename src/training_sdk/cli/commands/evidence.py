@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from training_sdk._core.text import sentence
 from training_sdk.cli.arguments import a_moment, chosen, course_in, followed_by_a_request, moment, person_in
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.group import Group

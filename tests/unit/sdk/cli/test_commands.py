@@ -298,7 +298,7 @@ def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
         ),
         ("user_id,date\nuser_x,2020-12-01\nuser_y,\n", "line 3: a user id or a date is missing"),
         ("user_id,date\nuser_y\n", "line 2: The row has 1 cell, and the header has 2 cells"),
-        ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: cell 3 is filled, and its column has no name"),
+        ("user_id;date;\nuser_x;2020-12-01;x\n", "line 2: Cell 3 is filled, and its column has no name"),
         ("user_id,date,date\nuser_x,2020-12-01,\n", "line 1: the columns must be user_id and date"),
         ("sep=;\nuser_id;date\n", "line 1: 'sep=' is a line for Excel. Delete it"),
         ("\ufeff\ufeffuser_id;date\n", "line 1: It begins with two byte order marks"),
@@ -368,8 +368,8 @@ def test_a_plan_that_was_not_finished_is_not_verified(
         capsys.readouterr()
         assert main(["verify", named]) == ExitCode.INCOMPLETE
         said = capsys.readouterr().out
-        advice = "the plan is closed, so plan again" if closed else f"training-sdk resume {named}"
-        assert f"{total - sent} of {total} were never sent: {advice}" in said
+        advice = "The plan is closed. Plan again" if closed else f"Continue with training-sdk resume {named}"
+        assert f"{total - sent} of {total} resets were never sent. {advice}" in said
         assert "client." not in said
     events = [entry["event"] for entry in run("audit", "show", "--plan", digest)[1]["entries"]]
     assert events.count("reset not verified") == 4
@@ -423,7 +423,7 @@ def test_a_file_with_other_headers_is_counted_checked_and_planned(
     course = ("--column", "course_id=Kurs")
     code, checked, _ = run("plan", "--check-people", "people.csv", *named, *course)
     assert (code, checked["people"], checked["courses"]) == (0, 2, [COURSE, "c2"])
-    assert "(line 3) is named more than once, first in line 2" in checked["duplicates"][0]
+    assert "(line 3) more than once (first in line 2)" in checked["duplicates"][0]
     assert main(["plan", "--check-people", "people.csv", *named, *course]) == 0
     told = capsys.readouterr()
     assert "people.csv can be used: 2 people in 2 courses, 1 duplicate" in told.err
@@ -537,7 +537,8 @@ def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_i
     assert main(["resume", named, *confirm]) == ExitCode.DONE
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert (
-        first == "So far 0 requests sent for 0 people: 0 settled, 0 unknown. Left to send: 1. The plan was:"
+        first
+        == "So far 0 requests sent for 0 people: 0 with a known result, 0 unknown. Left to send: 1. The plan was:"
     )
     assert second.startswith("Plan to reset 1 person")
     assert run("resume", named, *confirm)[0] == ExitCode.NOTHING_SENT

@@ -86,7 +86,7 @@ def test_a_list_and_an_export_of_fewer_people_than_the_course_has_say_so(
     monkeypatch.setattr(Listing, "pages", narrow)
     (warning,) = run(*DUE)[1]["warnings"]
     assert warning == (
-        f"course {COURSE!r} has 41 people, and this token sees the progress of 12: the others are not in this list"
+        f"Course {COURSE!r} has 41 people, and this token sees the progress of 12. The others are not in this list."
     )
     capsys.readouterr()
     assert main([*export, "narrow.csv"]) == 0
@@ -356,6 +356,6 @@ def test_a_report_or_journal_that_cannot_be_read_is_a_warning(
     for name in damaged:
         assert any(str(folder / name) in one for one in document["warnings"]), document["warnings"]
         kind = name.partition(".")[0]
-        assert f"Warning: a {kind} on this machine cannot be read" in said
+        assert f"Warning: A {kind} on this machine cannot be read" in said
     # What the other file knows still counts.
     assert (code, counts(document)["lapsed"]) == ((ExitCode.LAPSED, people) if others else (0, 0))

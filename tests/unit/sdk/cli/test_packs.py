@@ -57,7 +57,7 @@ def test_the_past_is_found_by_id_e_mail_and_title_and_a_slip_is_no_empty_past(ru
 def test_a_pack_that_was_lost_is_named_where_its_completions_are_looked_for(run: Run, pack: Path) -> None:
     for name, said in (
         ("manifest.json", "its manifest.json is missing"),
-        ("", f"pack {pack.name} is missing"),
+        ("", f"Pack {pack.name} is missing"),
     ):
         away = pack.parent.parent / "away"
         (pack / name).rename(away)
