@@ -157,7 +157,7 @@ def history(
     records = _records(StateDirectory.existing(session.state_dir), packs, folders, unseal)
     lost = [one for one in records if one.pack is not None and not one.is_note]
     for one in lost:
-        session.out.warn(f"Warning: {one}. Completions may be missing in the list.")
+        session.out.warn(f"Warning: {sentence(str(one))} Completions may be missing in the list.")
     user_id = None if user is None else person_in(folders, user, key, unseal)
     course_id = None if course is None else course_in(folders, course, key, unseal)
     found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
