@@ -16,7 +16,7 @@ from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.plan_warnings import facts_of_courses, facts_of_due_dates, facts_of_paths, read_paths
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.planner import find_courses
-from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
+from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields, facts_kept
 from training_sdk.plans.wording import number, shown, some, who
 
 # --- courses and warnings ---
@@ -50,7 +50,7 @@ def refuse_new_warnings(calls: Calls, plan: ResetPlan, kept_fields: KeptFields) 
         *facts_of_courses(courses, catalogue),
         *facts_of_due_dates(courses, plan.users, plan.read_at),
         *facts_of_paths(courses, paths),
-        *kept_fields.facts,
+        *facts_kept(kept_fields),
     )
     missing = [text for fact in facts if (text := fact.missing_in(plan.warnings))]
     if missing:

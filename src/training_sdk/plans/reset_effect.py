@@ -67,16 +67,7 @@ class KeptFields:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for plan and verification about the parts that are ignored."""
-        return warnings_of(self.facts)
-
-    @property
-    def facts(self) -> tuple[Fact, ...]:
-        """The facts about this service that a plan must state."""
-        kept = " and ".join(NAMES[name] for name in self.fields)
-        keeps = Fact(
-            f"This service keeps {kept} after a reset", ", as the proof showed, so it is not compared."
-        )
-        return (*((keeps,) if kept else ()), *((VANISHED,) if self.row_vanishes else ()))
+        return warnings_of(facts_kept(self))
 
 
 Traces = KeptFields
@@ -86,6 +77,13 @@ VANISHED = Fact(
     "This service has no row of a person with nothing recorded",
     ", as the proof showed. A person who was sent and has no row counts as reset if the statistics agree.",
 )
+
+
+def facts_kept(kept_fields: KeptFields) -> tuple[Fact, ...]:
+    """Return the facts about what a service keeps after a reset, which a plan must state."""
+    kept = " and ".join(NAMES[name] for name in kept_fields.fields)
+    keeps = Fact(f"This service keeps {kept} after a reset", ", as the proof showed, so it is not compared.")
+    return (*((keeps,) if kept else ()), *((VANISHED,) if kept_fields.row_vanishes else ()))
 
 
 class RowState(StrEnum):
