@@ -139,7 +139,7 @@ def test_R10_a_plan_of_everyone_counts_those_reset_before_who_are_away_now(
     again = client.resets.plan_everyone(plant.forklift)
     (warning,) = [each for each in again.warnings if "before" in each]
     assert warning.startswith(
-        "2 people whom this machine reset in 'Forklift basics' before cannot be seen in it now"
+        "The feed does not list 2 people whom this machine reset in 'Forklift basics' before"
     )
     listed = client.resets.plan(plant.forklift, plant.ids("ben"))
     assert not [each for each in listed.warnings if "before" in each]

@@ -135,7 +135,7 @@ def test_what_stays_does_not_keep_anybody_unknown_whose_answer_was_lost(
     live.lose(wanted, arrives=arrives)
     report = live.resume(wanted)
     assert report.is_complete
-    assert ("read back; this service keeps the" in str(report)) == arrives
+    assert ("Read back. This service keeps the" in str(report)) == arrives
     assert len(live.stage.tap.resets) == 3 - arrives
 
 

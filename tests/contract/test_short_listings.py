@@ -95,7 +95,7 @@ def test_statistics_without_the_course_are_no_plan_for_everyone_and_no_evidence(
 ) -> None:
     with pytest.raises(DecodingError, match="The statistics lack course"):
         client.resets.plan_everyone(first_course(client))
-    with pytest.raises(EvidenceError, match="The statistics lack course"):
+    with pytest.raises(EvidenceError, match="the statistics lack course"):
         gather(client, tmp_path / "pack")
 
 

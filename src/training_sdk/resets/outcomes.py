@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from attrs import define, evolve, field, frozen
 
 from training_sdk._core.model import Key
-from training_sdk._core.text import sentence
+from training_sdk._core.text import opening, sentence
 from training_sdk.approval.approvals import Approved
 from training_sdk.errors import (
     STATUS_ERRORS,
@@ -285,7 +285,9 @@ def settle_by_journal(tracker: OutcomeTracker, journal: Journal | JournalCopy, n
     in_flight = RequestsInFlight.of(journal.events, state, tracker.order.safeguards.processing_time)
     refused = {event.chunk: event for event in journal.events if isinstance(event, Refused)}
     disregarded = {
-        (state.requests[event.chunk].course_id, user_id): "read back; " + "; ".join(event.disregarded)
+        (state.requests[event.chunk].course_id, user_id): " ".join(
+            ["Read back.", *(sentence(opening(one)) for one in event.disregarded)]
+        )
         for event in journal.events
         if isinstance(event, ReadBack) and event.disregarded
         for user_id, verdict in event.verdicts.items()

@@ -25,7 +25,7 @@ MOST_PER_REQUEST = 1000
 """The largest number of people in one request."""
 
 NOBODY_COMPLETED = (
-    "None of them had completed the course: the service may reset only people who have completed it. "
+    "None of them had completed the course: the service may reset only people who have completed the course. "
     "Prove the format with a person who has completed the course."
 )
 UNDIVIDED = ErrorInfo(
