@@ -114,7 +114,7 @@ def test_what_the_proof_saw_stay_is_disregarded_by_plan_reset_and_verification(
     live = serve(emulates)
     assert live.prove().traces.fields == KEEPS[emulates]
     wanted = live.plan()
-    (note,) = [one for one in wanted.warnings if one.startswith("this service keeps the ")]
+    (note,) = [one for one in wanted.warnings if one.startswith("This service keeps the ")]
     assert all(getattr(user, name) is None for user in wanted.users for name in KEEPS[emulates])
     report = live.apply(wanted)
     assert report.is_complete
