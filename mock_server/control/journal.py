@@ -273,10 +273,7 @@ class Journal(Calls):
         super().__init__()
         self._names_now = token_names
         self._kept: deque[tuple[int, Exchange | _Unread]] = deque()
-        """The size that was counted of each exchange, and the exchange, which is masked when it is first read.
-
-        To search a page for secrets takes as long as to answer it. What Python says of a size can grow later.
-        """
+        """Each exchange with the size that was counted. It is masked when it is first read: a page takes long."""
         self._size = 0
         self._count = 0
         self._lock = Lock()
@@ -285,9 +282,7 @@ class Journal(Calls):
     def seen(self) -> tuple[Exchange, ...]:
         """All exchanges that are stored at this moment."""
         with self._lock:
-            read = [
-                (size, each if isinstance(each, Exchange) else _exchange(*each)) for size, each in self._kept
-            ]
+            read = [(size, e if isinstance(e, Exchange) else _exchange(*e)) for size, e in self._kept]
             self._kept = deque(read)
             return tuple([each for _, each in read])
 
@@ -307,8 +302,7 @@ class Journal(Calls):
         """Record an exchange; ``names`` has the names of tokens."""
         token = names.get(bearer(request.all_headers("authorization")) or "", "")
         delivered, sent = _sent(request, response)
-        request = _unchanging(request)
-        body = request.body
+        body = (request := _unchanging(request)).body
         if len(body) > MAX_BODY or len(sent) > MAX_BODY:
             # Keep more than is shown: a secret that is cut in half would not be recognised.
             longest = MAX_BODY + margin(credentials(request)) + 1
