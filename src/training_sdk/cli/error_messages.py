@@ -31,8 +31,8 @@ REMEDIES = {
     "plan_everyone": "Leave out --server-side, or use a plan made with --everyone, without --only and without "
     "criteria.",
     "close_again": "Closing it was interrupted. Close it again: {close}.",
-    "close_lost": "Restore a copy of plans/{folder} and resume it. If there is none, find out what became of them and "
-    "close it: {close}.",
+    "close_lost": "Restore a copy of plans/{folder} and resume it. If there is none, find out their result and close "
+    "it: {close}.",
     "prove_pending": "To look again, run training-sdk prove with the same course and person. Nothing is sent again. "
     "Plan nothing for these people before the proof has ended.",
     "prove": "To look again, run training-sdk prove with the same course and person. Nothing is sent again.",

@@ -93,10 +93,8 @@ class _File:
 
 
 _QUOTED_FILES = (
-    _File(REPORT, "report_sha256", "what became of everyone; report.txt says the same to people"),
-    _File(
-        TERMS, "plan_digest", "the plan in the spelling whose SHA-256 is its digest; plan.json says the same"
-    ),
+    _File(REPORT, "report_sha256", "the result for each person; report.txt is the same for people to read"),
+    _File(TERMS, "plan_digest", "the bytes whose SHA-256 is the digest; plan.json has the same content"),
     _File(OUTLINE, PLAN_OUTLINE, "the plan without names and scores"),
 )
 _APPROVAL = _File("", APPROVAL, "the approval of a second person")

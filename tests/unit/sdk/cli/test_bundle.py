@@ -185,7 +185,7 @@ def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.Capt
     }  # fmt: skip
     assert said.count("Good ") == 2
     assert AuditLog(desk.state / "audit.jsonl").head().hash in said
-    for text in ("Purging evidence, and making evidence without names", "Nothing: they agree."):
+    for text in ("If evidence is purged or pseudonymised", "Nothing: they agree."):
         assert text in page
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
     assert modes == {0o600, 0o700}
@@ -350,7 +350,7 @@ def test_nothing_is_unsealed_for_a_bundle(tmp_path: Path, monkeypatch: pytest.Mo
         assert name.encode() not in everything
         assert json.dumps(name).strip('"').encode() not in everything
     page = (folder / "VERIFY.txt").read_text("utf-8")
-    assert "no names in clear" in page
+    assert "no readable names" in page
     assert "encrypted as on that machine" in page
     assert expected(page) <= verified(folder)[0]
     assert f"pack {desk.pack.name}" in expected(page)
