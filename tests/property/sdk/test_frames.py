@@ -6,6 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
@@ -207,7 +208,9 @@ def test_parquet_has_one_schema_and_every_row(
         assert table.schema.equals(filled(ArrowSink(columns), []).schema)
         assert sorted(map(key, table.to_pylist())) == sorted(map(key, wanted))
         assert [path.name for path in Path(folder).iterdir()] == ["out"]
-        assert len(pl.read_parquet(target / "**/*.parquet")) == len(wanted)
+        # To Polars 1 states of two files have two encodings.
+        with pl.StringCache() if pl.__version__.startswith("1.") else nullcontext():
+            assert len(pl.read_parquet(target / "**/*.parquet")) == len(wanted)
 
 
 @given(rows_of(ProgressRow), st.integers(2**53 + 1, 2**70) | st.just(10**400), st.booleans())

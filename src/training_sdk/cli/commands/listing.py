@@ -144,8 +144,15 @@ PROGRESS = Shown[ProgressRow](
     "progress",
     ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "due (UTC)"),
     lambda row: (
-        *(row.course_title or row.course_id, row.user_id, row.user_name, row.user_email, row.state),
-        *(row.progress_percent, row.completed_at, row.score, row.due_at),
+        row.course_title or row.course_id,
+        row.user_id,
+        row.user_name,
+        row.user_email,
+        row.state,
+        row.progress_percent,
+        row.completed_at,
+        row.score,
+        row.due_at,
     ),
     "row",
 )
