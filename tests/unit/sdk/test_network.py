@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpcore
 import httpx
@@ -176,3 +177,12 @@ def test_what_is_no_socks_proxy_is_an_error_of_ours() -> None:
         client = TrainingClient(base_url=LIVE, http_client=http, max_retry_seconds=0)
         with pytest.raises(APIConnectionError, match="does not answer as a SOCKS proxy: Malformed reply"):
             client.users.me()
+
+
+def test_a_deadline_that_has_passed_is_no_failed_connection_once_there_is_one() -> None:
+    """R11: it would be said that nothing was sent, while the request may be carried out."""
+    stream, passed = network._Stream(Mock(spec=httpcore.NetworkStream)), network.Deadline(0.0)
+    with pytest.raises(httpcore.ReadTimeout, match="0 s had passed"):
+        stream.read(1, passed)
+    with pytest.raises(httpcore.WriteTimeout, match="0 s had passed"):
+        stream.write(b"x", passed)
