@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from doctest import ELLIPSIS, OutputChecker
+from functools import cache
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -61,7 +62,8 @@ class Example:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
-def examples(page: Path) -> list[Example]:
+@cache
+def examples(page: Path) -> tuple[Example, ...]:
     """The fences of a page; a block of text right below Python is what that prints."""
     tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
     found: list[Example] = []
@@ -71,7 +73,7 @@ def examples(page: Path) -> list[Example]:
             printed = after.content if after and after.type == "fence" and after.info == "text" else None
             language, _, needs = token.info.partition(" ")
             found.append(Example(page, token.map[0] + 2, language, token.content, printed, needs))
-    return found
+    return tuple(found)
 
 
 def pages_with(*languages: str) -> list[Any]:
