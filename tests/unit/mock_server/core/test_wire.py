@@ -176,12 +176,14 @@ def test_an_encoded_literal_is_the_same_operation(mock: MockTraining, admin: Spe
     assert Speaker(mock, "learner").send("POST", "/training/courseprogress/v1/%72eset", body={}).status == 403
 
 
-def test_a_wrong_method_is_405_with_those_allowed(admin: Speaker) -> None:
-    answer = admin.get(RESET)
+@pytest.mark.parametrize("who", ["admin", "manager", "learner", "outsider"])
+def test_a_wrong_method_is_405_with_those_allowed(mock: MockTraining, who: str) -> None:
+    anyone = Speaker(mock, who)
+    answer = anyone.get(RESET)
     assert (answer.status, answer.reason, answer.headers["allow"]) == (405, "METHOD_NOT_ALLOWED", "POST")
-    assert admin.send("DELETE", "/webhooks/v1/webhooks").headers["allow"] == "GET, HEAD, POST"
-    assert admin.send("PATCH", "/webhooks/v1/webhooks/x").headers["allow"] == "DELETE, GET, HEAD"
-    assert admin.send("HEAD", WHO).status == 200
+    assert anyone.send("DELETE", "/webhooks/v1/webhooks").headers["allow"] == "GET, HEAD, POST"
+    assert anyone.send("PATCH", "/webhooks/v1/webhooks/x").headers["allow"] == "DELETE, GET, HEAD"
+    assert anyone.send("HEAD", WHO).status == 200
 
 
 def test_what_is_not_of_training_is_501_with_its_name(admin: Speaker) -> None:
