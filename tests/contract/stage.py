@@ -207,6 +207,7 @@ class Stage:
         """A client with somebody's token (or with ``token=``), on connections of its own."""
         options.setdefault("token", self.mock.token(who))
         options.setdefault("base_url", self.base_url)
+        options.setdefault("pace", False)  # whose file is locked and written for each request
         if cut is not None:
             options["http_client"] = self.connections(cut)
         elif self.door == "in-process":
