@@ -96,7 +96,11 @@ def prose(text: str) -> Iterator[str]:
     """The paragraphs, headings and cells of a page, without its code and the addresses of its sections."""
     for token in MarkdownIt().enable("table").parse(text):
         if token.type == "inline":
-            words = (each.content or " " for each in token.children or () if each.type != "code_inline")
+            words = (
+                each.content or " "
+                for each in token.children or ()
+                if each.type not in ("code_inline", "html_inline")
+            )
             yield ADDRESS.sub("", "".join(words))
 
 
