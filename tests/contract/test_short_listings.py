@@ -70,7 +70,7 @@ def test_pages_of_25_are_read_whole(mock: MockTraining, client: TrainingClient, 
 
 @pytest.mark.parametrize("behaviours", ["ends_feeds_early"])
 def test_members_of_a_group_that_are_left_out_are_no_plan(client: TrainingClient) -> None:
-    with pytest.raises(DecodingError, match="1 records remain") as caught:
+    with pytest.raises(DecodingError, match="1 remaining record") as caught:
         client.resets.plan(first_course(client), People(groups=("Everyone", "nobody")))
     assert caught.value.reason == "LISTING_INCOMPLETE"
 

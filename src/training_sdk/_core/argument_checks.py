@@ -25,8 +25,8 @@ E = TypeVar("E", bound=Enum)
 def refusal(name: str, problem: str, *, argument: str | None = None, **known: Any) -> InvalidArgumentError:
     """Return the error for a value that is refused.
 
-    ``name`` begins the message: the parameter, or a part of it such as ``an id in users``. Then ``argument`` is the
-    parameter itself.
+    ``name`` begins the message. It is the parameter, or a part of it such as ``an id in users``; then ``argument`` is
+    the parameter itself.
     """
     argument = argument or (name if name.isidentifier() else None)
     return InvalidArgumentError(f"{opening(name)} {problem}", argument=argument, **known)

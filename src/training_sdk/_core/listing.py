@@ -18,7 +18,7 @@ from training_sdk._core import send_policy, urls
 from training_sdk._core.exchange import READ_ONLY, WRITABLE
 from training_sdk._core.flow import UNPACED, Flow, Pace, Request, Response
 from training_sdk._core.send_policy import Attempt
-from training_sdk._core.text import sentence
+from training_sdk._core.text import number, sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
 
 T = TypeVar("T")
@@ -217,9 +217,9 @@ class FilterCheck:
             return
         found = ", ".join(repr(each) for ids in self.strange.values() for each in ids)
         raise DecodingError(
-            f"{path} was requested with {named}, but all rows belong to a different one ({found}), also "
-            "when read a second time on a new connection. This is not the answer to this request, so it "
-            "was not used. Check whether a proxy mixes up answers, or a forked process shares connections."
+            f"{path} was requested with {named}, but all rows belong to a different course or user ({found}), also in "
+            "a second reading on a new connection. The answer belongs to another request, so it was not used. Check "
+            "whether a proxy mixes up answers, or a forked process shares connections."
         )
 
 
@@ -252,15 +252,15 @@ class Count:
     def problem(self) -> str | None:
         """The items that are missing at the end of the query, as text; None if nothing is missing."""
         if self.items < self.total:
-            return f"it lists {self.items} items and counts {self.total}"
+            return f"it lists {number(self.items, 'item')}, but counts {self.total}"
         different, expected = self.items - self.repeated, self.total or self.announced
         if different < min(expected, self.items):
             return (
-                f"it lists {different} of {expected} items, and some of them twice: the order of its pages changes "
-                "while it is read"
+                f"it lists {different} of {expected} items, and some items twice, because the order of its pages "
+                "changes while it is read"
             )
         if self.remaining:
-            return f"after its last page it says that {self.remaining} records remain"
+            return f"after its last page it counts {number(self.remaining, 'remaining record')}"
         return None
 
 
@@ -311,14 +311,14 @@ class Cursor:
         """Raise DecodingError at the end of a query unless everything that the service counts was listed."""
         if (problem := count.problem) is not None:
             raise DecodingError(
-                f"{self.page.request.path} ends early: {sentence(problem)} It is not reliable. Read it again.",
+                f"{self.page.request.path} ends early: {sentence(problem)} The list is not complete. Read it again.",
                 reason=LISTING_INCOMPLETE,
             )
 
     def _endless(self, what: str) -> DecodingError:
         path = self.page.request.path
         return DecodingError(
-            f"{path} cannot be read to its end: page {self.number} {what}. It is not reliable."
+            f"{path} cannot be read to its end: page {self.number} {what}. The list is not complete."
         )
 
 

@@ -120,7 +120,7 @@ def _trusted() -> ssl.SSLContext:
 def _unloadable(name: str | None, value: str, problem: OSError) -> InvalidArgumentError:
     why = problem.strerror or str(problem)
     if "NO_CERTIFICATE" in str(problem):
-        why = "it holds no certificate in PEM form"
+        why = "it contains no certificate in PEM form"
     said, remedy = (
         f"{name} is {value[:200]!r}, which cannot be used: {why}",
         "Name another file or folder, or unset the variable.",
@@ -138,7 +138,7 @@ def _check_folders(value: str) -> None:
     if not folders:
         raise NotADirectoryError("the folder does not exist")
     if not any(_HASHED().fullmatch(file.name) for folder in folders for file in folder.iterdir()):
-        raise OSError(f"no file in it has the name that OpenSSL looks for; run: openssl rehash {value}")
+        raise OSError(f"no file in it has a name for which OpenSSL looks. Run: openssl rehash {value}")
 
 
 # --- proxies ---
@@ -176,7 +176,7 @@ def _check_proxy(variable: str, value: str) -> None:
     scheme = address.partition("://")[0].lower()
     why = None
     if scheme not in _KINDS:
-        why = f"{scheme}:// is unknown; known are {', '.join(_KINDS)}"
+        why = f"{scheme}:// must be one of {', '.join(_KINDS)}"
     elif not _leads_somewhere(address):
         why = (
             "it is not an address such as http://proxy.example:3128. In a user name or password write @ as %40, / as "

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote
 
 from attrs import define, field
 
-from training_sdk._core.text import first_form, second_form
+from training_sdk._core.text import first_form, number, second_form
 from training_sdk.errors import EvidenceError
 from training_sdk.evidence.answers import (
     ABOUT_COURSES,
@@ -120,7 +120,7 @@ class ListingTally:
         """Judge the last listing."""
         if self._items < self._total:
             path = str(self._of).partition("?")[0]
-            self.short.append(f"{path} lists {self._items} items and counts {self._total}")
+            self.short.append(f"{path} lists {number(self._items, 'item')}, but counts {self._total}")
         self._of, self._items, self._total = None, 0, 0
 
 

@@ -238,8 +238,12 @@ class Hold:
     def why(self) -> str:
         """The addition to the text of a case; empty for an exact match."""
         if self.in_other_row:
-            return f"; held by the entry {self.entry!r}, which names this user in a row of another course"
-        return "" if self.exact else f"; held by wide comparison only, by the entry {self.entry!r}"
+            return f"; on hold by the entry {self.entry!r}, which names this user in a row of another course"
+        return (
+            ""
+            if self.exact
+            else f"; on hold by the entry {self.entry!r}, which matches by tolerant comparison only"
+        )
 
 
 class HoldList:

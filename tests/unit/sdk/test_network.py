@@ -38,8 +38,8 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ("variable", "value", "said"),
     [
         ("ALL_PROXY", "socks5://127.0.0.1:1080", "socksio"),
-        ("ALL_PROXY", "socks4://127.0.0.1:1080", "socks4:// is unknown"),
-        ("all_proxy", "ftp://127.0.0.1", "ftp:// is unknown"),
+        ("ALL_PROXY", "socks4://127.0.0.1:1080", "socks4:// must be one of"),
+        ("all_proxy", "ftp://127.0.0.1", "ftp:// must be one of"),
         ("HTTPS_PROXY", "http://user:s3cret@proxy.example:bad", "not an address"),
         ("HTTPS_PROXY", "http://user:s3cret@x@proxy.example:80", "%40"),
         ("HTTPS_PROXY", "http://proxy.example:99999", "not an address"),

@@ -114,7 +114,7 @@ def test_an_order_of_pages_that_changes_once_is_read_once_more(whom: str) -> Non
 @pytest.mark.parametrize("whom", WHOM)
 def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> None:
     service = paged(turn=lambda page: True)
-    with pytest.raises(DecodingError, match="some of them twice: the order of its pages change") as caught:
+    with pytest.raises(DecodingError, match="twice.* the order of its pages change") as caught:
         plan_for(WHOM[whom], service)
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "this token" not in str(caught.value)
@@ -123,9 +123,7 @@ def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> No
 
 def test_progress_that_lists_some_people_twice_in_place_of_others_is_an_error(ask: Asker) -> None:
     service = paged(turn=lambda page: True, announces=True)
-    with pytest.raises(
-        DecodingError, match=r"some of them twice: the order of its pages change.*\bLISTING_INCOMPLETE\b"
-    ):
+    with pytest.raises(DecodingError, match=r"twice.* the order of its pages change.*\bLISTING_INCOMPLETE\b"):
         ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
 
 
@@ -202,7 +200,7 @@ def test_without_the_right_to_statistics_repeated_rows_are_read_as_they_come() -
 @pytest.mark.parametrize("whom", ["a group", "a site"])
 def test_members_that_remain_after_the_last_page_are_an_error(ask: Asker, whom: str) -> None:
     service = paged(lost_members=3)
-    with pytest.raises(DecodingError, match=r"3 records remain.*\bLISTING_INCOMPLETE\b"):
+    with pytest.raises(DecodingError, match=r"3 remaining records.*\bLISTING_INCOMPLETE\b"):
         ask(over_the_wire(service), lambda client: client.resets.plan(COURSE, WHOM[whom]))
 
 

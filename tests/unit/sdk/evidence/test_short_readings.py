@@ -271,7 +271,7 @@ def test_a_pack_that_is_short_by_its_own_answers_does_not_verify(
         keep(organisation, targets(1), folder)
     (finding,) = verify_pack(folder)
     assert (finding.kind, finding.file) == (FindingKind.CONTRADICTION, "raw/index.jsonl")
-    assert "lists 0 items and counts 60" in finding.message
+    assert "lists 0 items, but counts 60" in finding.message
 
 
 def test_a_manifest_that_hides_missing_lessons_does_not_verify(folder: Path) -> None:

@@ -147,7 +147,9 @@ def test_whoever_is_held_is_in_no_other_list(entry: Any, on: str) -> None:
 def test_a_hold_that_folds_alike_holds_and_is_said_to_do_so(entry: str, email: str) -> None:
     due = sort(row(email=email), hold=[entry])
     assert (standing(due), due.held_nobody) == ("held", ())
-    assert due.held[0].why.endswith(f"; held by wide comparison only, by the entry {entry!r}")
+    assert due.held[0].why.endswith(
+        f"; on hold by the entry {entry!r}, which matches by tolerant comparison only"
+    )
     assert repr(entry) in str(due)
 
 
