@@ -177,7 +177,7 @@ def unstable(one: Service) -> None:
 @pytest.mark.parametrize("name", WALKS)
 def test_items_listed_twice_do_not_stand_for_those_that_are_not_listed(name: str) -> None:
     service = Service([item(number) for number in range(60)], cap=25, before=unstable)
-    with pytest.raises(DecodingError, match="twice.* the order of its pages change") as caught:
+    with pytest.raises(DecodingError, match=r"twice.* the order of its pages change") as caught:
         FakeDriver(service).run(WALKS[name].gather())
     assert caught.value.reason == LISTING_INCOMPLETE
 
@@ -188,7 +188,7 @@ def test_items_listed_twice_are_noticed_by_a_count_that_the_first_page_leaves_ou
         unstable(one)
         one.counts = len(one.sent) > 1
 
-    with pytest.raises(DecodingError, match="twice.* the order of its pages change"):
+    with pytest.raises(DecodingError, match=r"twice.* the order of its pages change"):
         FakeDriver(Service([item(number) for number in range(60)], cap=25, before=late)).run(
             WALKS[name].gather()
         )

@@ -114,7 +114,7 @@ def test_an_order_of_pages_that_changes_once_is_read_once_more(whom: str) -> Non
 @pytest.mark.parametrize("whom", WHOM)
 def test_an_order_of_pages_that_always_changes_is_named_as_that(whom: str) -> None:
     service = paged(turn=lambda page: True)
-    with pytest.raises(DecodingError, match="twice.* the order of its pages change") as caught:
+    with pytest.raises(DecodingError, match=r"twice.* the order of its pages change") as caught:
         plan_for(WHOM[whom], service)
     assert caught.value.reason == "LISTING_INCOMPLETE"
     assert "this token" not in str(caught.value)
