@@ -20,7 +20,7 @@ from typing import Any
 from attrs import field, frozen
 
 from training_sdk._core import urls
-from training_sdk._core.text import Secret, hidden
+from training_sdk._core.text import Secret, hidden, sentence
 from training_sdk.cli.arguments import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
@@ -260,7 +260,7 @@ def _load(file: Path) -> Mapping[str, Any]:
     try:
         return _with_hidden_tokens(tomllib.loads(_read_private(file, "The file of profiles")))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidArgumentError(f"{file} is not TOML: {error}.") from None
+        raise InvalidArgumentError(f"{file} is not TOML: {sentence(str(error))}") from None
 
 
 def _with_hidden_tokens(document: dict[str, Any]) -> Mapping[str, Any]:

@@ -183,7 +183,7 @@ def test_a_report_turns_the_plan_into_an_account() -> None:
 
 def test_a_report_of_another_plan_is_refused() -> None:
     report = ResetReport(some_plan(person(2, DONE)), "u", (), (), START, START)
-    with pytest.raises(InvalidArgumentError, match="another plan"):
+    with pytest.raises(InvalidArgumentError, match="are of different plans"):
         effect_card(some_plan(person(1, DONE)), report)
 
 
