@@ -53,12 +53,16 @@ def test_a_server_that_breaks_a_rule_fails_its_checks(spoil: Break, monkeypatch:
     assert seen_broken(spoil, monkeypatch, rule(spoil)) == set(BREAKS[spoil])
 
 
+WORST = {rule(spoil): spoil for spoil in sorted(BREAKS, key=lambda spoil: len(BREAKS[spoil]))}
+"""The break of each rule that fails the most checks."""
+
+
 @pytest.mark.heavy
-@pytest.mark.parametrize("spoil", {rule(spoil): spoil for spoil in list(BREAKS)[::6]}.values(), ids=named)
+@pytest.mark.parametrize("spoil", WORST.values(), ids=named)
 def test_a_server_that_breaks_one_rule_fails_no_check_of_another(
     spoil: Break, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All checks against one broken server for each of most rules, since each of these takes seconds."""
+    """All checks against one broken server for each rule, since each of these takes seconds."""
     assert seen_broken(spoil, monkeypatch) == set(BREAKS[spoil])
 
 
