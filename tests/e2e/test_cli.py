@@ -32,7 +32,7 @@ def test_from_plan_to_audit_log(desk: Desk) -> None:
     done = desk.run("apply", "plan.json", "--reason", "near miss", "--ticket", "INC-1", "--confirm", phrase)
     assert (done.code, desk.server.resets()) == (0, 1), done
     assert "1 reset" in done.out
-    assert "evidence: " in done.out
+    assert "state/evidence/" in done.out
     progress = desk.run("progress", "--course", COURSE, "--user", SIOBHAN, "--json").document["progress"]
     assert [(row["completed_at"], row["progress_percent"]) for row in progress] == [(None, 0)]
     seen = desk.run("verify", "plan.json", "--json").document
