@@ -18,13 +18,12 @@ EXTRAS ?= cli,server,testing,pandas,polars,arrow
 # that tests of one file mostly share its fixtures, and none waits for long at the end.
 PYTEST := python -m pytest -n 2 --dist worksteal
 
-.PHONY: help setup demo test test-heavy test-all test-browser test-lowest check docs notebook bench bench-short record wheel clean
+.PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
 help:
 	@echo "make demo         run the main job against the reference server"
 	@echo "make test         the whole suite (five to ten minutes)"
 	@echo "make test-heavy   the long proofs"
-	@echo "make test-all     both"
 	@echo "make test-browser hostile web pages in a real chromium, which has to be installed"
 	@echo "make test-lowest  the tests with the lowest versions of libraries that are declared"
 	@echo "make check        types, lint and import rules"
@@ -56,11 +55,6 @@ test: setup
 
 test-heavy: setup
 	$(BIN)/$(PYTEST) -m 'heavy and not browser'
-
-# Both in one go; what kills at a part of the points is left out, because each point has its turn.
-test-all: setup
-	$(BIN)/$(PYTEST) -m 'not browser' \
-		--deselect tests/faults/test_killed.py::test_killed_at_points_spread_over_the_whole
 
 test-browser: setup
 	$(BIN)/python -m pip install --quiet --group browser
