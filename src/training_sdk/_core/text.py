@@ -57,8 +57,12 @@ def inline(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text with a full stop, unless it ends with a mark of its own; so another sentence may follow."""
-    return text if text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
+    """Return a text with a full stop, unless it ends with a mark of its own; so another sentence may follow.
+
+    An indented last line, such as a phrase or an id to copy, stays as it is.
+    """
+    is_to_copy = text.rpartition("\n")[2][:1] == " " and "\n" in text
+    return text if is_to_copy or text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
 
 
 def opening(name: str) -> str:

@@ -18,7 +18,7 @@ from training_sdk.evidence.pseudonyms import Pseudonyms
 from training_sdk.frames.methods import Rows
 
 EVIDENCE_KEY = Remedy(
-    "evidence_key", "To search it for a user, pass its key with key=…, or leave the package out."
+    "evidence_key", "To search it for a user, pass its key with key=…, or leave the pack out."
 )
 
 

@@ -205,7 +205,7 @@ def _decide_copy(
 ) -> Purged:
     found = Purged(copy.folder, copy.folder.name, None, True, copy.why, is_copy=True)
     if only is not None and found.identity not in only:
-        return evolve(found, purged=False, why="it is not among the packages that were confirmed")
+        return evolve(found, purged=False, why="it is not among the packs that were confirmed")
     if not dry_run:
         log.append(COPY_PURGED, plan_digest=found.plan_digest, **_quoted_outline(copy.folder))
         copy.forget()
@@ -242,7 +242,7 @@ def _decide(
     if found.plan_digest and is_closed(found.plan_digest) is not True:
         return say(False, "its plan is not closed")
     if only is not None and say(True, "").identity not in only:
-        return say(False, "it is not among the packages that were confirmed")
+        return say(False, "it is not among the packs that were confirmed")
     if left is not None:
         left[found.plan_digest] -= 1
         _delete(found, log, is_last=not left[found.plan_digest])
@@ -347,7 +347,7 @@ def _unfinished(folder: Path) -> _Found:
         return _Found(folder, _name(folder), str(begun["plan_digest"]), at, None, None, None, is_whole=whole)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = (
-            f"its {BEGUN_FILE} cannot be read ({error}), so the plan and the age of this package are unknown. Check "
+            f"its {BEGUN_FILE} cannot be read ({error}), so the plan and the age of this pack are unknown. Check "
             "it, and move it to another folder"
         )
         return _Found(folder, _name(folder), "", datetime.min, None, None, None, problem=problem)

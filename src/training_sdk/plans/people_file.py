@@ -145,7 +145,7 @@ def _whole(table: Table, title: str) -> list[Named]:
     if table.problems:
         count = len(table.problems)
         shown = [f"\n  {one}" for one in table.problems[:MOST_SHOWN]]
-        more = f"\n  … and {count - MOST_SHOWN} more" if count > MOST_SHOWN else ""
+        more = f"\n  … and {count - MOST_SHOWN} more." if count > MOST_SHOWN else ""
         raise InvalidArgumentError(
             f"{title} cannot be used. {number(count, 'problem')} found:{''.join(shown)}{more}"
         )

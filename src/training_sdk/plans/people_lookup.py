@@ -60,9 +60,11 @@ def resolve(people: People, rows: Rows, members: Members, *, skip_unassigned: bo
     if not rows:
         raise InvalidArgumentError("There is no course to find people in.")
     if strange := [one for one in people.entries if one.course_id is not None and one.course_id not in rows]:
+        named = opening(_listed(f"course {one.course_id!r} of {one}" for one in strange))
         raise InvalidArgumentError(
-            f"{_listed(f'Course {one.course_id!r} of {one}' for one in strange)} is not a course of the plan. Add the "
-            "course to the plan, or remove the entry."
+            f"{named}: the plan does not have this course. Add it to the plan, or remove the entry."
+            if len(strange) == 1
+            else f"{named}: the plan does not have these courses. Add them to the plan, or remove the entries."
         )
     search = _Search(rows, skip_unassigned)
     for one in people.entries:

@@ -259,6 +259,27 @@ def test_real_errors_speak_of_options(
         assert "set it again" in capsys.readouterr().err
 
 
+def test_a_phrase_or_id_to_copy_has_no_full_stop(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def last_line(*arguments: str) -> str:
+        capsys.readouterr()
+        assert main(arguments) in (ExitCode.NOT_CONFIRMED, ExitCode.USAGE)
+        return capsys.readouterr().err.rstrip("\n").rpartition("\n")[2]
+
+    with mock.serve(port=0) as server:
+        monkeypatch.setenv("SAFETYCULTURE_BASE_URL", server.url)
+        assert main(["plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json"]) == 0
+        phrase = ResetPlan.load("plan.json").phrase
+        for wrong in ("wrong", ""):
+            shown = last_line("apply", "plan.json", "--reason", "test", "--confirm", wrong)
+            assert shown == f"  {phrase}"
+        title = next(iter(mock.world.main.courses.values())).title
+        for course in [*mock.world.main.courses.values()][:2]:
+            mock.world.main.put_course(evolve(course, title=title))
+        assert re.fullmatch(r"  [0-9a-f]+ +\w+", last_line("plan", "--course", title, "--everyone"))
+
+
 def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
     mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -204,6 +204,11 @@ def test_a_course_that_is_not_in_the_plan_is_refused() -> None:
     people = People((Named("user_id", user_id(2), "elsewhere", "line 2"),))
     with pytest.raises(InvalidArgumentError, match=r"Course 'elsewhere' of user id .* \(line 2\)"):
         found(people, TWO)
+    several = People((*people.entries, Named("user_id", user_id(3), "far")))
+    with pytest.raises(
+        InvalidArgumentError, match=r", course 'far' of .*: the plan does not have these courses\."
+    ):
+        found(several, TWO)
     with pytest.raises(InvalidArgumentError, match="no course"):
         found(People.of(["u"]), {})
 
