@@ -68,6 +68,7 @@ REMEDIES = {
     "use_dicts": "Use --json, which keeps numbers of any size.",
     "wait_for_server": "To wait for a server that is starting, set --max-retry.",
     "waves_zone": "Pass your time zone, such as --waves-zone Europe/Zurich.",
+    "find_due_again": "Run training-sdk due again.",
     "widen_selection": "Change --only or the criteria, or name other people.",
     "assign_people": "Assign people to the course, or wait until the feed shows them (up to 2 h).",
     "whom_to_prove": "Name the person with --person, or pass --server-side without --person.",

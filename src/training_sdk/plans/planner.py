@@ -123,7 +123,7 @@ def make_due_plan(calls: Calls, options: PlanOptions, due: Due) -> Flow[ResetPla
 def _make(calls: Calls, options: PlanOptions, kind: type[P]) -> Flow[P]:
     reading = yield from _read(calls, options)
     plan = _plan_of(reading, options, kind)
-    _refuse_nobody(plan)
+    _refuse_nobody(plan, is_due=options.due is not None)
     options.safeguards.check_people(plan.people)
     return plan
 
@@ -307,9 +307,14 @@ def _about_renewed(users: Sequence[PlannedReset]) -> tuple[str, ...]:
     )
 
 
-def _refuse_nobody(plan: ResetPlan) -> None:
+def _refuse_nobody(plan: ResetPlan, *, is_due: bool) -> None:
     if not plan.users or (plan.selection and not plan.targets):
         titles = few(repr(course.title) for course in plan.courses)
+        if plan.users and is_due:
+            raise InvalidArgumentError(
+                f"No person in the list of due people is still due in {titles}, so there is nothing to plan.",
+                remedy=Remedy("find_due_again", "Make the list again."),
+            )
         if plan.users:
             raise InvalidArgumentError(
                 f"No person in scope of {titles} meets the criteria ({plan.selection}), so there is nothing to plan.",

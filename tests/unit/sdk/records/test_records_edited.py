@@ -259,7 +259,7 @@ def test_packs_are_verified_beside_a_damaged_log(
         (pack,) = said["packs"]
         assert bool(pack["findings"]) is is_changed
         assert command(["evidence", "verify"]) == ExitCode.RECORDS
-        assert "FAULT: the audit log is damaged: line 1:" in capsys.readouterr().out
+        assert "FAULT: The audit log is damaged: line 1:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["base_url", "reference_server", "reason", "ticket"])
