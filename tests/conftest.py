@@ -19,6 +19,10 @@ settings.load_profile("shared machine")
 
 VARIABLE = "TRAINING_SDK_STATE_DIR"
 
+# readline exports the size of the terminal to the processes of a test run, and tables follow it.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
+
 # Each request of the SDK syncs files; in memory that costs nothing, and a kill loses as much as on a disk.
 _IN_MEMORY, _ROOM = Path("/dev/shm"), 4 * 2**30
 if "TMPDIR" not in os.environ and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
