@@ -56,7 +56,9 @@ def test_whoever_has_renewed_since_is_in_the_plan_and_is_not_reset(
     }
     assert who not in {user.user_id for user in plan.targets}
     assert plan.selection == "still due"
-    assert any(warning.startswith("1 person in the list of due people no longer has") for warning in plan.warnings)
+    assert any(
+        warning.startswith("1 person in the list of due people no longer has") for warning in plan.warnings
+    )
     report = client.resets.apply(plan, confirm=plan.phrase)
     outcomes = {one.user_id: (one.outcome, one.code, one.detail) for one in report.users}
     assert outcomes.pop(who) == (Outcome.SKIPPED, Code.LEFT_OUT, "left out: still due only")
@@ -82,7 +84,9 @@ def test_where_all_have_renewed_there_is_nobody_to_plan_for(
     due = found(client, mock)
     for case in due.due:
         renew(client, mock, case.user_id)
-    with pytest.raises(InvalidArgumentError, match="still due in 'Forklift basics', so there is nothing to plan"):
+    with pytest.raises(
+        InvalidArgumentError, match="still due in 'Forklift basics', so there is nothing to plan"
+    ):
         client.resets.plan_due(due)
 
 
