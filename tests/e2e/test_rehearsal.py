@@ -144,7 +144,7 @@ def test_a_sealed_pack_is_loaded_with_the_hook_that_opens_it(past: Past, tmp_pat
     assert said(MockTraining.from_evidence(sealed.pack, unseal=shift))[0] == sealed.rows
     with pytest.raises(ExporterCsvError, match=r"is sealed\. .*unseal="):
         MockTraining.from_evidence(sealed.pack)
-    with pytest.raises(ExporterCsvError, match="The unseal hook failed: no key"):
+    with pytest.raises(ExporterCsvError, match=r"The unseal hook failed: no key\."):
         MockTraining.from_evidence(sealed.pack, unseal=no_key)
     with pytest.raises(ExporterCsvError, match=r"rows\.jsonl\.sealed.*: The file was changed"):
         MockTraining.from_evidence(sealed.pack, unseal=lambda data: data)

@@ -171,7 +171,8 @@ def _unsealed(unseal: Unseal, data: bytes, path: Path) -> bytes:
     try:
         return unseal(data)
     except Exception as error:  # the hook is the user's own, and may fail in any way
-        raise _wrong(path, f"The unseal hook failed: {error}") from error
+        why = (str(error) or type(error).__name__).removesuffix(".")
+        raise _wrong(path, f"The unseal hook failed: {why}.") from error
 
 
 def _sound(value: object) -> object:

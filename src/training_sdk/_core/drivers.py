@@ -69,7 +69,7 @@ def pause(effect: Sleep) -> float:
         if effect.why:
             log.info("%s Continuing in %.1f s.", sentence(effect.why), seconds)
     else:
-        log.warning("%s Trying again in %.1f s.", effect.why, seconds)
+        log.warning("%s Trying again in %.1f s.", sentence(effect.why), seconds)
     return seconds
 
 

@@ -65,6 +65,11 @@ def sentence(text: str) -> str:
     return text if is_to_copy or text.rstrip().endswith((".", "?", "!", "…")) else f"{text}."
 
 
+def sentence_of(error: BaseException) -> str:
+    """Return the text of an error as a sentence; its class if it has no text, as after a decryption that failed."""
+    return sentence(str(error) or type(error).__name__)
+
+
 def opening(name: str) -> str:
     """Return a name as a sentence begins with it: several words get a capital letter, a parameter stays as it is."""
     return f"{name[:1].upper()}{name[1:]}" if " " in name else name

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from attrs import field, frozen
 
 from training_sdk import ssh_signatures
-from training_sdk._core.text import inline, sentence
+from training_sdk._core.text import inline, sentence, sentence_of
 from training_sdk.errors import ApprovalError, EvidenceError, Remedy
 from training_sdk.plans.wording import shown
 from training_sdk.records import approvals, storage
@@ -241,7 +241,7 @@ def find_approval(
         content = unseal(sealed.read_bytes())
     except Exception as error:
         raise EvidenceError(
-            f"The unseal hook failed for {sealed}: {sentence(str(error))} Nothing was sent."
+            f"The unseal hook failed for {sealed}: {sentence_of(error)} Nothing was sent."
         ) from error
     return parse_approval(content, repr(str(sealed)))
 

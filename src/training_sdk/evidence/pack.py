@@ -15,7 +15,7 @@ import attrs
 from attrs import field, frozen
 
 from training_sdk._core import argument_checks, codec
-from training_sdk._core.text import sentence
+from training_sdk._core.text import sentence_of
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, EvidenceError
 from training_sdk.evidence.answers import ALWAYS, FORMS, NAMES, value_in
@@ -322,7 +322,7 @@ class StoredPack:
         try:
             plain = self.unseal(data)
         except Exception as error:
-            raise EvidenceError(sentence(f"The unseal hook failed for {path}: {error}")) from error
+            raise EvidenceError(f"The unseal hook failed for {path}: {sentence_of(error)}") from error
         _check(plain, mark.plain, path)
         return plain
 

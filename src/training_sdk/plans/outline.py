@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from attrs import frozen
 
 from training_sdk._core import codec
-from training_sdk._core.text import sentence, visible
+from training_sdk._core.text import sentence, sentence_of, visible
 from training_sdk.api.progress import ProgressState
 from training_sdk.errors import (
     DecodingError,
@@ -98,7 +98,7 @@ def read_plan_copy(folder: Path, *, unseal: Unseal | None = None) -> ResetPlan:
     try:
         content = unseal(path.read_bytes())
     except Exception as error:
-        raise EvidenceError(f"The unseal hook failed for {path}: {sentence(str(error))}") from error
+        raise EvidenceError(f"The unseal hook failed for {path}: {sentence_of(error)}") from error
     plan = parse_plan(content, str(path))
     if plan.digest != folder.name:
         raise RecordsDamagedError(f"{path} contains another plan. Keep the file, and restore a copy.")

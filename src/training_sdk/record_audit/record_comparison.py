@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from training_sdk._core import codec
-from training_sdk._core.text import sentence
+from training_sdk._core.text import sentence_of
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
@@ -205,7 +205,7 @@ def _file_quoted(
     try:
         content = path.read_bytes() if unseal is None else unseal(path.read_bytes())
     except Exception as error:  # whatever a hook of the user raises
-        yield plan.fault(f"{name} of {plan.name} cannot be opened: {sentence(str(error))}")
+        yield plan.fault(f"{name} of {plan.name} cannot be opened: {sentence_of(error)}")
         return
     if hashlib.sha256(content).hexdigest() not in known:
         yield plan.fault(

@@ -143,7 +143,7 @@ def test_a_wait_is_logged_so_that_nobody_wonders(
     replies = iter([answer({"message": "too many"}, 429), answer(ME)])
     with no_waiting():
         ask(over_the_wire(lambda _: next(replies)), lambda client: client.users.me())
-    assert re.search(r"too many\. \(429.*\) Trying again in 0\.[56] s\.", warnings_logged.text)
+    assert re.search(r"too many\. \(429.*\)\. Trying again in 0\.[56] s\.", warnings_logged.text)
 
 
 SPELLINGS: list[Any] = [

@@ -442,6 +442,8 @@ def test_a_sealed_pack_cannot_be_read_without_its_hook(folder: Path) -> None:
         open_pack(folder, unseal=lambda data: data)
     with pytest.raises(EvidenceError, match="unseal hook failed"):
         open_pack(folder, unseal=lambda data: bytes(1 // 0))
+    with pytest.raises(EvidenceError, match=r"unseal hook failed for .*: StopIteration\.$"):
+        open_pack(folder, unseal=lambda data: next(iter([data][1:])))  # an error without a text
 
 
 def broken(data: bytes) -> bytes:
