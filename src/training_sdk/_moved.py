@@ -31,6 +31,7 @@ MOVED = {
     "training_sdk.frames.arrow": "training_sdk.frames.sinks",
     "training_sdk.frames.rows": "training_sdk.frames.methods",
     "training_sdk.local_plans.record_check": "training_sdk.record_audit.record_check",
+    "training_sdk.plans.before_after": "training_sdk.plans.planned",
     "training_sdk.records.folding": "training_sdk.records.journal_state",
     "training_sdk.resets.closing": "training_sdk.local_plans.closing",
     "training_sdk.resets.operations": "training_sdk.reset_operations",

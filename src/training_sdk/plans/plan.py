@@ -21,8 +21,14 @@ from training_sdk.api.progress import ProgressRow, ProgressState
 from training_sdk.errors import DecodingError, InvalidArgumentError
 from training_sdk.frames.methods import Rows
 from training_sdk.plans import wording
-from training_sdk.plans.before_after import BeforeAfter, before_and_after
-from training_sdk.plans.planned import Losses, Origin, PlannedCourse, PlannedReset
+from training_sdk.plans.planned import (
+    BeforeAfter,
+    Losses,
+    Origin,
+    PlannedCourse,
+    PlannedReset,
+    before_and_after,
+)
 from training_sdk.records import storage
 
 FORM = 3

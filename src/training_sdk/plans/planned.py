@@ -1,9 +1,10 @@
-"""The values in a plan: its origin, its courses, its people, and the sum of what a reset would clear."""
+"""The values in a plan: its origin, courses and people (before and after), and the sum of what a reset would clear."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -11,7 +12,11 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import sentence, visible
 from training_sdk._core.urls import service_name
 from training_sdk.api.progress import ProgressRow, ProgressState
+from training_sdk.frames.methods import Rows
 from training_sdk.plans import wording
+
+if TYPE_CHECKING:
+    from training_sdk.plans.plan import ResetPlan
 
 
 @frozen
@@ -155,3 +160,53 @@ class LastResets(dict[Key, datetime]):
         for key, when in other.items():
             self[key] = max(when, self.get(key, when))
         self._added += other.warnings
+
+
+@frozen
+class BeforeAfter:
+    """The progress of one target of a plan when the plan was made, and later. Percentages are 0–100.
+
+    What is ``_after`` is None for a person whom the rows do not list: unassigned or deactivated since, or not read.
+    """
+
+    course_id: str
+    course_title: str
+    user_id: str
+    user_name: str
+    user_email: str | None
+    state_before: ProgressState
+    state_after: ProgressState | None
+    percent_before: float
+    percent_after: float | None
+    score_before: float | None
+    score_after: float | None
+    completed_at_before: datetime | None
+    completed_at_after: datetime | None
+
+
+def before_and_after(plan: ResetPlan, rows: Iterable[ProgressRow]) -> Rows[BeforeAfter]:
+    """Return each target of a plan with its progress by the plan and by rows of the progress feed."""
+    titles = {course.id: course.title for course in plan.courses}
+    later = {(row.course_id, row.user_id): row for row in rows}
+    return Rows(
+        BeforeAfter,
+        (
+            BeforeAfter(
+                course_id=user.course_id,
+                course_title=titles[user.course_id],
+                user_id=user.user_id,
+                user_name=user.name,
+                user_email=user.email,
+                state_before=user.state,
+                state_after=row.state if row else None,
+                percent_before=user.percent,
+                percent_after=row.progress_percent if row else None,
+                score_before=user.score,
+                score_after=row.score if row else None,
+                completed_at_before=user.completed_at,
+                completed_at_after=row.completed_at if row else None,
+            )
+            for user in plan.targets
+            for row in [later.get(user.key)]
+        ),
+    )

@@ -15,7 +15,7 @@ from training_sdk import ProgressRow, ProgressState
 from training_sdk._core import codec
 from training_sdk.evidence.history import PastCompletion
 from training_sdk.frames.methods import MOST_ROWS, Rows
-from training_sdk.plans.before_after import BeforeAfter
+from training_sdk.plans.planned import BeforeAfter
 from unit.sdk.fakes import COURSE, Organisation, answer, row, sync_client, user_id
 from unit.sdk.frames.reading import PAGE, organisation
 from unit.sdk.resetting import planned
