@@ -312,13 +312,12 @@ class CourseProgress:
 
     def copy(self) -> CourseProgress:
         """Return the same progress in containers of its own, without cached rows and lag history."""
-        tally = self.tally
         return CourseProgress(
             roster=self.roster.copy(),
             enrolments=self.enrolments.copy(),
             records=self.records.copy(),
             reset_at=self.reset_at.copy(),
-            tally=Tally(tally.opened, tally.completed, tally.recorded, tally.score_sum),
+            tally=evolve(self.tally),
         )
 
 

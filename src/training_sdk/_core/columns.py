@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, Union, cast, get_args, get_origin, get_type_h
 import attrs
 
 from training_sdk._core import model
-from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, Reading, SharedValues
+from training_sdk._core.model import NOTHING_EXTRA, Extra, Model, Reading, SharedValues, filled_in
 
 Column: TypeAlias = Sequence[Any]
 Reader: TypeAlias = Callable[[Column, Any, SharedValues], Column]
@@ -295,7 +295,7 @@ class _Objects:
         hints = get_type_hints(cls)
         self._reading = Reading.of(cls, lenient=True)
         self._fields = tuple(
-            _Field.of(each, _filled_in(hints[each.name], given), self._reading)
+            _Field.of(each, filled_in(hints[each.name], given), self._reading)
             for each in attrs.fields(cls)
             if each.name != "extra"
         )
@@ -368,14 +368,6 @@ class _Objects:
 def _is_special(attribute: attrs.Attribute[Any]) -> bool:
     """Return whether a constructor does more than to set the field."""
     return not attribute.init or bool(attribute.validator or attribute.converter)
-
-
-def _filled_in(hint: Any, given: dict[Any, Any]) -> Any:
-    """Return a type with its type variables replaced."""
-    if hint in given:
-        return given[hint]
-    variables = getattr(hint, "__parameters__", ())
-    return hint[tuple(given[each] for each in variables)] if variables else hint
 
 
 def _builder(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]]], Column]:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
-from urllib.parse import parse_qsl
 
 from attrs import define, evolve, field, frozen
 
@@ -122,6 +121,12 @@ class PageRequest:
     mark: Any = None
     query: int = 0
 
+    def asks_the_same(self, other: PageRequest) -> bool:
+        """Return whether both ask for the same page; the order of parameters and an offset of 0 do not matter."""
+        own, its = self.request, other.request
+        rest = (own.method, own.body, self.query) == (its.method, its.body, other.query)
+        return rest and urls.page_asked_for(own.target) == urls.page_asked_for(its.target)
+
 
 @frozen
 class PageResult(Generic[T]):
@@ -168,11 +173,6 @@ class Filter(Generic[T]):
     def fits_all(self, items: Iterable[T], query: int) -> bool:
         """Return whether all items fit; faster than asking for each."""
         return set(map(self.of, items)).issubset(self.wanted[query if len(self.wanted) > 1 else 0])
-
-
-def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
-    """Return the filter for one course or user; none if all are wanted."""
-    return () if value is None else (Filter(parameter, ((value,),), of),)
 
 
 @define
@@ -286,7 +286,7 @@ class Cursor:
         if result.items and ends in self.pages:
             raise self._endless("repeats an earlier page")
         following = result.following
-        if following is None or (_is_same(following, self.page) and result.is_short(self.before)):
+        if following is None or (following.asks_the_same(self.page) and result.is_short(self.before)):
             return None
         if following.request in self.requests:
             raise self._endless("points back to an earlier page")
@@ -316,22 +316,9 @@ class Cursor:
             )
 
     def _endless(self, what: str) -> DecodingError:
-        path = self.page.request.path
         return DecodingError(
-            f"{path} cannot be read to its end: page {self.number} {what}. The list is not complete."
+            f"{self.page.request.path} cannot be read to its end: page {self.number} {what}. The list is not complete."
         )
-
-
-def _is_same(one: PageRequest, other: PageRequest) -> bool:
-    """Return whether two requests ask for the same page; the order of parameters and an offset of 0 do not matter."""
-
-    def key(place: PageRequest) -> tuple[object, ...]:
-        request = place.request
-        path, _, query = request.target.partition("?")
-        pairs = sorted(pair for pair in parse_qsl(query, keep_blank_values=True) if pair != ("offset", "0"))
-        return request.method, path, pairs, request.body, place.query
-
-    return key(one) == key(other)
 
 
 # --- reading ---

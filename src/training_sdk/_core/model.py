@@ -117,6 +117,14 @@ def spellings(cls: Any) -> dict[str, str]:
     return names
 
 
+def filled_in(hint: Any, given: dict[Any, Any]) -> Any:
+    """Return a type with its type variables replaced."""
+    if hint in given:
+        return given[hint]
+    variables = getattr(hint, "__parameters__", ())
+    return hint[tuple(given[each] for each in variables)] if variables else hint
+
+
 @attrs.frozen
 class Reading:
     """The rules by which an object becomes a model: its keys, and the fields that may be missing or null."""

@@ -259,6 +259,13 @@ def json_cell(value: Any) -> str:
     return f"'{text}" if text.startswith(_FIRST_FORM) else text
 
 
+def plain_cell(value: Any) -> str:
+    """Return plain data as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
+    if value is None:
+        return ""
+    return text_cell(value) if isinstance(value, str) else json_cell(value)
+
+
 def _guarded(run: re.Match[str]) -> str:
     begins_cell = run.start() == 0 or any(mark in run[0] for mark in _BREAKS)
     return f"{run[0]}'" if begins_cell else run[0]

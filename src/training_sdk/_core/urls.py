@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from attrs import frozen
 
@@ -195,6 +195,13 @@ def target(where: str, query: Iterable[tuple[str, object | None]] = ()) -> str:
     """Path and query; parameters that are None are left out."""
     pairs = [(name, str(value)) for name, value in query if value is not None]
     return f"{where}?{urlencode(pairs)}" if pairs else where
+
+
+def page_asked_for(target: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return a path and its sorted parameters without an offset of 0: equal for requests for the same page."""
+    where, _, query = target.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return where, sorted(pair for pair in pairs if pair != ("offset", "0"))
 
 
 def refuse_reset_path(full_path: str) -> None:

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from training_sdk._core import urls
 from training_sdk._core.argument_checks import one_id, optional_id, optional_ids
-from training_sdk._core.listing import Calls, Filter, Paginator, only
+from training_sdk._core.listing import Calls, Filter, Paginator
 from training_sdk._core.model import Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, listing
 from training_sdk.api import pagination
@@ -245,7 +245,9 @@ class Analytics(Bound[D]):
         """
         user, course = one_id(user_id, "user_id"), optional_id(course_id, "course_id")
         path = urls.path("/users/{id}/lessons/progress/events", id=user)
-        of_user: tuple[Filter[LessonEvent], ...] = only("user_id", user, lambda event: event.user_id)
+        of_user: tuple[Filter[LessonEvent], ...] = pagination.only(
+            "user_id", user, lambda event: event.user_id
+        )
         return _rows(self._calls, path, LessonEvent, course, of_user=of_user)
 
     @listing
@@ -327,8 +329,8 @@ def _rows(
         queries=[(("courseId", course_id), ("userId", user_id))],
         filters=(
             *of_user,
-            *only("courseId", course_id, attrgetter("course_id")),
-            *only("userId", user_id, attrgetter("user_id")),
+            *pagination.only("courseId", course_id, attrgetter("course_id")),
+            *pagination.only("userId", user_id, attrgetter("user_id")),
         ),
         identify=identify,
     )
@@ -385,7 +387,7 @@ def statistics(calls: Calls, course_ids: Sequence[str] | None) -> Paginator[Cour
         f"{_PATH}/courses/statistics",
         CourseStatistics,
         queries=[(("courseId", single),)],
-        filters=only("courseId", single, lambda found: found.course_id),
+        filters=pagination.only("courseId", single, lambda found: found.course_id),
         keep=lambda found, _: wanted is None or found.course_id in wanted,
         identify=lambda found: found.course_id,
         named=() if wanted is None else (wanted,),

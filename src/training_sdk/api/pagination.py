@@ -25,6 +25,11 @@ def chunked(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
+def only(parameter: str, value: str | None, of: Callable[[T], str]) -> tuple[Filter[T], ...]:
+    """Return the filter for one course or user; none if all are wanted."""
+    return () if value is None else (Filter(parameter, ((value,),), of),)
+
+
 @frozen
 class _Numbered(Generic[T]):
     items: tuple[T, ...] = field(metadata=may_omit([], unless=has_other_fields))

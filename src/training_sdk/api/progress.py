@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow
-from training_sdk._core.listing import Calls, Cursor, Filter, Page, PageRequest, Paginator, only
+from training_sdk._core.listing import Calls, Cursor, Filter, Page, PageRequest, Paginator
 from training_sdk._core.model import Fields, Model, OpenEnum, may_omit
 from training_sdk._core.operation import Bound, D, PageSource, listing
 from training_sdk.api import pagination
@@ -185,8 +185,8 @@ def progress_rows(
     ]
     path = "/training/v1/feed/training-course-progress"
     filters: tuple[Filter[ProgressRow], ...] = (
-        *only("course_id", course_id, attrgetter("course_id")),
-        *only("user_id", user_id, attrgetter("user_id")),
+        *pagination.only("course_id", course_id, attrgetter("course_id")),
+        *pagination.only("user_id", user_id, attrgetter("user_id")),
     )
     return pagination.feed(
         calls,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
@@ -212,3 +212,21 @@ def _overlap(
         metadata=tuple(("user_id", user_id) for _, user_id in keys),
         remedy=remedy,
     )
+
+
+def resets_elsewhere(
+    state: StateDirectory, digest: str, people: Collection[Key], here: Origin
+) -> Mapping[Key, datetime]:
+    """Return when another plan last reset, or may have reset, each of these people."""
+    found: dict[Key, datetime] = {}
+    for records in read_records(state, but=digest):
+        effects = records.effects()
+        if effects.is_of(here):
+            for key in people:
+                if (at := effects.may_have_reset_at(key)) is not None:
+                    found[key] = max(at, found.get(key, at))
+        lost = lost_there(records, here)
+        if lost is not None and lost.may_have_reset:
+            at = datetime.max.replace(tzinfo=UTC) if lost.is_open else lost.last_at
+            found |= {key: max(at, found.get(key, at)) for key in lost.among(people)}
+    return found

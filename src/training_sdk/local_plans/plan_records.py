@@ -45,7 +45,6 @@ LONGEST_SILENCE = timedelta(hours=4)
 """While a plan is applied, the log gets an entry at least this often: whenever evidence is renewed."""
 ENDS = (ENDED, STOPPED, CLOSED)
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def entries_by_plan(state: StateDirectory) -> Mapping[str, Entries]:
@@ -332,24 +331,6 @@ def effects_there(
         found = PlanRecords(folder, (), journal).effects()
         if found.is_of(here):
             yield found
-
-
-def resets_elsewhere(
-    state: StateDirectory, digest: str, people: Collection[Key], here: Origin
-) -> Mapping[Key, datetime]:
-    """Return when another plan last reset, or may have reset, each of these people."""
-    found: dict[Key, datetime] = {}
-    for records in read_records(state, but=digest):
-        effects = records.effects()
-        if effects.is_of(here):
-            for key in people:
-                if (at := effects.may_have_reset_at(key)) is not None:
-                    found[key] = max(at, found.get(key, at))
-        lost = lost_there(records, here)
-        if lost is not None and lost.may_have_reset:
-            at = _ANY_TIME if lost.is_open else lost.last_at
-            found |= {key: max(at, found.get(key, at)) for key in lost.among(people)}
-    return found
 
 
 def resets_known(state: StateDirectory, here: Origin) -> LastResets:

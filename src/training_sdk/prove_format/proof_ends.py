@@ -29,8 +29,8 @@ from training_sdk.reports.report import FAILED_PROOF, ResetReport
 from training_sdk.resets.outcomes import resumed_tracker
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.reset_request import Order, Progress
-from training_sdk.resets.resume import Resumption, order_as_started
+from training_sdk.resets.reset_request import Order, Progress, order_as_started
+from training_sdk.resets.resume import Resumption
 
 KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
 """Reasons why a proof ended that refute nothing."""

@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, TypeAlias
 from attrs import frozen
 
 from training_sdk._core import argument_checks
-from training_sdk._core.text import json_cell, text_cell, visible
+from training_sdk._core.text import plain_cell, visible
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.records import storage
 from training_sdk.records.approvals import Unseal, approvers
@@ -92,7 +92,7 @@ def _csv(links: Iterable[Link], approver: Lookup) -> str:
     writer.writerow(COLUMNS)
     for link in links:
         row = {**_row(link), APPROVER: approver(link.entry or {})}
-        writer.writerow([cell(row.get(column)) for column in COLUMNS])
+        writer.writerow([plain_cell(row.get(column)) for column in COLUMNS])
     return text.getvalue()
 
 
@@ -104,13 +104,6 @@ def _row(link: Link) -> Mapping[str, Any]:
     other = {**entry, **{name: value for name, value in who.items() if name not in WHO}}
     named = {column: who.get(column) for column in WHO}
     return {**known, **named, "line": link.line, "other": other or None, "fault": link.fault}
-
-
-def cell(value: object) -> str:
-    """Return a value as a cell that no spreadsheet runs: what would begin a formula gets an apostrophe in front."""
-    if value is None:
-        return ""
-    return text_cell(value) if isinstance(value, str) else json_cell(value)
 
 
 WAIT_SECONDS = 10.0

@@ -133,6 +133,14 @@ class Answered:
     request_id: str | None
 
 
+def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
+    """Return how many people an answer counts beyond those that the request was about.
+
+    A call for everyone may count all people on the course, also those who had nothing to reset.
+    """
+    return 0 if count is None or count == in_course else max(0, count - named)
+
+
 @frozen
 class Refused:
     """The request is known not to have taken effect."""
@@ -169,6 +177,17 @@ class Lost:
     """The class of the underlying error, such as ``DecodingError``; None in older journals."""
     status: int | None = None
     """The status of the answer, if at least its head was received; None in older journals."""
+
+
+def was_accepted(event: Lost) -> bool:
+    """Return whether a 2xx came that could not be read; older journals show it by the cause, or by the message."""
+    if event.status is not None:
+        return 200 <= event.status < 300
+    return event.cause == "DecodingError" or (event.cause is None and _UNREADABLE in event.message)
+
+
+_UNREADABLE = "with something unreadable"
+"""In the messages of before, where the cause is not named."""
 
 
 @frozen

@@ -27,6 +27,8 @@ from training_sdk.records.events import (
     Resumed,
     Sent,
     SkippedUsers,
+    counted_besides,
+    was_accepted,
 )
 
 APPLIED, NOT_APPLIED, UNDECIDED = "applied", "not applied", "unknown"
@@ -63,6 +65,7 @@ class PersonState(StrEnum):
 
 Standing = PersonState
 """The earlier name of ``PersonState``."""
+_NEVER_SENT_AGAIN = (PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED)
 
 
 class OutOfOrderError(ValueError):
@@ -123,14 +126,6 @@ class RecordedRequest:
 
 Chunk = RecordedRequest
 """The earlier name of ``RecordedRequest``."""
-
-
-def counted_besides(count: int | None, named: int, in_course: int | None) -> int:
-    """Return how many people an answer counts beyond those that the request was about.
-
-    A call for everyone may count all people on the course, also those who had nothing to reset.
-    """
-    return 0 if count is None or count == in_course else max(0, count - named)
 
 
 @define
@@ -282,9 +277,7 @@ class JournalState:
         _refuse_unless(
             len(set(request.people)) == len(request.people) > 0, "it names no person, or one person twice"
         )
-        self._refuse_people_in_state(
-            request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
-        )
+        self._refuse_people_in_state(request.people, *_NEVER_SENT_AGAIN)
         self.requests[event.chunk] = request
         self.users |= dict.fromkeys(request.people, PersonState.UNSENT)
         self.last |= dict.fromkeys(request.people, request.number)
@@ -294,9 +287,7 @@ class JournalState:
         request = self._request_in_state(event.chunk, *needed)
         match event:
             case Sent():
-                self._refuse_people_in_state(
-                    request.people, PersonState.RESET, PersonState.UNKNOWN, PersonState.SKIPPED
-                )
+                self._refuse_people_in_state(request.people, *_NEVER_SENT_AGAIN)
                 latest = all(self.last[key] == request.number for key in request.people)
                 _refuse_unless(latest, f"a person in request {event.chunk} is in a later one")
                 self.has_sent = True
@@ -338,7 +329,7 @@ class JournalState:
                     message=event.message,
                     request_id=event.request_id,
                     cause=event.cause,
-                    is_accepted=_was_accepted(event),
+                    is_accepted=was_accepted(event),
                 )
                 self._set_state(request, PersonState.UNKNOWN)
 
@@ -388,17 +379,6 @@ _VERDICTS: Mapping[str, PersonState] = {
     NOT_APPLIED: PersonState.UNSENT,
     UNDECIDED: PersonState.UNKNOWN,
 }
-
-
-def _was_accepted(event: Lost) -> bool:
-    """Return whether a 2xx came that could not be read; older journals show it by the cause, or by the message."""
-    if event.status is not None:
-        return 200 <= event.status < 300
-    return event.cause == "DecodingError" or (event.cause is None and _UNREADABLE in event.message)
-
-
-_UNREADABLE = "with something unreadable"
-"""In the messages of before, where the cause is not named."""
 
 
 def replay(events: Iterable[Event]) -> JournalState:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from attrs import evolve, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Pace, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.text import sentence
+from training_sdk._version import __version__
 from training_sdk.approval.approvals import Approved
 from training_sdk.approval.confirmation import check_lifetime, end_of
 from training_sdk.approval.four_eyes import check_signed, require_approval
@@ -17,7 +19,9 @@ from training_sdk.format_proof.proofs import Proof, ProofScope, kept_fields_at
 from training_sdk.plans.changes import refuse_new_warnings
 from training_sdk.plans.origin import CurrentOrigin, ProvenCalls, check_origin, check_same_origin, read_origin
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
-from training_sdk.resets.reset_request import Order, ResetRequest
+from training_sdk.records.events import ApprovalKept, Opened
+from training_sdk.resets.reset_request import MOST_PER_REQUEST, Order, ResetRequest
+from training_sdk.resets.waves import kept
 
 FindProof = Callable[[ProofScope], Proof | None]
 
@@ -53,6 +57,30 @@ class Preflight:
         """True if the answer to a call for everyone may also count people with nothing to reset."""
         is_seen_not_to = self.proof is not None and self.proof.counts_everyone is False
         return not (self.here.reference_server or is_seen_not_to)
+
+    def opened(self, at: datetime, fingerprint: str | None, approved: ApprovalKept | None) -> Opened:
+        """Return the event that begins the journal of the order, with its settings for ``resume``."""
+        order, here = self.order, self.here
+        return Opened(
+            at=at,
+            nonce=order.nonce,
+            applied_by=here.user_id,
+            organisation_id=here.organisation_id,
+            base_url=here.base_url,
+            reference_server=here.reference_server,
+            token_fingerprint=fingerprint,
+            reason=order.reason,
+            ticket=order.ticket,
+            server_side=order.server_side,
+            tolerance=order.tolerance,
+            chunk_size=min(MOST_PER_REQUEST, order.per_request or MOST_PER_REQUEST),
+            processing_seconds=order.safeguards.processing_time.total_seconds(),
+            sdk_version=__version__,
+            waves=None if order.waves is None else kept(order.waves),
+            approval=approved,
+            accept_missing_lessons=order.accept_missing_lessons,
+            require_surveys=order.require_surveys,
+        )
 
     def check_start(self, requests: Sequence[ResetRequest]) -> Flow[None]:
         """Raise if a plan must not be started, because of new warnings or of waves that end too late."""

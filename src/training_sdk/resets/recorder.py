@@ -16,7 +16,6 @@ from training_sdk._core import codec
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
-from training_sdk._version import __version__
 from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.approvals import (
     Approval,
@@ -37,16 +36,16 @@ from training_sdk.local_plans.admission import (
     origin_lock,
     refuse_overlapping,
     refuse_second_time,
+    resets_elsewhere,
 )
 from training_sdk.local_plans.audit_quotes import approvals_in, quote_begun, quote_journal
-from training_sdk.local_plans.plan_records import resets_elsewhere
 from training_sdk.outcome import Outcome
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.records import approvals, plan_copy
 from training_sdk.records.audit import BEGUN, ENDED, KEPT, RESUMED, STOPPED, AuditLog
-from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed
+from training_sdk.records.events import Closed, Event, EvidenceKept, Resumed
 from training_sdk.records.journal import Journal, JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
@@ -54,8 +53,7 @@ from training_sdk.records.tokens import redacted
 from training_sdk.reports import report_file
 from training_sdk.reports.report import ResetReport
 from training_sdk.resets.preflight import Preflight
-from training_sdk.resets.reset_request import MOST_PER_REQUEST, Order
-from training_sdk.resets.waves import kept
+from training_sdk.resets.reset_request import Order
 
 
 @define
@@ -231,32 +229,8 @@ class Recorder:
             self._keep_copy(plan, self._folder(plan))  # a plan that is refused leaves no names on disk
             if approval is not None:
                 self._keep_approval(plan, approval)
-            self._note_opened(at)
-
-    def _note_opened(self, at: datetime) -> None:
-        order, here = self._started.order, self._started.here
-        self.journal.note(
-            Opened(
-                at=at,
-                nonce=order.nonce,
-                applied_by=here.user_id,
-                organisation_id=here.organisation_id,
-                base_url=here.base_url,
-                reference_server=here.reference_server,
-                token_fingerprint=self.fingerprint,
-                reason=order.reason,
-                ticket=order.ticket,
-                server_side=order.server_side,
-                tolerance=order.tolerance,
-                chunk_size=min(MOST_PER_REQUEST, order.per_request or MOST_PER_REQUEST),
-                processing_seconds=order.safeguards.processing_time.total_seconds(),
-                sdk_version=__version__,
-                waves=None if order.waves is None else kept(order.waves),
-                approval=None if self.approved is None else self.approved.kept,
-                accept_missing_lessons=order.accept_missing_lessons,
-                require_surveys=order.require_surveys,
-            )
-        )
+            approved = None if self.approved is None else self.approved.kept
+            self.journal.note(self._started.opened(at, self.fingerprint, approved))
 
     def gather(self, calls: Calls, people: Sequence[PlannedReset]) -> Flow[Mapping[Key, ProgressRow]]:
         """Write the evidence about these people, and return their rows."""

@@ -19,8 +19,7 @@ from training_sdk.errors import DecodingError, OutcomeUnknownError, TrainingErro
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
-from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent
-from training_sdk.records.journal_state import counted_besides
+from training_sdk.records.events import Answered, Lost, Refused, RefusedInDoubt, Sent, counted_besides
 from training_sdk.reports.report import LARGER, REACHED_OTHERS, attach_report, report_of
 from training_sdk.resets.outcomes import FailureOutcome, OutcomeTracker, failure_outcome
 from training_sdk.resets.recorder import Recorder

@@ -7,18 +7,19 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk._core import codec, urls
 from training_sdk._core.flow import Request, Response
 from training_sdk.approval.approvals import Approval
-from training_sdk.errors import DecodingError, ErrorInfo, Remedy
+from training_sdk.errors import DecodingError, ErrorInfo, InvalidArgumentError, Remedy, TrainingError
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number
+from training_sdk.records.journal_state import JournalState
 from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.recipients import EVERYONE, LISTED, ListedPeople
-from training_sdk.resets.waves import Waves
+from training_sdk.resets.waves import Waves, restored
 from training_sdk.safeguards import Safeguards
 
 MOST_PER_REQUEST = 1000
@@ -74,6 +75,34 @@ class Order:
     def is_stoppable(self) -> bool:
         """True if the caller can stop the reset."""
         return self.stop is not _never
+
+
+def order_as_started(order: Order, state: JournalState) -> Order:
+    """Return the order with the settings of the journal; waves in the order take precedence."""
+    opened = state.opened
+    if opened is None:
+        raise TrainingError("The journal has no beginning.")
+    if opened.server_side and order.per_request is not None:
+        raise InvalidArgumentError(
+            "This plan was started as one call for everyone of a course, which cannot be divided into requests.",
+            argument="per_request",
+            remedy=Remedy("undivided_resume", "Leave out per_request."),
+        )
+    waves = order.waves
+    if waves is None and opened.waves is not None:
+        waves = restored(opened.waves)
+    return evolve(
+        order,
+        nonce=opened.nonce,
+        reason=opened.reason,
+        ticket=opened.ticket,
+        server_side=opened.server_side,
+        tolerance=opened.tolerance,
+        accept_missing_lessons=order.accept_missing_lessons or opened.accept_missing_lessons,
+        require_surveys=order.require_surveys or opened.require_surveys,
+        waves=waves,
+        per_request=order.per_request or opened.chunk_size,
+    )
 
 
 @frozen

@@ -14,10 +14,7 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.approval.confirmation import check_lifetime, end_of
 from training_sdk.errors import (
     IncompleteResetError,
-    InvalidArgumentError,
-    Remedy,
     StalePlanError,
-    TrainingError,
 )
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.course_rows import kept_fields_here, read_rows
@@ -55,10 +52,10 @@ from training_sdk.resets.reset_request import (
     ResetRequest,
     divide,
     key_for,
+    order_as_started,
     request_for,
 )
 from training_sdk.resets.reset_run import Run
-from training_sdk.resets.waves import restored
 
 ONE_CALL_REACHES_ALL = (
     "Others in the course were reset or may have been reset, or their progress changed. One call for "
@@ -84,34 +81,6 @@ def resume_plan(calls: Calls, order: Order, recorder: Recorder, find_proof: Find
         return (yield from resumption.make_run().to_the_end(resumption.find_sendable()))
     finally:
         recorder.release()
-
-
-def order_as_started(order: Order, state: JournalState) -> Order:
-    """Return the order with the settings of the journal; waves in the order take precedence."""
-    opened = state.opened
-    if opened is None:
-        raise TrainingError("The journal has no beginning.")
-    if opened.server_side and order.per_request is not None:
-        raise InvalidArgumentError(
-            "This plan was started as one call for everyone of a course, which cannot be divided into requests.",
-            argument="per_request",
-            remedy=Remedy("undivided_resume", "Leave out per_request."),
-        )
-    waves = order.waves
-    if waves is None and opened.waves is not None:
-        waves = restored(opened.waves)
-    return evolve(
-        order,
-        nonce=opened.nonce,
-        reason=opened.reason,
-        ticket=opened.ticket,
-        server_side=opened.server_side,
-        tolerance=opened.tolerance,
-        accept_missing_lessons=order.accept_missing_lessons or opened.accept_missing_lessons,
-        require_surveys=order.require_surveys or opened.require_surveys,
-        waves=waves,
-        per_request=order.per_request or opened.chunk_size,
-    )
 
 
 @define

@@ -29,8 +29,7 @@ from training_sdk.reports import report_file
 from training_sdk.reports.report import FAILED_PROOF, PENDING_PROOF, ResetReport
 from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.outcomes import tracker_from_journal
-from training_sdk.resets.reset_request import Order
-from training_sdk.resets.resume import order_as_started
+from training_sdk.resets.reset_request import Order, order_as_started
 from training_sdk.safeguards import Safeguards
 
 

@@ -61,18 +61,13 @@ class Stage:
         """Return the admin's client with another token; it stores its records in the same place."""
         return self.admin.with_options(token=self.mock.token(who))
 
-    def figures(self) -> CourseStatistics:
-        """Return the course as analytics shows it now."""
-        (found,) = self.admin.analytics.course_statistics(course_ids=[self.course.id])
-        return found
-
     def rows(self) -> list[ProgressRow]:
         """Return the course as the progress feed shows it now."""
         return list(self.admin.progress.list(course_id=self.course.id))
 
     def show_figures(self) -> CourseStatistics:
         """Print the completion figures and return them."""
-        now = self.figures()
+        (now,) = self.admin.analytics.course_statistics(course_ids=[self.course.id])
         self.story.table(
             ("course", "assigned", "opened", "completed", "completion", "average score"),
             [

@@ -361,13 +361,13 @@ def test_no_cell_of_a_table_is_a_formula(values: list[str]) -> None:
 def test_no_cell_of_an_exported_log_is_a_formula(value: Any) -> None:
     import json
 
-    from training_sdk.records.audit import cell
+    from training_sdk._core.text import plain_cell
 
     line = io.StringIO()
-    csv.writer(line).writerow(["1", cell(value)])
+    csv.writer(line).writerow(["1", plain_cell(value)])
     assert formulas(line.getvalue()) == []
     if not isinstance(value, str):
-        assert json.loads(cell(value).removeprefix("'")) == value
+        assert json.loads(plain_cell(value).removeprefix("'")) == value
 
 
 @pytest.mark.parametrize("text", ["plain", "a;b", "a; b", "2-1", "a\tb", "Zoë", "", "1;2"])

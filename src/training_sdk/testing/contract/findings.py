@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -43,6 +44,19 @@ class CannotRunError(Exception):
 
 class HangingError(CannotRunError):
     """Error: no answer came in time. A server that hangs would hang again, so no further check is made."""
+
+
+def first_difference(before: Any, after: Any) -> str:
+    """Return the first difference, for a person to read."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        name = next(each for each in (*before, *after) if before.get(each) != after.get(each))
+        return f"{name}: {first_difference(before.get(name), after.get(name))}"
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return next(first_difference(was, now) for was, now in zip(before, after, strict=True) if was != now)
+    if isinstance(before, list) and isinstance(after, list):
+        odd = [each for each in before if each not in after] or [each for each in after if each not in before]
+        return f"{len(after)} instead of {len(before)}, such as {json.dumps(odd[:1])}"
+    return f"{json.dumps(after)} instead of {json.dumps(before)}"
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from training_sdk.errors import TrainingError
-from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError, first_difference
 from training_sdk.testing.contract.wire import RESET, USERS, Answer, Told, Wire, unused_hex
 
 Json = dict[str, Any]
@@ -337,7 +337,7 @@ class World:
     def same(self, told: str, what: str, before: Any, after: Any) -> None:
         """Raise BrokenRuleError, with the first difference, unless both are the same."""
         if before != after:
-            raise BrokenRuleError(told, f"{what} as before", _difference(before, after)[:MOST_TOLD])
+            raise BrokenRuleError(told, f"{what} as before", first_difference(before, after)[:MOST_TOLD])
 
     def takes_effect(self, course: Course, users: Sequence[str] | None, *reset: Row) -> None:
         """Check that a reset counts these learners and really resets each of them.
@@ -374,19 +374,6 @@ def confirming(title: str, users: object) -> tuple[str, str]:
 def recorded(row: Row) -> list[Any]:
     """Return the recorded progress of a row."""
     return [row.get(name) for name in RECORDED]
-
-
-def _difference(before: Any, after: Any) -> str:
-    """Return the first difference, for a person to read."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        name = next(each for each in (*before, *after) if before.get(each) != after.get(each))
-        return f"{name}: {_difference(before.get(name), after.get(name))}"
-    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return next(_difference(was, now) for was, now in zip(before, after, strict=True) if was != now)
-    if isinstance(before, list) and isinstance(after, list):
-        odd = [each for each in before if each not in after] or [each for each in after if each not in before]
-        return f"{len(after)} instead of {len(before)}, such as {json.dumps(odd[:1])}"
-    return f"{json.dumps(after)} instead of {json.dumps(before)}"
 
 
 def _is_of(row: Row, course: str, user: str) -> bool:
