@@ -81,8 +81,9 @@ def test_environment_and_profile_that_name_two_services_are_refused(
     assert refused.returncode == 2
     for said in (live.url, url, "--profile none", "TRAINING_SDK_PROFILE=none", "Nothing was sent"):
         assert said in refused.stderr
-    for word in ("doctor",):
-        assert "the token of profile 'live' is for" in command(live, word, **there).stdout
+    assert f"SAFETYCULTURE_BASE_URL is {url}, but the token of profile 'live' is for {live.url}" in (
+        command(live, "doctor", **there).stdout
+    )
     assert (len(live.mock.calls), len(mock.calls)) == (0, before)
     by_option = command(live, "courses", "--profile", "none", **there)
     by_variable = command(live, "courses", TRAINING_SDK_PROFILE="none", **there)

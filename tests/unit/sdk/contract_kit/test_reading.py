@@ -153,7 +153,7 @@ def test_nobody_sends_no_authorization_at_all() -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="is not an http"):
+    with pytest.raises(InvalidArgumentError, match="must be an http"):
         Wire.to("elsewhere")
     with pytest.raises(InvalidArgumentError, match="unencrypted"):
         Wire.to("http://elsewhere.example")
