@@ -260,6 +260,8 @@ def may_list_people(client: TrainingClient) -> bool | None:
     return is_allowed(lambda: next(iter(client.users.list(ids=[client.users.me().user_id]).pages()), None))
 
 
+CHECK_SECONDS = 10.0
+"""The longest time for retries of a check of permissions: the result that it is about is there already."""
 TO_SEE_ALL = 'To include everything, use a token with "Training: Administration".'
 NOT_KNOWN = (
     "It is not known whether this token sees everything, because the service did not answer the check of its "
@@ -267,11 +269,17 @@ NOT_KNOWN = (
 )
 
 
+def _for_checks(client: TrainingClient) -> TrainingClient:
+    """Return a client that gives up a check of permissions sooner than what the command is for."""
+    return client.with_options(max_retry_seconds=min(CHECK_SECONDS, client._options.max_retry_seconds))
+
+
 def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
     """Return a warning if this token sees the progress of some people only.
 
     The service lists what the token may see, and does not tell that there is more.
     """
+    client = _for_checks(client)
     figures = may_read_figures(client)
     if figures is False:
         return (
@@ -289,6 +297,7 @@ def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
 
 def about_restricted_catalogue(client: TrainingClient) -> tuple[str, ...]:
     """Return a warning if this token sees some courses and learning paths only, as a learner's does."""
+    client = _for_checks(client)
     figures = may_read_figures(client)
     people = None if figures else may_list_people(client)
     if figures or people:

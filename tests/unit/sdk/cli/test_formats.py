@@ -31,6 +31,7 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of, dicts
 from unit.sdk.cli.conftest import Desk
+from unit.sdk.fakes import no_waiting
 
 COMMANDS = ("courses", "paths", "groups", "sites", "progress")
 COLUMNS = columns_of(ProgressRow)
@@ -250,6 +251,14 @@ def test_an_unanswered_check_of_the_permissions_is_told_and_loses_no_row(
     done = desk.run("progress", "--format", "jsonl", SAFETYCULTURE_API_TOKEN=desk.mock.token("manager"))
     assert (done.code, len(done.out.splitlines())) == (0, 247)
     assert "It is not known whether this token sees everything" in done.err
+
+
+@pytest.mark.parametrize("command", ["courses", "progress"])
+def test_a_check_of_the_permissions_does_not_hold_up_a_list_that_is_there(desk: Desk, command: str) -> None:
+    desk.mock.faults.add("rate_limited", operation="GetCourseStatistics", seconds=30.0)
+    with no_waiting() as waited:
+        done = desk.run(command, "--format", "jsonl", "--max-retry", "90")
+    assert (done.code, bool(done.out), waited) == (0, True, []), done
 
 
 def test_one_person_in_full_view_costs_no_check_of_the_permissions(desk: Desk) -> None:
