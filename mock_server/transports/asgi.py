@@ -148,7 +148,12 @@ def _raw_path(scope: Scope) -> str:
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     # Long ones are not cached: clients can send any number of them.
-    return tuple([_remembered(*each) if len(each[1]) <= LONGEST_KEPT else _header(*each) for each in raw])
+    return tuple(
+        [
+            _remembered(name, value) if len(name) + len(value) <= LONGEST_KEPT else _header(name, value)
+            for name, value in raw
+        ]
+    )
 
 
 def _header(name: bytes, value: bytes) -> tuple[str, str]:

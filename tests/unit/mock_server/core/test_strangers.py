@@ -16,6 +16,7 @@ from growth import assert_proportionate
 from mock_server import MockTraining
 from mock_server.control import journal, masking, naming
 from mock_server.refusal import RefusedError
+from mock_server.transports import asgi, http1
 from mock_server.wire import reading
 from mock_server.wire.message import Request
 from unit.mock_server.core.speaker import AGENT, FEED, JSON_TYPE, RESET
@@ -181,3 +182,14 @@ def test_paths_and_header_names_that_are_long_are_not_remembered(mock: MockTrain
     kept = masking._looks_secret.cache_info().currsize
     assert (naming._remembered.cache_info().currsize, kept < 10) == (0, True), "those of the answers alone"
     assert {header for each in mock.calls for _, header in each.headers} == {"***"}
+
+
+def test_long_headers_are_not_remembered_by_the_transports() -> None:
+    asgi._remembered.cache_clear()
+    http1._remembered.cache_clear()
+    for number in range(30):
+        name, value = f"x-{number}".encode() + b"x" * 5000, f"{number}".encode()
+        read = asgi._headers([(name, value), (value, name)])
+        assert read == ((name.decode(), value.decode()), (value.decode(), name.decode()))
+        http1.parse_head([b"GET / HTTP/1.1", name + b": " + value])
+    assert [each._remembered.cache_info().currsize for each in (asgi, http1)] == [0, 0]
