@@ -6,17 +6,18 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mock_server import app
-from mock_server.control.faults import Fault, Faults
+from mock_server.control.faults import Faults, check_target
 from mock_server.control.journal import Journal
+from mock_server.control.tokens import NamedTokens
 from mock_server.control.worlds import Worlds
 from mock_server.learner_actions import LiveWorld
 from mock_server.policy import Policy
-from mock_server.rules.authentication import actor_of
 from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
@@ -26,7 +27,6 @@ from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError
 from mock_server.world.differences import Change, differences
 from mock_server.world.ledger import AuditEntry, Certificate, Notification
-from mock_server.world.people import digest
 from mock_server.world.seeds.demo import demo_prototype
 from mock_server.world.seeds.generate import build_generated
 from mock_server.world.state import State, fresh_copy
@@ -49,23 +49,21 @@ class MockTraining:
     """
 
     def __init__(self, world: LiveWorld, tokens: dict[str, str]) -> None:
+        # No part refers back to this object, so that a world ends with its last user, not with a garbage collection.
         self.world = world
-        self._tokens = dict(tokens)
-        self.faults = Faults(check=self._strikes_somebody)
+        self._tokens = NamedTokens(world, tokens)
+        self.faults = Faults(check=partial(check_target, world))
         """The script of faults, empty at first."""
-        self._names = {token: name for name, token in tokens.items()}
         self._is_closed = False
-        self._is_open = False
-        self._servers: list[Server] = []
-        self.worlds = Worlds(self)
+        self.worlds = Worlds(world)
         """More worlds on the servers of this one, from ``POST /_mock/worlds``; the token selects one."""
-        self.among = self.worlds
+        self.among = self.worlds.together
         """All worlds that share a server with this one."""
         self.marks: dict[str, dict[str, Any]] = {}
         """State documents that ``POST /_mock/marks`` stored, by name."""
         self.webhooks = Webhooks(world)
         """Deliveries of webhooks, and a way to wait for them."""
-        self.calls = Journal(lambda: tuple(self._tokens))
+        self.calls = Journal(self._tokens.known)
         """The request journal with assertions: ``mock.calls.of("reset").once()``; without requests to ``/_mock/``."""
 
     @classmethod
@@ -175,7 +173,7 @@ class MockTraining:
     def state(self) -> dict[str, Any]:
         """Return the whole state as one JSON document, for `load`, `diff` and `rollback`. It contains the tokens."""
         with self.world.up_to_date():
-            return state.document(self.world, self._tokens)
+            return state.document(self.world, self._tokens.by_name)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state into a file that only its owner can read, because it contains the tokens."""
@@ -216,7 +214,7 @@ class MockTraining:
         self._take(state.read(state.outlined("document", document)))
 
     def _take(self, read: State) -> None:
-        if self.among.opened_elsewhere(self, read.tokens.keys()):
+        if self.among.opened_elsewhere(self.world, read.tokens.keys()):
             raise StateError(
                 "$.tokens: One of the tokens opens another world of this server. Load the state into that world."
             )
@@ -225,59 +223,25 @@ class MockTraining:
                 "$.is_loaded: The people of this state come from a file, and this server has no secret, so every user"
                 " of this machine could read their data. Serve with a secret."
             )
-        known = self._tokens
+        known = self._tokens.by_name
         with self.world.lock:
             state.restore(self.world, read)
-            self._tokens = dict(read.token_names)
-            self._names = {token: name for name, token in self._tokens.items()}
+            self._tokens.replace(read.token_names)
             self.faults.clear()
-            if self._is_closed and self._tokens != known:
+            if self._is_closed and self._tokens.by_name != known:
                 self.draw_tokens()
-
-    def _strikes_somebody(self, fault: Fault) -> None:
-        """Raise LookupError if course or user of a fault does not exist, or the course is not assigned to the user."""
-        with self.world.lock:
-            course = self.world.course(fault.course) if fault.course else None
-            person = self.world.user(fault.user) if fault.user else None
-            if course and person and not self.world.main.progress[course.id].has(person.id):
-                raise LookupError(
-                    f"{course.title!r} is not assigned to {person.email or person.id}. Name a user who is assigned."
-                )
 
     def token(self, name: TokenName) -> str:
         """Return a token by its name. Raises LookupError, with the known names, for an unknown one."""
-        check_argument("name", name, str, 'the name of a token, such as "admin"')
-        if name not in self._tokens:
-            raise LookupError(
-                f"There is no token {name!r}. The tokens are {', '.join(sorted(self._tokens))}."
-            )
-        return self._tokens[name]
+        return self._tokens.token(name)
 
     def draw_tokens(self) -> None:
         """Replace every token by a random one. The old tokens are no longer valid."""
-        with self.world.lock:
-            drawn = {name: f"mock_{secrets.token_hex(24)}" for name in self._tokens}
-            known = self.world.tokens
-            self.world.tokens = {
-                digest(drawn[name]): known[digest(old)] for name, old in self._tokens.items()
-            }
-            self._tokens = drawn
-            self._names = {token: name for name, token in drawn.items()}
+        self._tokens.draw()
 
     def tokens(self) -> list[dict[str, Any]]:
         """Return every token with its owner and permissions, as ``GET /_mock/tokens`` lists them."""
-        with self.world.lock:
-            return [self._described(name, token) for name, token in self._tokens.items()]
-
-    def _described(self, name: str, token: str) -> dict[str, Any]:
-        actor = actor_of(self.world, self.world.tokens[digest(token)])
-        return {
-            "name": name,
-            "token": token,
-            "user_id": actor.id,
-            "organisation_id": actor.organisation.id,
-            "permissions": sorted(actor.permissions),
-        }
+        return self._tokens.described()
 
     def handle(self, request: Request) -> Response:
         """Answer one request. Never raises."""
@@ -287,7 +251,7 @@ class MockTraining:
         response = app.handle(self, request)
         self.webhooks.wake()
         if not app.is_control(request.path):
-            self.calls.record(request, response, self._names)
+            self.calls.record(request, response, self._tokens.names)
         return response
 
     @property
@@ -425,18 +389,18 @@ class MockTraining:
         if closing is None and self.world.is_loaded:
             options |= {"secret": secrets.token_urlsafe(24), "local_only": True}
         server = serve(self, host=host, port=port, **options)
-        self._servers = [*(each for each in self._servers if not each.is_stopped), server]
+        self.worlds.together.served_by(server)
         return server
 
     @property
     def is_served_openly(self) -> bool:
         """True while a server without a secret runs. Every user of this machine can list its tokens."""
-        return self._is_open or any(each.secret is None and not each.is_stopped for each in self._servers)
+        return self.worlds.together.are_served_openly
 
     def _serve_by_asgi(self, secret: str | None) -> None:
         """Prepare this world to be served by ``mock_server.asgi``, which guards it: as `serve` does, by the secret."""
         if secret is None:
-            self._is_open = True
+            self.worlds.together.is_open = True
         else:
             self._close()
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 from threading import Lock
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import Factory, asdict, define, field, fields_dict, frozen
 
@@ -14,6 +14,9 @@ from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.control.naming import close, known_operation, listed
 from mock_server.world.argument_checks import check_argument
+
+if TYPE_CHECKING:
+    from mock_server.world.world import World
 
 Kind = Literal[
     "rate_limited",
@@ -211,6 +214,17 @@ class _Line:
             return False
         self.struck += 1
         return True
+
+
+def check_target(world: World, fault: Fault) -> None:
+    """Raise LookupError if course or user of a fault does not exist, or the course is not assigned to the user."""
+    with world.lock:
+        course = world.course(fault.course) if fault.course else None
+        person = world.user(fault.user) if fault.user else None
+        if course and person and not world.main.progress[course.id].has(person.id):
+            raise LookupError(
+                f"{course.title!r} is not assigned to {person.email or person.id}. Name a user who is assigned."
+            )
 
 
 @define(eq=False)

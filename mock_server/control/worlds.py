@@ -29,6 +29,8 @@ from mock_server.world.people import digest
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
+    from mock_server.transports.serving import Server
+    from mock_server.world.world import World
 
 PATH = "/_mock/worlds"
 MAX_WORLDS = 100
@@ -62,11 +64,39 @@ class _Kept:
         }
 
 
+class WorldsTogether:
+    """The worlds of one server, the first one included, and who can reach them.
+
+    Every `MockTraining` of the server refers to this object, so it refers to none of them.
+    """
+
+    def __init__(self, first: World) -> None:
+        self.worlds: tuple[World, ...] = (first,)
+        self.is_open = False
+        """True if a server without a secret that this package did not start serves them."""
+        self._servers: tuple[Server, ...] = ()
+
+    def opened_elsewhere(self, world: World, digests: Collection[str]) -> bool:
+        """Return whether one of these tokens opens another world of this server."""
+        others = [each for each in self.worlds if each is not world]
+        return any(digest in each.tokens for each in others for digest in digests)
+
+    def served_by(self, server: Server) -> None:
+        """Add a server that was started."""
+        self._servers = (*(each for each in self._servers if not each.is_stopped), server)
+
+    @property
+    def are_served_openly(self) -> bool:
+        """True if a server without a secret shows their tokens to every user of this machine."""
+        return self.is_open or any(each.secret is None and not each.is_stopped for each in self._servers)
+
+
 class Worlds:
     """The additional worlds of one server, by id. Each world knows the tokens that open it."""
 
-    def __init__(self, first: MockTraining) -> None:
+    def __init__(self, first: World) -> None:
         self._first = first
+        self.together = WorldsTogether(first)
         self.policy = first.policy
         """The policy that the server was started with: further worlds have it, also if the first one changes."""
         self._by_id: dict[str, _Kept] = {}
@@ -81,16 +111,6 @@ class Worlds:
             return None
         known = digest(token)
         return next((each.mock for each in self.all() if known in each.mock.world.tokens), None)
-
-    def opened_elsewhere(self, mock: MockTraining, digests: Collection[str]) -> bool:
-        """Return whether one of these tokens opens another world of this server."""
-        others = [self._first, *(each.mock for each in self.all())]
-        return any(digest in each.world.tokens for each in others if each is not mock for digest in digests)
-
-    @property
-    def are_served_openly(self) -> bool:
-        """True if a server without a secret shows their tokens to every user of this machine."""
-        return self._first.is_served_openly
 
     def all(self) -> Sequence[_Kept]:
         """Return every world, oldest first."""
@@ -114,12 +134,13 @@ class Worlds:
     def keep(self, mock: MockTraining, seed: str, rows: int) -> _Kept:
         """Add a world. RefusedError if there is no room."""
         kept = _Kept(f"world_{secrets.token_hex(8)}", seed, rows, mock)
-        mock.among = self
+        mock.among = self.together
         # One server, one answer to where webhooks may go.
-        mock.world.webhook_hosts = self._first.world.webhook_hosts
+        mock.world.webhook_hosts = self._first.webhook_hosts
         with self._lock:
             self._check_room(rows)
             self._by_id[kept.id] = kept
+            self._tell()
         return kept
 
     def delete(self, world_id: str) -> _Kept:
@@ -128,7 +149,11 @@ class Worlds:
             kept = self._by_id.pop(world_id, None)
             if kept is None:
                 raise RefusedError(Reason.WORLD_NOT_FOUND, f"This server has no world {world_id[:100]!r}.")
+            self._tell()
         return kept
+
+    def _tell(self) -> None:
+        self.together.worlds = (self._first, *(each.mock.world for each in self._by_id.values()))
 
 
 def is_of_the_server(path: str) -> bool:

@@ -42,8 +42,8 @@ class Server:
     """A running server. As a context manager it stops at the end of the block."""
 
     def __init__(self, engine: _Engine, bound: str, port: int, secret: str | None = None) -> None:
-        self._engine = engine
-        self._stopped = False
+        self._engine: _Engine | None = engine
+        """None after `stop`: the world knows its servers, and the engine knows the world."""
         self._bound = bound
         self.host = _reachable(bound)
         """The host name or address for clients on this machine."""
@@ -64,10 +64,12 @@ class Server:
     @property
     def is_stopped(self) -> bool:
         """True after the server was stopped."""
-        return self._stopped
+        return self._engine is None
 
     def start(self) -> None:
         """Start the server and wait until it answers. Raises ServeError if it does not."""
+        if self._engine is None:
+            raise ServeError(f"The server on {self.url} was stopped. Serve the world again.")
         self._engine.start()
         try:
             with socket.create_connection((self.host, self.port), _PROBE_SECONDS) as probe:
@@ -85,9 +87,9 @@ class Server:
 
         - ``grace``: Seconds that current requests have to finish; it may be ``math.inf``.
         """
-        if not self._stopped:
-            self._stopped = True
-            self._engine.stop(min(grace, _LONGEST_GRACE))
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.stop(min(grace, _LONGEST_GRACE))
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +100,7 @@ class Server:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Server {self.url}{', stopped' if self._stopped else ''}>"
+        return f"<Server {self.url}{', stopped' if self.is_stopped else ''}>"
 
 
 def serve(

@@ -9,6 +9,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from types import MethodType
 from typing import (
     Any,
     Concatenate,
@@ -58,7 +59,7 @@ class Bound(Generic[D]):
 
 
 class _Descriptor(ABC):
-    """Base of both descriptors: binds once per owner and shows the signature of the sync or async method."""
+    """Base of both descriptors: a method that shows the signature of the sync or async call."""
 
     _shown_sync: str
     _shown_async: str
@@ -67,39 +68,41 @@ class _Descriptor(ABC):
         self._function = function
         self.__doc__ = function.__doc__
 
-    def _bind(self, owner: Any) -> Any:
-        """Return the callable for one owner; stored in its dictionary, so that the descriptor is called only once."""
-        function, driver = self._function, owner._driver
+    def _of(self, owner: Any) -> Any:
+        """Return the method of an owner, or the plain function if it is None: for help() and the reference.
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return self._perform(driver, function(owner, *args, **kwargs))
-
-        bound = self._described(call, type(driver), drop_self=True)
-        if inspect.getattr_static(type(owner), function.__name__) is self:  # and not reached through super()
-            owner.__dict__[function.__name__] = bound
-        return bound
+        The method is not stored in the owner. It would keep itself, the owner and the connections alive until a garbage
+        collection.
+        """
+        if owner is None:
+            return self._sync
+        return MethodType(self._async if type(owner._driver) is AsyncDriver else self._sync, owner)
 
     @abstractmethod
     def _perform(self, driver: Any, result: Any) -> Any:
         """Turn the flow or listing that the method returned into its result, on a driver."""
 
-    def _on_the_class(self) -> Any:
-        """Return a plain function with the sync signature, for help() and the reference."""
+    @functools.cached_property
+    def _sync(self) -> Callable[..., Any]:
+        return self._described(self._shown_sync)
 
-        def unbound(owner: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._bind(owner)(*args, **kwargs)
+    @functools.cached_property
+    def _async(self) -> Callable[..., Any]:
+        return self._described(self._shown_async)
 
-        return self._described(unbound, SyncDriver, drop_self=False)
+    def _described(self, shown: str) -> Callable[..., Any]:
+        """Return the function of the method, with the signature and the documentation that users see."""
+        function, perform = self._function, self._perform
 
-    def _described(self, wrapper: Callable[..., Any], driver: type, *, drop_self: bool) -> Callable[..., Any]:
-        signature = inspect.signature(self._function)
-        model = str(signature.return_annotation).partition("[")[2].removesuffix("]")
-        shown = (self._shown_async if driver is AsyncDriver else self._shown_sync).format(model)
-        parameters = list(signature.parameters.values())[1 if drop_self else 0 :]
-        functools.update_wrapper(wrapper, self._function)
-        wrapper.__dict__["__signature__"] = signature.replace(parameters=parameters, return_annotation=shown)
-        wrapper.__annotations__ = {**self._function.__annotations__, "return": shown}
-        return wrapper
+        def call(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return perform(owner._driver, function(owner, *args, **kwargs))
+
+        signature = inspect.signature(function)
+        shown = shown.format(str(signature.return_annotation).partition("[")[2].removesuffix("]"))
+        functools.update_wrapper(call, function)
+        call.__dict__["__signature__"] = signature.replace(return_annotation=shown)
+        call.__annotations__ = {**function.__annotations__, "return": shown}
+        return call
 
 
 class Operation(_Descriptor, Generic[P, T]):
@@ -118,7 +121,7 @@ class Operation(_Descriptor, Generic[P, T]):
     @overload
     def __get__(self, owner: Bound[AsyncDriver], kind: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, owner: Any, kind: type) -> Any:
-        return self._on_the_class() if owner is None else self._bind(owner)
+        return self._of(owner)
 
     def _perform(self, driver: SyncDriver | AsyncDriver, result: Flow[T]) -> Any:
         return driver.run(result)
@@ -140,7 +143,7 @@ class Listed(_Descriptor, Generic[P, T]):
     @overload
     def __get__(self, owner: Bound[AsyncDriver], kind: type) -> Callable[P, AsyncListing[T]]: ...
     def __get__(self, owner: Any, kind: type) -> Any:
-        return self._on_the_class() if owner is None else self._bind(owner)
+        return self._of(owner)
 
     def _perform(self, driver: SyncDriver | AsyncDriver, result: PageSource[T]) -> Any:
         if isinstance(driver, SyncDriver):

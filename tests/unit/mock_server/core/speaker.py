@@ -71,7 +71,7 @@ class Speaker:
         """``body`` goes as JSON with its content type; ``raw`` goes as it is."""
         sent = [*agent, *headers]
         if self.token is not None:
-            sent.append(("authorization", f"Bearer {self.mock._tokens.get(self.token, self.token)}"))
+            sent.append(("authorization", f"Bearer {self.mock._tokens.by_name.get(self.token, self.token)}"))
         if body is not None:
             raw = json.dumps(body).encode()
         if body is not None:

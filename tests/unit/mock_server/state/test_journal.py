@@ -97,7 +97,7 @@ def test_a_slip_in_a_tokens_name_is_an_error_and_not_no_calls(mock: MockTraining
 
 def test_a_token_that_spoke_is_known_for_as_long_as_its_calls_are(mock: MockTraining, admin: Speaker) -> None:
     admin.get(WHO)
-    mock._tokens.pop("admin")
+    mock._tokens.by_name.pop("admin")
     mock.calls.by("admin").once()
     mock.calls.clear()
     with pytest.raises(LookupError, match="No token has this name"):
@@ -284,7 +284,7 @@ def everything(mock: MockTraining) -> str:
 @pytest.mark.parametrize("token", ["admin", "live-0123456789abcdef"])
 def test_a_token_is_masked_wherever_it_stands(mock: MockTraining, token: str) -> None:
     speaker = Speaker(mock, token)
-    secret = mock._tokens.get(token, token)
+    secret = mock._tokens.by_name.get(token, token)
     other = mock.token("outsider")
     speaker.get(f"/{secret}/{other}", f"searchTerm={secret}&{other}=1")
     speaker.post(RESET, {"courseId": secret, "note": other}, x_api_key=secret, cookie=other, referer=secret)
