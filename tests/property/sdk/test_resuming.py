@@ -28,7 +28,7 @@ from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
-from training_sdk.resets import recorder, reset_request
+from training_sdk.resets import preflight, reset_request
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
@@ -190,7 +190,7 @@ def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
     with (
         tempfile.TemporaryDirectory() as state,
         mock.patch.object(reset_request, "MOST_PER_REQUEST", 2),
-        mock.patch.object(recorder, "MOST_PER_REQUEST", 2),
+        mock.patch.object(preflight, "MOST_PER_REQUEST", 2),
     ):
         Path(state).chmod(0o700)
         theatre = Theatre(organisation, FakeDriver(organisation, cost=0.01), plan, Path(state), tolerance)
