@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,7 +16,8 @@ from mock_server.control.journal import Journal
 from mock_server.control.tokens import NamedTokens
 from mock_server.control.worlds import Worlds
 from mock_server.learner_actions import LiveWorld
-from mock_server.policy import Policy
+from mock_server.policy import Policy, policy_or_default
+from mock_server.rules.certificates import shown
 from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
@@ -76,7 +76,7 @@ class MockTraining:
         - ``now``: The moment at which the clock is frozen. By default the clock runs.
         """
         built, tokens = demo_prototype()
-        return cls(fresh_copy(built, _switches(policy), now, LiveWorld), tokens)
+        return cls(fresh_copy(built, policy_or_default(policy), now, LiveWorld), tokens)
 
     @classmethod
     def generate(
@@ -105,7 +105,7 @@ class MockTraining:
         for name, number in (("users", users), ("courses", courses), ("seed", seed)):
             check_argument(name, number, int, "a whole number")
         builder = build_generated(users, courses, seed, now=now)
-        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
+        return cls(builder.build(policy_or_default(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def from_exporter_csv(
@@ -126,7 +126,7 @@ class MockTraining:
 
         check_path("path", path)
         builder = build_exporter_csv(path, now=now)
-        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
+        return cls(builder.build(policy_or_default(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def from_evidence(
@@ -154,7 +154,7 @@ class MockTraining:
 
         check_path("folder", folder)
         builder = build_evidence(folder, unseal=unseal, now=now)
-        return cls(builder.build(_switches(policy), LiveWorld), builder.tokens)
+        return cls(builder.build(policy_or_default(policy), LiveWorld), builder.tokens)
 
     @classmethod
     def load(cls, document: Mapping[str, Any] | str | PathLike[str]) -> MockTraining:
@@ -178,11 +178,7 @@ class MockTraining:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the whole state into a file that only its owner can read, because it contains the tokens."""
         check_path("path", path)
-        file, text = Path(path), json.dumps(self.state(), ensure_ascii=False, indent=1)
-        file.touch(mode=0o600)
-        if file.is_file():  # one that was there before may have been open to others
-            file.chmod(0o600)
-        file.write_text(text, encoding="utf-8")
+        state.write_file(Path(path), self.state())
 
     def diff(self, before: Mapping[str, Any]) -> tuple[Change, ...]:
         """Return the changes since ``before = mock.state()``, record by record, without clock and counters of ids."""
@@ -214,15 +210,7 @@ class MockTraining:
         self._take(state.read(state.outlined("document", document)))
 
     def _take(self, read: State) -> None:
-        if self.among.opened_elsewhere(self.world, read.tokens.keys()):
-            raise StateError(
-                "$.tokens: One of the tokens opens another world of this server. Load the state into that world."
-            )
-        if read.is_loaded and self.among.are_served_openly:
-            raise StateError(
-                "$.is_loaded: The people of this state come from a file, and this server has no secret, so every user"
-                " of this machine could read their data. Serve with a secret."
-            )
+        self.among.check_state(self.world, read)
         known = self._tokens.by_name
         with self.world.lock:
             state.restore(self.world, read)
@@ -287,13 +275,7 @@ class MockTraining:
     def certificates(self) -> tuple[Certificate, ...]:
         """Every certificate that is shown, oldest first."""
         with self.world.up_to_date():
-            found = [
-                each
-                for organisation in self.world.organisations.values()
-                for several in organisation.certificates.values()
-                for each in several
-            ]
-        return tuple(sorted(found, key=lambda each: (each.issued_at, each.number)))
+            return shown(self.world)
 
     @property
     def audit(self) -> tuple[AuditEntry, ...]:
@@ -414,11 +396,3 @@ class MockTraining:
     def __repr__(self) -> str:
         main = self.world.main
         return f"<MockTraining {main.name}: {len(main.people)} users, {len(main.courses)} courses>"
-
-
-_USUAL = Policy()
-
-
-def _switches(policy: Policy | None) -> Policy:
-    how = 'a Policy, such as Policy(eligibility="completed")'
-    return _USUAL if policy is None else check_argument("policy", policy, Policy, how)

@@ -13,6 +13,8 @@ from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
 
 from attrs import Attribute, evolve, field, fields, frozen
 
+from mock_server.world.argument_checks import check_argument
+
 
 class _Named(StrEnum):
     """A name with its description."""
@@ -335,3 +337,10 @@ def _number(text: str) -> int | str:
 
 
 _NAMES = tuple(attribute.name for attribute in fields(Policy))
+_USUAL = Policy()
+
+
+def policy_or_default(policy: Policy | None) -> Policy:
+    """Return the policy, or the default one for None. Raises TypeError for anything else."""
+    how = 'a Policy, such as Policy(eligibility="completed")'
+    return _USUAL if policy is None else check_argument("policy", policy, Policy, how)

@@ -8,7 +8,7 @@ as well, except for ``/_mock/worlds`` itself.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,13 @@ from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
 from mock_server.world import clock
 from mock_server.world.clock import within
-from mock_server.world.codec import encode
+from mock_server.world.codec import StateError, encode
 from mock_server.world.people import digest
 
 if TYPE_CHECKING:
     from mock_server.mock import MockTraining
     from mock_server.transports.serving import Server
+    from mock_server.world.state import State
     from mock_server.world.world import World
 
 PATH = "/_mock/worlds"
@@ -76,10 +77,17 @@ class WorldsTogether:
         """True if a server without a secret that this package did not start serves them."""
         self._servers: tuple[Server, ...] = ()
 
-    def opened_elsewhere(self, world: World, digests: Collection[str]) -> bool:
-        """Return whether one of these tokens opens another world of this server."""
-        others = [each for each in self.worlds if each is not world]
-        return any(digest in each.tokens for each in others for digest in digests)
+    def check_state(self, world: World, state: State) -> None:
+        """Raise StateError if a state must not be loaded into a world of this server."""
+        if any(state.tokens.keys() & each.tokens.keys() for each in self.worlds if each is not world):
+            raise StateError(
+                "$.tokens: One of the tokens opens another world of this server. Load the state into that world."
+            )
+        if state.is_loaded and self.are_served_openly:
+            raise StateError(
+                "$.is_loaded: The people of this state come from a file, and this server has no secret, so every user"
+                " of this machine could read their data. Serve with a secret."
+            )
 
     def served_by(self, server: Server) -> None:
         """Add a server that was started."""

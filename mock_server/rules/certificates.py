@@ -24,6 +24,17 @@ def issue(world: World, organisation: Organisation, course: Course, user_id: str
     organisation.certificates[key] = (*organisation.certificates.get(key, ()), certificate)
 
 
+def shown(world: World) -> tuple[Certificate, ...]:
+    """Return every certificate that is not hidden, oldest first."""
+    found = [
+        each
+        for organisation in world.organisations.values()
+        for several in organisation.certificates.values()
+        for each in several
+    ]
+    return tuple(sorted(found, key=lambda each: (each.issued_at, each.number)))
+
+
 def withdraw(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
     """Hide the certificates of completions that are reset, unless the policy keeps them."""
     if world.policy.old_certificate == "hidden":

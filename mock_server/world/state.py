@@ -145,6 +145,15 @@ def read_file(path: Path) -> State:
     return read(document)
 
 
+def write_file(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a state document into a file that only its owner can read. Raises OSError."""
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    path.touch(mode=0o600)
+    if path.is_file():  # one that was there before may have been open to others
+        path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
+
+
 def outlined(name: str, given: object) -> Mapping[str, Any]:
     """Return the argument if it has the required fields of a state. Raises StateError or TypeError, naming it."""
     document: Mapping[str, Any] = check_argument(
