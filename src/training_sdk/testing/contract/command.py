@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import attrs
 
-from training_sdk._core.text import confirms, inline, visible
+from training_sdk._core.text import confirms, inline, number, visible
 from training_sdk.cli.output import write
 from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
@@ -71,8 +71,8 @@ def _row(cells: tuple[str, str, str, str], widths: tuple[int, int, int, int]) ->
         [piece for line in cell.splitlines() or [""] for piece in textwrap.wrap(line, width) or [""]]
         for cell, width in zip(cells, widths, strict=True)
     ]
-    for number in range(max(map(len, columns))):
-        pieces = (column[number] if number < len(column) else "" for column in columns)
+    for row in range(max(map(len, columns))):
+        pieces = (column[row] if row < len(column) else "" for column in columns)
         padded = (piece.ljust(width) for piece, width in zip(pieces, widths, strict=True))
         yield (" " * _GAP).join(padded).rstrip()
 
@@ -87,7 +87,7 @@ def _verdict(report: Report) -> Iterator[str]:
         results.append(f"in {report.count(KIT_FAILED)} the contract tests failed")
     none = "Nothing is broken" if report.count(HOLDS) else "Nothing was checked"
     ended = f"Broken: {', '.join(report.broken)}" if report.broken else none
-    yield f"{ended}. {len(report.findings)} checks at {report.base_url} – {', '.join(results)}."
+    yield f"{ended}. {number(len(report.findings), 'check')} at {report.base_url} – {', '.join(results)}."
     if report.world:
         yield f"Tested: {report.world}."
     if report.stopped:

@@ -119,12 +119,12 @@ class CreatedWorlds:
             answer = self.wire.control("POST", "worlds", body=wanted)
         except (BrokenRuleError, HangingError) as fault:
             self.wire.left.append(
-                f"possibly an organisation, because {asked} got no answer. GET {WORLDS} lists them"
+                f"possibly an organisation, because {asked} got no answer. GET {WORLDS} lists them."
             )
             raise CannotRunError(f"No organisation could be created: {fault}") from None
         except KeyboardInterrupt:
             self.wire.left.append(
-                f"possibly an organisation, because {asked} was interrupted. GET {WORLDS} lists them"
+                f"possibly an organisation, because {asked} was interrupted. GET {WORLDS} lists them."
             )
             raise
         made = _object(answer)
@@ -132,7 +132,7 @@ class CreatedWorlds:
             return made
         if 200 <= answer.status < 300 and made:
             self.wire.left.append(
-                f"possibly an organisation, because the answer to {asked} has no id. GET {WORLDS} lists them"
+                f"possibly an organisation, because the answer to {asked} has no id. GET {WORLDS} lists them."
             )
         if policy and answer.status == 400:
             raise NotCheckedError(

@@ -97,7 +97,7 @@ class CheckRun:
                 self.found.append(each.ended(NOT_CHECKED, sentence(str(reason))))
             except CannotRunError as fault:
                 if not self.found:
-                    raise CannotRunError(" ".join(map(sentence, (str(fault), *self.leftovers)))) from fault
+                    raise CannotRunError("\n".join((sentence(str(fault)), *self.leftovers))) from fault
                 self.stop(str(fault))
                 return
 

@@ -188,7 +188,7 @@ def test_a_world_that_may_have_been_made_is_said(lost: Exception | None) -> None
 
     mock = MockTraining.demo()
     with pytest.raises(
-        CannotRunError, match=r"Left behind: possibly an organisation, .* GET /_mock/worlds lists them"
+        CannotRunError, match=r"Left behind: possibly an organisation, .* GET /_mock/worlds lists them\.$"
     ):
         made(Between(mock, instead).wire())
     assert len(mock.worlds.all()) == 1
