@@ -28,9 +28,15 @@ from training_sdk.cli.listings import (
     written_to,
 )
 from training_sdk.cli.output import Output, plain
-from training_sdk.cli.session import Session, about_restricted_catalogue, about_restricted_view, with_session
+from training_sdk.cli.session import (
+    NOT_KNOWN,
+    Session,
+    about_restricted_catalogue,
+    about_restricted_view,
+    with_session,
+)
 from training_sdk.client import TrainingClient
-from training_sdk.errors import NotFoundError, PermissionDeniedError
+from training_sdk.errors import NotFoundError, PermissionDeniedError, TrainingError
 from training_sdk.plans.course_rows import about_narrow_view
 from training_sdk.plans.wording import number
 
@@ -130,7 +136,8 @@ def progress(
 
     def narrow() -> tuple[str, ...]:
         is_whole = to.format == EXPORTER and limit is None and status == "all"
-        return (*about_restricted_view(client), *(tally.missing_people(client) if is_whole else ()))
+        found = (*about_restricted_view(client), *(tally.missing_people(client) if is_whole else ()))
+        return tuple(dict.fromkeys(found))
 
     restrictions = narrow if user is None else tuple
     if to.format != EXPORTER:
@@ -191,12 +198,14 @@ class Tally:
     def missing_people(self, client: TrainingClient) -> tuple[str, ...]:
         """Return warnings about courses that have more people than the file, by the statistics.
 
-        A rehearsal would use the file as the whole organisation.
+        A rehearsal would use the file as the whole organisation. The file is written, so no failed reading is an error.
         """
         try:
             return client._driver.run(about_narrow_view(client._calls, self.rows, "this file"))
         except PermissionDeniedError:  # another warning says so
             return ()
+        except TrainingError:
+            return (NOT_KNOWN,)
 
 
 @click.command()

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from mock_server import MockTraining
+from mock_server.control.faults import Kind
 from mock_server.mock import TokenName
 from training_sdk import ProgressRow, TrainingClient, UserStatus
 from training_sdk._core.listing import Page
@@ -243,14 +244,23 @@ def test_a_list_that_the_permissions_restrict_says_so_on_standard_error_only(
     assert "Warning" not in done.out
 
 
-@pytest.mark.parametrize(("status", "operation"), [(501, "ListUsers"), (404, "GetCourseStatistics")])
+@pytest.mark.parametrize(
+    ("format_", "kind", "operation", "fields"),
+    [
+        ("jsonl", "error", "ListUsers", {"status": 501}),
+        ("jsonl", "error", "GetCourseStatistics", {"status": 404}),
+        ("exporter-csv", "not_json", "GetCourseStatistics", {}),
+        ("exporter-csv", "not_json", "GetCourseStatistics", {"after": 1}),
+    ],
+)
 def test_an_unanswered_check_of_the_permissions_is_told_and_loses_no_row(
-    desk: Desk, status: int, operation: str
+    desk: Desk, format_: str, kind: Kind, operation: str, fields: dict[str, Any]
 ) -> None:
-    desk.mock.faults.add("error", operation=operation, status=status, times=None)
-    done = desk.run("progress", "--format", "jsonl", SAFETYCULTURE_API_TOKEN=desk.mock.token("manager"))
-    assert (done.code, len(done.out.splitlines())) == (0, 247)
-    assert "It is not known whether this token sees everything" in done.err
+    desk.mock.faults.add(kind, operation=operation, times=None, **fields)
+    done = desk.run("progress", "--format", format_, SAFETYCULTURE_API_TOKEN=desk.mock.token("manager"))
+    header = 0 if format_ == "jsonl" else 1
+    assert (done.code, len(done.out.splitlines())) == (0, header + 247), done
+    assert done.err.count("It is not known whether this token sees everything") == 1
 
 
 @pytest.mark.parametrize("command", ["courses", "progress"])
