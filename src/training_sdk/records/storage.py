@@ -196,7 +196,8 @@ def new_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
             file.flush()
             sync(file.fileno())
         _name_new(draft, target)
-        sync_folder(target.parent)
+        with _removing(target):
+            sync_folder(target.parent)
     except FileExistsError:
         raise InvalidArgumentError(
             f"{target} exists, and {what} is never written over another file. Choose a new name."
@@ -224,7 +225,19 @@ def _name_new(draft: Path, target: Path) -> None:
         raise
     except OSError:  # a file system without hard links
         os.close(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        draft.replace(target)
+        with _removing(target):
+            draft.replace(target)
+
+
+@contextmanager
+def _removing(target: Path) -> Iterator[None]:
+    """Remove a new file if the block fails, so that nothing is left of it."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            target.unlink()
+        raise
 
 
 def write_whole(path: Path, data: bytes) -> None:

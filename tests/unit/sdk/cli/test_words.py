@@ -356,6 +356,21 @@ def test_a_new_file_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("card.html", b"first")]
 
 
+@pytest.mark.parametrize("fails", ["replace", "sync_folder"])
+def test_nothing_is_left_of_a_new_file_whose_name_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "not here")
+
+    if fails == "replace":
+        monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(Path if fails == "replace" else storage, fails, refused)
+    with pytest.raises(InvalidArgumentError, match="Nothing is left of it"):
+        storage.write_new(tmp_path / "card.html", b"first", "a card")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_phrase_in_a_hint_is_on_a_line_of_its_own() -> None:
     for typed in ("", PHRASE.replace("37", "36")):
         with pytest.raises(ConfirmationError) as caught:
