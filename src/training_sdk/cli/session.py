@@ -277,7 +277,8 @@ def _for_checks(client: TrainingClient) -> TrainingClient:
 def about_restricted_view(client: TrainingClient) -> tuple[str, ...]:
     """Return a warning if this token sees the progress of some people only.
 
-    The service lists what the token may see, and does not tell that there is more.
+    The service lists what the token may see, and does not tell that there is more. A token with "Platform management:
+    Users" and "Training: Manage teams" reads the statistics and the users, and is not told from one that sees everyone.
     """
     client = _for_checks(client)
     figures = may_read_figures(client)
