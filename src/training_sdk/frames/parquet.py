@@ -76,7 +76,11 @@ class ParquetSink(Sink[int]):
             with suppress(FileNotFoundError):
                 self._target.rmdir()  # it is empty; Windows renames over no folder
             self._draft.rename(self._target)
-            storage.sync_folder(self._target.parent)
+            try:
+                storage.sync_folder(self._target.parent)
+            except OSError:
+                self._target.rename(self._draft)  # to be discarded
+                raise
         return self._rows
 
     def discard(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import stat
@@ -31,6 +32,7 @@ from training_sdk.cli import layout, main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.frames import text
 from training_sdk.frames.columns import columns_of, dicts
+from training_sdk.records import storage
 from unit.sdk.cli.conftest import Desk
 from unit.sdk.fakes import no_waiting
 
@@ -328,3 +330,16 @@ def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: lis
         table = layout.StreamedTable(["x", "y"], width=width, unicode=True)
         assert table.text(first) + table.text(rows) == whole
         assert "b" * 500 in table.text([["b" * 500, "y"]])
+
+
+def test_nothing_is_left_of_a_folder_of_parquet_whose_name_cannot_be_kept(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        if folder == tmp_path:
+            raise OSError(errno.EIO, "not here")
+
+    monkeypatch.setattr(storage, "sync_folder", refused)
+    done = desk.run("progress", "--format", "parquet", "--output", str(tmp_path / "rows"))
+    assert (done.code, "Nothing is left of it" in done.err) == (ExitCode.OUTPUT_LOST, True), done
+    assert not [*tmp_path.glob("*rows*"), *tmp_path.glob("*.part")]
