@@ -205,8 +205,12 @@ def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
         if any("@" in name or name.startswith("user_") for name in unknown):
             remedy = "Check that the file begins with a header."
         else:
-            remedy = "Map others with --column or columns. A column that is mapped to note is ignored."
-        return f"There is no column {_quoted(unknown)}. The known columns are {', '.join(KNOWN)}. {remedy}"
+            remedy = (
+                "Map others with --column or columns: --column email=E-Mail, columns={'E-Mail': 'email'}. A column "
+                "that is mapped to note is ignored."
+            )
+        unknown_columns = f"unknown column{'s' if len(unknown) > 1 else ''} {_quoted(unknown)}"
+        return f"The file has the {unknown_columns}. The known columns are {', '.join(KNOWN)}. {remedy}"
     if twice := [name for name in KNOWN if name != NOTE and header.count(name) > 1]:
         return f"The column {twice[0]!r} occurs twice."
     if not set(header) & set(WAYS):

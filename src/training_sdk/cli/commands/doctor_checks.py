@@ -160,7 +160,9 @@ def _plans(state: StateDirectory) -> Iterator[CheckResult]:
         ):
             half.append(f"#{short_digest(folder.name)}")
     if half:
-        yield warning(MACHINE, "plans", f"These plans are not finished: {', '.join(half)}. Resume them.")
+        named = ", ".join(half)
+        message = f"These plans are not finished: {named}. Continue each with training-sdk resume PLAN."
+        yield warning(MACHINE, "plans", message)
     else:
         yield ok(MACHINE, "plans", "No reset is interrupted.")
 
@@ -248,7 +250,7 @@ def check_identity(me: Me, response: Response) -> Iterator[CheckResult]:
         yield note(
             SERVICE,
             "server",
-            "This is a live service: a reset is permanent, and needs a proof of the format.",
+            "This is a live service: a reset is permanent, and needs a format check first: training-sdk prove.",
         )
 
 

@@ -67,8 +67,8 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     people = People.from_csv(io.StringIO(text), columns=known_by)
     assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
     (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
-    assert "no column 'e-mail', 'standort'" in told
-    assert "Map others with --column or columns" in told
+    assert "The file has the unknown columns 'e-mail', 'standort'" in told
+    assert "Map others with --column or columns: --column email=E-Mail" in told
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,10 @@ def test_somebody_twice_in_a_course_counts_once_and_in_two_courses_twice() -> No
         ("user_id\n", "It has no people"),
         ("user_id\n\n  \n", "It has no people"),
         ("note,course_id\nx,c\n", "No column names people. It needs one of user_id, email, external_id"),
-        ("user_id,colour\nu,red\n", "There is no column 'colour'. The known columns are user_id, email"),
+        (
+            "user_id,colour\nu,red\n",
+            "The file has the unknown column 'colour'. The known columns are user_id, email",
+        ),
         ("user_id;\nu;x\n", "line 2: Cell 2 is filled, and its column has no name"),
         ("user_id;;note\nu\n", "line 2: The row has 1 cell, and the header has 3 cells"),
         ("sep=;\nemail;note\na@b.test;\n", "the header: 'sep=' is a line for Excel. Delete it"),
