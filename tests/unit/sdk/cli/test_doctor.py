@@ -29,6 +29,7 @@ from training_sdk.cli.commands.doctor_checks import (
     check_machine,
     check_rights,
 )
+from training_sdk.errors import OutcomeUnknownError
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from unit.sdk.test_read_only import operations
@@ -267,6 +268,21 @@ def test_this_machine_without_records_and_with_damaged_ones(tmp_path: Path) -> N
     journal = state.plan_folder("0" * 64) / "journal.jsonl"
     journal.write_text("{}\n")
     assert {check.subject: check for check in check_machine(folder)}["journal"].standing is Severity.ERROR
+
+
+def test_a_plan_that_was_interrupted_is_named_with_the_command(tmp_path: Path) -> None:
+    mock = MockTraining.demo()
+    mock.faults.add("drop", operation="ResetCourseProgress", when="after")
+    http = httpx.Client(transport=mock.transport())
+    client = TrainingClient(mock.token("admin"), http_client=http, state_dir=tmp_path / "state")
+    plan = client.resets.plan(mock.world.course("Forklift basics").id, ["siobhan.doyle@nordwerk.example"])
+    with pytest.raises(OutcomeUnknownError):
+        client.resets.apply(plan, confirm=plan.phrase, reason="test")
+    checks = {check.subject: check for check in check_machine(tmp_path / "state")}
+    assert checks["plans"].standing is Severity.WARNING
+    assert checks["plans"].detail == (
+        f"These plans are not finished: {plan.phrase.split()[-1]}. Continue each with training-sdk resume PLAN."
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
