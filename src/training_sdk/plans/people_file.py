@@ -206,8 +206,8 @@ def _wrong_header(header: Sequence[str], missing: Sequence[str]) -> str | None:
             remedy = "Check that the file begins with a header."
         else:
             remedy = (
-                "Map others with --column or columns: --column email=E-Mail, columns={'E-Mail': 'email'}. A column "
-                "that is mapped to note is ignored."
+                "Map others with --column or columns, for example E-Mail to email. A column that is mapped to note is "
+                "ignored."
             )
         unknown_columns = f"unknown column{'s' if len(unknown) > 1 else ''} {_quoted(unknown)}"
         return f"The file has the {unknown_columns}. The known columns are {', '.join(KNOWN)}. {remedy}"

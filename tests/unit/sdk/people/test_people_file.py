@@ -68,7 +68,7 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
     assert [(one.kind, one.value, one.course_id) for one in people.entries] == [("email", "a@b.test", "c1")]
     (told,) = People.check_csv(io.StringIO(text), columns={"Kurs": "course_id"})
     assert "The file has the unknown columns 'e-mail', 'standort'" in told
-    assert "Map others with --column or columns: --column email=E-Mail" in told
+    assert "Map others with --column or columns, for example E-Mail to email." in told
 
 
 @pytest.mark.parametrize(
