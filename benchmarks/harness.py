@@ -119,14 +119,16 @@ def in_process(module: str, *arguments: str, without: Sequence[str] = ()) -> Any
     return json.loads(done.stdout)
 
 
-def most_resident() -> int:
-    """Return the most memory that this process has held so far, in bytes."""
+def most_resident(process: int | str = "self") -> int:
+    """Return the most memory that a running process has held so far, in bytes.
+
+    Elsewhere than on Linux this is known of this process only.
+    """
     import resource
 
-    status = Path("/proc/self/status")
-    if (
-        status.exists()
-    ):  # what Linux counts as the use of a process begins with that of the process that started it
+    # What getrusage counts begins with the memory of the process that started it.
+    status = Path(f"/proc/{process}/status")
+    if status.exists():
         return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024

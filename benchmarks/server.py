@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from benchmarks.harness import PEERS, Samples, row
+from benchmarks.harness import PEERS, Samples, most_resident, row
 from mock_server import MockTraining, app
 from mock_server.wire.message import Request
 
@@ -38,6 +38,8 @@ WHO_AM_I = "/accounts/user/v1/user:WhoAmI"
 Figures = tuple[float, float]
 """Ours, and the peer's."""
 TURNS = 5
+PATIENCE = 20
+"""Seconds without any answer after which a row fails; a server that is measured answers within milliseconds."""
 
 
 # --- servers, and what loads them -------------------------------------------------------------------------------------
@@ -102,7 +104,10 @@ def load(url: str, request: bytes, connections: int, requests: int) -> None:
             sock.sendall(request)
         sent, answered = connections, 0
         while answered < sent:
-            for key, _ in selector.select():
+            ready = selector.select(PATIENCE)
+            if not ready:
+                raise TimeoutError(f"{url} did not answer for {PATIENCE} s")
+            for key, _ in ready:
                 if not key.data.fed(key.fileobj):
                     continue
                 answered += 1
@@ -120,6 +125,8 @@ class _Answer:
     def fed(self, sock: Any) -> bool:
         """Read what there is; whether the answer is whole now."""
         data = sock.recv(1 << 20)
+        if not data:
+            raise ConnectionError("the server closed the connection")
         if self._missing:
             self._missing -= len(data)
             return self._missing == 0
@@ -328,12 +335,12 @@ class _Start:
             while not _is_answered(port, path):
                 time.sleep(0.002)
             self.seconds = time.perf_counter() - began
+            self.mebibytes = most_resident(process.pid) / (1 << 20)
         finally:
             process.kill()
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0
         self.cpu = used.ru_utime + used.ru_stime
-        self.mebibytes = used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _is_answered(port: int, path: str) -> bool:
