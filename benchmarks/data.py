@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
-from benchmarks.harness import Samples, row
+from benchmarks.harness import Samples, most_resident, row
 from mock_server import MockTraining
 
 READ = """
@@ -26,14 +27,17 @@ class _Run:
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(command, env=environment, stdout=output)  # noqa: S603 - ours
-            _, status, used = os.wait4(process.pid, 0)
+            self.bytes = 0.0
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                self.bytes = max(self.bytes, most_resident(process.pid))
+                time.sleep(0.01)
+            _, status, used = ended
             process.returncode = os.waitstatus_to_exitcode(status)
             output.seek(0)
             self.lines = sum(1 for _ in output)
         if process.returncode:
             raise RuntimeError(f"{command} ended with {process.returncode}")
         self.seconds = used.ru_utime + used.ru_stime
-        self.bytes = float(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 @cache

@@ -120,15 +120,18 @@ def in_process(module: str, *arguments: str, without: Sequence[str] = ()) -> Any
 
 
 def most_resident(process: int | str = "self") -> int:
-    """Return the most memory that a running process has held so far, in bytes.
+    """Return the most memory that a process has held so far, in bytes; 0 if it has just ended.
 
-    Elsewhere than on Linux this is known of this process only.
+    Raises RuntimeError for another process elsewhere than on Linux.
     """
     import resource
 
     # What getrusage counts begins with the memory of the process that started it.
     status = Path(f"/proc/{process}/status")
     if status.exists():
-        return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
+        held = status.read_text(encoding="ascii").partition("VmHWM:")[2].split()
+        return int(held[0]) * 1024 if held else 0
+    if process != "self":
+        raise RuntimeError("the memory of another process is known on Linux only")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024

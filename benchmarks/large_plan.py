@@ -1,4 +1,4 @@
-"""What a large plan costs: run ``python benchmarks/large_plan.py [LEARNERS [COURSES]]``, by default 100,000 and 50.
+"""What a large plan costs: run ``python -m benchmarks.large_plan [LEARNERS [COURSES]]``, by default 100,000 and 50.
 
 Every learner is in one course, every tenth in two. Everyone is planned for and reset, with evidence, against the
 reference server in a process of its own; so the memory is the client's alone. Prints how long planning and applying
@@ -9,7 +9,6 @@ same for a program. Times are wall-clock and mean little by themselves.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+
+from benchmarks.harness import ROOT, most_resident
 
 LESSONS = "/training/analytics/v1/users/{id}/lessons/progress"
 
@@ -97,7 +98,7 @@ def client(url: str, token: str, state: str) -> None:
         began = time.monotonic()
         plan = training.resets.plan_everyone([course.id for course in training.courses.list()])
         planned = time.monotonic()
-        after_plan = _most()
+        after_plan = most_resident()
         report = training.resets.apply(plan, confirm=plan.phrase)
         applied = time.monotonic()
     print(
@@ -113,30 +114,28 @@ def client(url: str, token: str, state: str) -> None:
                 "planning": planned - began,
                 "applying": applied - planned,
                 "memory after planning": after_plan,
-                "memory": _most(),
+                "memory": most_resident(),
             }
         )
     )
 
 
-def _most() -> int:
-    """The most memory that this process has taken so far, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
-
-
 def measure(learners: int, courses: int) -> dict[str, Any]:
     """Everything about one plan."""
-    this = [sys.executable, str(Path(__file__))]
+    this = [sys.executable, "-m", "benchmarks.large_plan"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         tempfile.TemporaryDirectory() as state,
-        subprocess.Popen([*this, "serve", str(learners), str(courses)], **pipes) as server,  # noqa: S603 - this file
+        subprocess.Popen([*this, "serve", str(learners), str(courses)], cwd=ROOT, **pipes) as server,  # noqa: S603 - this file
     ):
         where = json.loads(server.stdout.readline())  # type: ignore[union-attr]  # a pipe was asked for
         Path(state).chmod(0o700)
         done = subprocess.run(  # noqa: S603 - this file
-            [*this, "client", where["url"], where["token"], state], capture_output=True, text=True, check=True
+            [*this, "client", where["url"], where["token"], state],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         said = json.loads(done.stdout)
         told, _ = server.communicate("what\n")

@@ -1,4 +1,4 @@
-"""What a large world costs: run ``python benchmarks/large_world.py [RECORDS]``, by default 1,000,000.
+"""What a large world costs: run ``python -m benchmarks.large_world [RECORDS]``, by default 1,000,000.
 
 Builds the generated organisation of so many progress records (100 courses) and prints the memory they take, how long
 it takes to read all of them page by page in the ways that lists are read, and what the last page costs beside the
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import sys
 import time
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from benchmarks.harness import most_resident
 from mock_server import MockTraining
 from mock_server.wire.message import Request
 
@@ -38,12 +38,6 @@ WALKS = {
     "members of groups": ("/feed/group_users", ""),
 }
 _ENDS = 9
-
-
-def resident() -> int:
-    """The most memory that this process has taken so far, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
 
 
 def ask(mock: MockTraining, path: str, query: str) -> dict[str, Any]:
@@ -83,11 +77,11 @@ def forget(mock: MockTraining) -> None:
 def measure(records: int, walked: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """Everything about a world of about so many progress records."""
     gc.collect()
-    before, began = resident(), time.process_time()
+    before, began = most_resident(), time.process_time()
     mock = MockTraining.generate(users=records // COURSES, courses=COURSES)
     built = time.process_time() - began
     rows = sum(len(each.roster) for each in mock.world.main.progress.courses.values())
-    world = resident() - before
+    world = most_resident() - before
     walks = {}
     for name, (path, query) in walked.items():
         first = walk(mock, path, query)  # looks for those asked for
@@ -101,7 +95,7 @@ def measure(records: int, walked: Mapping[str, tuple[str, str]]) -> dict[str, An
             "again": sum(times),
             "last/first": tail / head,
         }
-    return {"records": rows, "built": built, "world": world, "read": resident() - before, "walks": walks}
+    return {"records": rows, "built": built, "world": world, "read": most_resident() - before, "walks": walks}
 
 
 def main() -> None:

@@ -97,11 +97,15 @@ def load(url: str, request: bytes, connections: int, requests: int) -> None:
     """Send a request again and again on many connections, each as soon as the last was answered."""
     address = urlsplit(url)
     with ExitStack() as held, selectors.DefaultSelector() as selector:
-        for _ in range(connections):
+
+        def connect() -> None:
             sock = held.enter_context(socket.create_connection((address.hostname, address.port)))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             selector.register(sock, selectors.EVENT_READ, _Answer())
             sock.sendall(request)
+
+        for _ in range(connections):
+            connect()
         sent, answered = connections, 0
         while answered < sent:
             ready = selector.select(PATIENCE)
@@ -111,9 +115,15 @@ def load(url: str, request: bytes, connections: int, requests: int) -> None:
                 if not key.data.fed(key.fileobj):
                     continue
                 answered += 1
-                if sent < requests:
+                if key.data.is_last:
+                    selector.unregister(key.fileobj)
+                if sent == requests:
+                    continue
+                sent += 1
+                if key.data.is_last:
+                    connect()
+                else:
                     key.fileobj.sendall(request)  # type: ignore[union-attr]  # sockets were registered
-                    sent += 1
 
 
 class _Answer:
@@ -121,6 +131,8 @@ class _Answer:
 
     def __init__(self) -> None:
         self._missing = 0
+        self.is_last = False
+        """True if the server closes the connection after this answer."""
 
     def fed(self, sock: Any) -> bool:
         """Read what there is; whether the answer is whole now."""
@@ -133,6 +145,7 @@ class _Answer:
         head, _, body = data.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200 "):
             raise RuntimeError(f"not a 200: {data[:200]!r}")
+        self.is_last = b"\r\nconnection: close" in head.lower()
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         self._missing = length - len(body)
         return self._missing == 0
