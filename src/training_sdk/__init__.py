@@ -100,9 +100,7 @@ if _typing.TYPE_CHECKING:
     from training_sdk.reports.report import ResetReport, UserOutcome
     from training_sdk.reset_format import ResetFormat
     from training_sdk.resets.reset_request import Progress
-    from training_sdk.resets.waves import Waves
-    from training_sdk.safeguards import Safeguards
-    from training_sdk.verification.verification_result import (
+    from training_sdk.resets.verification_result import (
         PersonSeen,
         Seen,
         SeenCode,
@@ -110,6 +108,8 @@ if _typing.TYPE_CHECKING:
         VerificationCode,
         VerificationState,
     )
+    from training_sdk.resets.waves import Waves
+    from training_sdk.safeguards import Safeguards
 
 __all__ = [
     "APIConnectionError",

@@ -16,26 +16,26 @@ from training_sdk.approval.approvals import Approval
 from training_sdk.approval.confirmation import check_confirmation, check_safeguards
 from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans.people import People
-from training_sdk.plans.people_file import Named
-from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
-from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_plan
-from training_sdk.plans.selection import Where
-from training_sdk.prove_format.operations import (
+from training_sdk.format_proof.operations import (
     FormatProofs,
     checked_duration,
     checked_functions,
     checked_number,
 )
+from training_sdk.plans.people import People
+from training_sdk.plans.people_file import Named
+from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
+from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_plan
+from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports.report import ResetReport
 from training_sdk.resets.reset_request import MOST_PER_REQUEST, UNDIVIDED, Order, Progress
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
+from training_sdk.resets.verification_result import Verification
+from training_sdk.resets.verifying import VerificationOptions, wait_until_verified
 from training_sdk.resets.waves import Waves
-from training_sdk.verification.verification_result import Verification
-from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
 
 # A reset imports nothing half-way: while it runs the package may be upgraded, or the right to read it be lost.
 codec.import_readers()

@@ -201,7 +201,7 @@ def test_a_process_forked_in_the_middle_of_a_reset_sends_nothing_and_writes_noth
     world: tuple[MockTraining, dict[str, Any]], tmp_path: Path, when: str, ends_last: bool
 ) -> None:
     from training_sdk import TrainingClient
-    from training_sdk.record_audit.record_check import check_records
+    from training_sdk.local_plans.record_check import check_records
     from training_sdk.records.audit import AuditLog
     from training_sdk.records.journal import read_journal
     from training_sdk.records.state import StateDirectory

@@ -25,7 +25,7 @@ from training_sdk.evidence import packs_in, verify_pack
 from training_sdk.evidence.pack import open_pack, read_manifest
 from training_sdk.format_proof.proofs import ProofScope as Soil
 from training_sdk.format_proof.proofs import save_proof
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog, Quoted
 from training_sdk.records.chain import Head
 from training_sdk.records.events import EvidenceKept, Sent

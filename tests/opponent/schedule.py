@@ -29,7 +29,7 @@ from training_sdk import (
     TrainingError,
     evidence,
 )
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 

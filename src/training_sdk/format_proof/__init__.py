@@ -1,1 +1,1 @@
-"""Format proofs as stored: the plan of a proof, a started proof, and its result."""
+"""Format proofs: planned, made on a live service, and stored."""

@@ -1,1 +1,1 @@
-"""Other plans of this machine: their records, their effects, and whether another plan may start."""
+"""All plans of this machine: their records compared, their effects, and whether another plan may start."""

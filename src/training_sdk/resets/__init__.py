@@ -1,1 +1,1 @@
-"""A reset, in four steps that cannot be skipped: plan, confirm, apply, report."""
+"""Carrying out a plan: apply, resume, and verify the effect."""

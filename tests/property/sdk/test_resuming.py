@@ -21,7 +21,7 @@ from training_sdk import AlreadyAppliedError, Outcome, ResetFormat, ResetPlan, R
 from training_sdk._core.flow import Flow, NoAnswerError, Request, Response, RunLocally
 from training_sdk.evidence import verify_pack
 from training_sdk.format_proof.proofs import Proof, ProofScope
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
 from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from training_sdk.record_audit import record_check
+from training_sdk.local_plans import record_check
 from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
 

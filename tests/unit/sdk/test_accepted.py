@@ -33,9 +33,9 @@ from training_sdk.records.in_flight import LAG, MARGIN, PROCESSING_TIME
 from training_sdk.records.journal import Journal, read_journal
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
+from training_sdk.resets import verifying
 from training_sdk.resets.unfinished import read_unfinished
-from training_sdk.verification import verifying
-from training_sdk.verification.verifying import VerificationRun
+from training_sdk.resets.verifying import VerificationRun
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,

@@ -30,7 +30,7 @@ from training_sdk import (
 from training_sdk.approval.approvals import approval_bytes, parse_approval
 from training_sdk.cli import main
 from training_sdk.cli.effect_card import effect_card
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Opened
 from training_sdk.records.journal import read_journal

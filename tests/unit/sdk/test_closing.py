@@ -19,8 +19,8 @@ from training_sdk import (
 )
 from training_sdk.evidence.pack import BEGUN_FILE
 from training_sdk.local_plans.closing import close_plan, find_digest
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed
 from training_sdk.records.journal import Journal, is_closed

@@ -19,16 +19,16 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence.purging import stray_copies
 from training_sdk.local_plans.closing import close_plan, find_digest
 from training_sdk.local_plans.plan_records import LONGEST_SILENCE, PlanRecords, entries_by_plan
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records import plan_copy
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.in_flight import PROCESSING_TIME
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.unfinished import report_in
-from training_sdk.verification.verifying import saved_report
+from training_sdk.resets.verifying import saved_report
 from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, row
 from unit.sdk.test_resume import LATER, Bench, bench, ends, interrupted_before_sending

@@ -35,18 +35,18 @@ from training_sdk._core.flow import Request, Response, RunLocally
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import Observation
+from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
+from training_sdk.format_proof.proof_run import ProofRun, was_unreadable
 from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
+from training_sdk.local_plans.admission import proof_that_holds
 from training_sdk.local_plans.plan_records import resets_begun, resets_known
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.course_rows import kept_fields_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions
 from training_sdk.plans.reset_effect import KeptFields, has_lost
-from training_sdk.prove_format.proof_ends import ProofRecorder
-from training_sdk.prove_format.proof_planner import WantedProof, plan_proof
-from training_sdk.prove_format.proof_run import ProofRun, was_unreadable
-from training_sdk.prove_format.proof_validity import proof_that_holds
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.journal_state import RecordedRequest, RequestState
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
@@ -326,7 +326,7 @@ def test_a_proof_that_an_older_version_began_ends_without_one(
     whole = planned(organisation)
     old = evolve(whole, witnesses=tuple(one for one in whole.witnesses if one.course_id == COURSE))
     with monkeypatch.context() as before:
-        before.setattr("training_sdk.prove_format.proof_run.check_witnesses", lambda plan: None)
+        before.setattr("training_sdk.format_proof.proof_run.check_witnesses", lambda plan: None)
         with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
             FakeDriver(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
     with pytest.raises(ProofFailedError) as caught:

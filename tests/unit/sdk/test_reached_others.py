@@ -30,7 +30,7 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.cli.effect_card import effect_card
 from training_sdk.cli.exit_codes import ExitCode, code_for, code_for_report, code_for_stop
 from training_sdk.format_proof.proofs import ProofScope, find_proof, save_proof, withdraw_proof
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered
 from training_sdk.records.journal import Journal, read_journal

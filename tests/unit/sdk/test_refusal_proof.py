@@ -24,13 +24,13 @@ from training_sdk import (
 )
 from training_sdk._core.flow import NotDeliveredError, Request, Response, TransportError
 from training_sdk.format_proof import pending
+from training_sdk.format_proof.proof_ends import ProofRecorder
+from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
+from training_sdk.format_proof.proof_run import RefusalProofRun
 from training_sdk.format_proof.proofs import PROVABLE, Proof, ProofScope, find_proof, save_proof
+from training_sdk.local_plans.admission import proof_that_holds
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.planner import PlanOptions
-from training_sdk.prove_format.proof_ends import ProofRecorder
-from training_sdk.prove_format.proof_planner import WantedProof, plan_proof
-from training_sdk.prove_format.proof_validity import proof_that_holds
-from training_sdk.prove_format.refusal_proof import RefusalProofRun
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Intent, Refused, RefusedInDoubt
 from training_sdk.records.journal import read_journal

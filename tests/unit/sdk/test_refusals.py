@@ -28,9 +28,9 @@ from training_sdk._core import send_policy
 from training_sdk._core.flow import Request, Response
 from training_sdk.errors import STATUS_ERRORS, APIStatusError
 from training_sdk.format_proof.proofs import Proof, ProofScope
+from training_sdk.local_plans.admission import PROVE_AGAIN
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.outcome import Code
-from training_sdk.prove_format.proof_validity import PROVE_AGAIN
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
 from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import PersonState, replay

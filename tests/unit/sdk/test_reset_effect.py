@@ -26,7 +26,7 @@ from training_sdk.plans.reset_effect import (
 from training_sdk.records.in_flight import Since
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
 from training_sdk.resets.resume import VERDICTS
-from training_sdk.verification.verification_result import VerificationState, judge
+from training_sdk.resets.verification_result import VerificationState, judge
 from unit.sdk.fakes import CALLS, FakeDriver, answer
 
 LESSONS = 4

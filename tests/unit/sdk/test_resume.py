@@ -37,9 +37,9 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.urls import VENDOR_HOSTS, BaseUrl
 from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.plan_records import resets_begun, resets_known
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.outcome import Code
 from training_sdk.plans.planner import PlanOptions, make_plan
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import Lines

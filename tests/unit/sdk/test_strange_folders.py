@@ -15,8 +15,8 @@ from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.local_plans.closing import find_digest
 from training_sdk.local_plans.plan_records import effects_there
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file
 from unit.sdk.test_resume import LATER, Bench, bench

@@ -41,10 +41,10 @@ from training_sdk.recertification import FromCompletion, who_is_due
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.audit import LogFinding as LogFinding
 from training_sdk.reports.report import ResetReport, UserOutcome
+from training_sdk.resets.verification_result import PersonSeen, Verification, VerificationState
 from training_sdk.testing.contract import command
 from training_sdk.testing.contract.findings import BROKEN, Report
 from training_sdk.testing.contract.findings import CheckResult as RuleFinding
-from training_sdk.verification.verification_result import PersonSeen, Verification, VerificationState
 from unit.sdk.evidence.past import Told, keep, past, targets
 from unit.sdk.fakes import COURSE, Organisation, row
 from unit.sdk.records.first_form import KEY, KINDS, unpacked, unseal

@@ -30,7 +30,7 @@ from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file
 from training_sdk.resets.recorder import Recorder
-from training_sdk.verification.verifying import VerificationOptions, wait_until_verified
+from training_sdk.resets.verifying import VerificationOptions, wait_until_verified
 from unit.sdk.fakes import (
     CALLS,
     CLEARED,

@@ -26,7 +26,7 @@ from training_sdk import Safeguards, TrainingClient
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.evidence import packs_in
-from training_sdk.record_audit import record_check
+from training_sdk.local_plans import record_check
 from training_sdk.records import storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory

@@ -31,10 +31,10 @@ from training_sdk._core.flow import Request, Response
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, purge, read_manifest
+from training_sdk.format_proof.proof_run import ProofRun
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.outline import PlanOutline, read_plan_copy
 from training_sdk.plans.plan import EveryonePlan
-from training_sdk.prove_format.proof_run import ProofRun
-from training_sdk.record_audit.record_check import check_records
 from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.state import StateDirectory

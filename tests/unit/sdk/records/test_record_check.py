@@ -22,9 +22,9 @@ from training_sdk import OutcomeUnknownError, Progress, ResetPlan, Safeguards, T
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
 from training_sdk.evidence import packs_in, pseudonymise, tables
+from training_sdk.local_plans import record_check
 from training_sdk.local_plans.closing import close_plan
-from training_sdk.record_audit import record_check
-from training_sdk.record_audit.record_check import PAUSE, RecordFinding, check_records
+from training_sdk.local_plans.record_check import PAUSE, RecordFinding, check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.chain import Lines, encode_line, head_of, next_entry
 from training_sdk.records.events import Answered, EvidenceKept, Opened

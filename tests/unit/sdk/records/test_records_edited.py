@@ -12,7 +12,7 @@ import pytest
 from training_sdk import RecordsDamagedError
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.program import run as command
-from training_sdk.record_audit.record_check import check_records
+from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.chain import RESERVED, START, Lines, encode_line, head_of, next_entry
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import seal as closing

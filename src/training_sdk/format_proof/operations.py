@@ -17,8 +17,12 @@ from training_sdk._core.text import token_fingerprint
 from training_sdk.approval.approvals import Approval
 from training_sdk.approval.confirmation import check_safeguards
 from training_sdk.errors import InvalidArgumentError, Remedy
+from training_sdk.format_proof.proof_ends import ProofRecorder
 from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
+from training_sdk.format_proof.proof_run import ProofRun, RefusalProofRun
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, kept_fields_at
+from training_sdk.local_plans.admission import proof_that_holds
 from training_sdk.local_plans.plan_records import resets_known
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
@@ -26,11 +30,6 @@ from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.plans.planner import PlanOptions
 from training_sdk.plans.reset_effect import KeptFields
 from training_sdk.plans.selection import Where
-from training_sdk.prove_format.proof_ends import ProofRecorder
-from training_sdk.prove_format.proof_planner import WantedProof, check_phrase, plan_proof
-from training_sdk.prove_format.proof_run import ProofRun
-from training_sdk.prove_format.proof_validity import proof_that_holds
-from training_sdk.prove_format.refusal_proof import RefusalProofRun
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reset_format import ResetFormat

@@ -14,10 +14,10 @@ from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
+from training_sdk.local_plans.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
 from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others
-from training_sdk.record_audit.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
 from training_sdk.records import approvals
 from training_sdk.records.audit import BEGUN, CLOSED, ENDED, KEPT, RESUMED, STOPPED, contradicts, quotes_other
 from training_sdk.records.events import (

@@ -44,8 +44,7 @@ from training_sdk.reports.report import REACHED_OTHERS, ResetReport
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Progress
 from training_sdk.resets.unfinished import find_begun, report_in
-from training_sdk.resets.waves import wait_until
-from training_sdk.verification.verification_result import (
+from training_sdk.resets.verification_result import (
     PersonSeen,
     Verification,
     VerificationCode,
@@ -55,6 +54,7 @@ from training_sdk.verification.verification_result import (
     settled,
     trained_again,
 )
+from training_sdk.resets.waves import wait_until
 
 SLOWING = 3 / 2
 SLOWEST = 6

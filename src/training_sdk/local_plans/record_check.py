@@ -16,15 +16,14 @@ from attrs import define, field
 from training_sdk.errors import TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import MANIFEST
-from training_sdk.plans.outline import read_plan_copy
-from training_sdk.record_audit.record_comparison import (
+from training_sdk.local_plans.record_comparison import (
     approvals_quoted,
     how_it_ended,
     journal_alike,
     journal_planned,
     journal_quoted,
 )
-from training_sdk.record_audit.record_reading import (
+from training_sdk.local_plans.record_reading import (
     Entry,
     PackFolder,
     PlanReading,
@@ -35,7 +34,8 @@ from training_sdk.record_audit.record_reading import (
     note,
     pack_of,
 )
-from training_sdk.record_audit.record_reading import RecordFinding as RecordFinding
+from training_sdk.local_plans.record_reading import RecordFinding as RecordFinding
+from training_sdk.plans.outline import read_plan_copy
 from training_sdk.records import approvals
 from training_sdk.records.audit import BEGUN, COPY_PURGED, ENDED, KEPT, PURGED, RESUMED, STOPPED
 from training_sdk.records.events import Closed, Event, EvidenceKept, Opened, Resumed

@@ -1,1 +1,0 @@
-"""The audit of the records of a machine: each record is compared with the others."""
