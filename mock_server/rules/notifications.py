@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from mock_server.world import clock
@@ -27,15 +28,11 @@ def recipients(organisation: Organisation, user_ids: Sequence[str]) -> list[str]
 
 def for_reset(
     world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]
-) -> list[Notification]:
+) -> Iterable[Notification]:
     """Return the "course assigned" notifications that a reset of these users sends."""
     if not are_sent(world.policy, course):
-        return []
+        return ()
     sent_at = clock.to_text(world.clock.now())
     notified = recipients(organisation, user_ids)
-    return [
-        Notification(notification_id, organisation.id, user_id, course.id, sent_at)
-        for notification_id, user_id in zip(
-            world.ids.uuids("notification", len(notified)), notified, strict=True
-        )
-    ]
+    ids = world.ids.uuids("notification", len(notified))
+    return map(Notification, ids, repeat(organisation.id), notified, repeat(course.id), repeat(sent_at))

@@ -35,7 +35,7 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]
-    progress.restart(organisation.restarted(course.id, user_ids), _left(world))
+    progress.restart(user_ids, organisation.restarted(course.id, user_ids), _left(world))
     _note(world, organisation, course, user_ids)
     world.outbox.extend(messages)
 

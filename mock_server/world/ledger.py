@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from threading import Lock
@@ -32,6 +32,27 @@ class Notification:
     course_id: str
     sent_at: str
     kind: str = "course assigned"
+
+
+class Outbox:
+    """All notifications sent, oldest first. Used under the world's lock.
+
+    Those of a reset are made when the outbox is next read: to make them takes longer than the rest of a large reset.
+    """
+
+    def __init__(self, sent: Iterable[Notification] = ()) -> None:
+        self._sent = list(sent)
+        self._unread: list[Iterator[Notification]] = []
+
+    def extend(self, several: Iterable[Notification]) -> None:
+        """Add notifications."""
+        self._unread.append(iter(several))
+
+    def __iter__(self) -> Iterator[Notification]:
+        while self._unread:
+            self._sent.extend(self._unread[0])
+            del self._unread[0]
+        return iter(self._sent)
 
 
 @frozen

@@ -115,9 +115,9 @@ class Organisation:
     def restart_due_date(self, course_id: str, user_id: str) -> None:
         """R20: restart a due date relative to the assignment; a fixed one stays."""
         (restarted,) = self.restarted(course_id, [user_id])
-        self.progress[course_id].enrol(*restarted)
+        self.progress[course_id].enrol(user_id, restarted)
 
-    def restarted(self, course_id: str, user_ids: Sequence[str]) -> list[tuple[str, Enrolment]]:
+    def restarted(self, course_id: str, user_ids: Sequence[str]) -> list[Enrolment]:
         """R20: return the enrolments of users with the due date restarted, all at the same moment."""
         due, now = self.courses[course_id].due, self.clock.now()
         before = list(map(self.progress[course_id].enrolments.__getitem__, user_ids))
@@ -127,7 +127,7 @@ class Organisation:
             key: Enrolment(each.assigned_at, now, each.due_at if date is None else date, each.identity)
             for key, each in {id(each): each for each in before}.items()
         }
-        return [(user_id, restarted[id(each)]) for user_id, each in zip(user_ids, before, strict=True)]
+        return [restarted[id(each)] for each in before]
 
     def as_of(self, moment: datetime) -> Organisation:
         """Return the organisation with its progress at a moment in the past; people, courses and rights are today's."""

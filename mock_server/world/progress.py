@@ -255,22 +255,25 @@ class CourseProgress:
         self.fragments.pop(user_id, None)
 
     def restart(
-        self, restarted: Sequence[tuple[str, Enrolment]], left: Callable[[Record | None], Record | None]
+        self,
+        user_ids: Sequence[str],
+        enrolments: Sequence[Enrolment],
+        left: Callable[[Record | None], Record | None],
     ) -> None:
         """Replace the enrolments of users on the roster, and each record by what ``left`` returns of it."""
-        for user_id, _ in restarted:
+        for user_id in user_ids:
             self._keep(user_id)
-        before = [self.records.get(user_id) for user_id, _ in restarted]
+        before = [self.records.get(user_id) for user_id in user_ids]
         after = list(map(left, before))
         self.tally.count(before, -1)
         self.tally.count(after, +1)
-        for (user_id, _), record, new in zip(restarted, before, after, strict=True):
+        for user_id, record, new in zip(user_ids, before, after, strict=True):
             if new is not None:
                 self.records[user_id] = new  # in its place, so that a state document keeps its order
             elif record is not None:
                 del self.records[user_id]
             self.fragments.pop(user_id, None)
-        self.enrolments.update(restarted)
+        self.enrolments.update(zip(user_ids, enrolments, strict=True))
         self.changes += 1
 
     def leave(self, user_id: str) -> None:

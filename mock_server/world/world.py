@@ -23,7 +23,7 @@ from mock_server.world.ledger import (
     AuditEntry,
     IdempotencyKeys,
     Message,
-    Notification,
+    Outbox,
     QueuedReset,
     Webhook,
     Window,
@@ -51,7 +51,7 @@ class World:
     organisations: dict[str, Organisation] = field(factory=dict)
     tokens: dict[str, Token] = field(factory=dict)
     """By digest."""
-    outbox: list[Notification] = field(factory=list)
+    outbox: Outbox = field(factory=Outbox)
     audit: list[AuditEntry] = field(factory=list)
     webhooks: dict[str, Webhook] = field(factory=dict)
     webhook_secrets: dict[str, int] = field(factory=dict)

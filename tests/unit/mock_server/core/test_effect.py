@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
@@ -10,6 +10,7 @@ from attrs import evolve
 from mock_server import MockTraining
 from mock_server.rules import notifications
 from mock_server.world.courses import CourseStatus, Due, DueKind
+from mock_server.world.ledger import Notification
 from unit.mock_server.core.speaker import (
     ANNA,
     FORKLIFT,
@@ -82,6 +83,24 @@ def test_R25_a_course_of_any_status_can_be_reset(
 ) -> None:
     mock.world.update_course(FORKLIFT, status=status)
     assert admin.reset(course_id(mock), None, (FORKLIFT, 37)).json == {"usersUpdated": 37}
+
+
+def test_R18_notifications_do_not_depend_on_when_they_are_read() -> None:
+    def sent(is_read_between: bool) -> tuple[tuple[Notification, ...], object]:
+        mock = MockTraining.demo(now=datetime(2026, 12, 1, 9, tzinfo=UTC))
+        users = recorded(mock)
+        for part in users[:9], users[9:]:
+            answer = Speaker(mock).reset(course_id(mock), part, (FORKLIFT, len(part)))
+            assert answer.json == {"usersUpdated": len(part)}
+            mock.clock.advance(timedelta(minutes=1))
+            mock.world.update_user(users[0], notifications=False)  # is too late for the first reset
+            assert not is_read_between or mock.outbox
+        state = mock.state()
+        return MockTraining.load(state).outbox, state["ids"]
+
+    assert sent(is_read_between=False) == sent(is_read_between=True)
+    outbox, _ = sent(is_read_between=False)
+    assert len({each.sent_at for each in outbox}) == 2
 
 
 def test_R12_a_fault_on_the_way_changes_nothing(

@@ -34,9 +34,7 @@ def relative_due_dates_stay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Organisation,
         "restarted",
-        lambda self, course_id, user_ids: [
-            (each, self.progress[course_id].enrolments[each]) for each in user_ids
-        ],
+        lambda self, course_id, user_ids: [self.progress[course_id].enrolments[each] for each in user_ids],
     )
 
 
@@ -47,7 +45,7 @@ def _due(patch: pytest.MonkeyPatch, after: timedelta) -> None:
         made = honest(self, course_id, user_ids)
         due_at = clock.to_text(self.clock.now() + after)
         is_relative = self.courses[course_id].due.kind is DueKind.RELATIVE
-        return [(each, evolve(new, due_at=due_at)) for each, new in made] if is_relative else made
+        return [evolve(each, due_at=due_at) for each in made] if is_relative else made
 
     patch.setattr(Organisation, "restarted", restarted)
 
@@ -66,7 +64,7 @@ def due_in_a_century(patch: pytest.MonkeyPatch) -> None:
 def fixed_due_dates_go(honest: Any, self: Organisation, course_id: str, user_ids: Sequence[str]) -> Any:
     made = honest(self, course_id, user_ids)
     is_fixed = self.courses[course_id].due.kind is DueKind.STATIC
-    return [(each, evolve(new, due_at="")) for each, new in made] if is_fixed else made
+    return [evolve(each, due_at="") for each in made] if is_fixed else made
 
 
 @breaks(NO_ERROR)
@@ -99,7 +97,7 @@ def _after_nothing(patch: pytest.MonkeyPatch, then: Callable[[Any, Any, str], No
 def those_with_nothing_are_notified(patch: pytest.MonkeyPatch) -> None:
     def notify(call: Any, course: Any, user_id: str) -> None:
         told = Notification("n", call.organisation.id, user_id, course.id, "2026-12-01T12:00:00.000Z")
-        call.world.outbox.append(told)
+        call.world.outbox.extend([told])
 
     _after_nothing(patch, notify)
 

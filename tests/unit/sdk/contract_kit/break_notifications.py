@@ -35,7 +35,7 @@ def everybody_is_notified(patch: pytest.MonkeyPatch) -> None:
 def _notifying(patch: pytest.MonkeyPatch, change: Callable[[list[Any], Any], list[Any]]) -> None:
     """Other messages than those that should be sent; ``change`` gets them and the organisation."""
     honest = notifications.for_reset
-    patch.setattr(notifications, "for_reset", lambda *them: change(honest(*them), them[1]))
+    patch.setattr(notifications, "for_reset", lambda *them: change(list(honest(*them)), them[1]))
 
 
 @breaks(TOLD, EVERYONE)
