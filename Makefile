@@ -12,7 +12,7 @@ TESTS  ?= tests/unit/sdk tests/unit/mock_server/transports tests/property/sdk te
 # Tests start hundreds of processes; without bytecode each of them compiles the SDK again.
 unexport PYTHONDONTWRITEBYTECODE
 # The extras of that environment. A part without tests of frames needs none of their libraries, which are large.
-EXTRAS ?= cli,server,testing,pandas,polars,arrow
+EXTRAS ?= cli,fast,server,testing,pandas,polars,arrow
 
 # Two processes. Each begins with one half of the tests and takes over what the other has not begun when it is done, so
 # that tests of one file mostly share its fixtures, and none waits for long at the end.

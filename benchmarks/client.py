@@ -126,7 +126,7 @@ def feed_page_fast_dicts(short: bool) -> Samples:
 @row("feed-page")
 def feed_page(short: bool) -> Samples:
     """Measure a page without the extra beside pydantic."""
-    return _page_row("pydantic", short, "orjson")
+    return _page_row("pydantic", short, "msgspec")
 
 
 # --- memory ---

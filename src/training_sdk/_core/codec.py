@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import attrs
 
-from training_sdk._core import columns, model
+from training_sdk._core import columns, model, typed_rows
 from training_sdk._core.flow import Response
 from training_sdk._core.model import Extra, Reading, SharedValues
 from training_sdk._core.text import inline, pattern
@@ -34,7 +34,7 @@ T = TypeVar("T")
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
 _PART_OF_TOKEN = pattern(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
-LEAST_FOR_ORJSON = 4096
+LEAST_FOR_MSGSPEC = 4096
 """Bytes of an answer from which on another JSON reader is worth its import."""
 CUT_SHORT = "CUT_SHORT"
 """The reason of a DecodingError for JSON that ends too early."""
@@ -51,10 +51,10 @@ def decoder(shape: type[T], *of: type[Any], shares: bool = False) -> Callable[[R
 
     def read(response: Response) -> T:
         known = shared if shares else SharedValues()
-        if len(response.body) >= LEAST_FOR_ORJSON and (orjson := _orjson()) is not None:
+        if len(response.body) >= LEAST_FOR_MSGSPEC and typed_rows.installed() is not None:
             # What it refuses or reads differently is read again below, so that results and errors do not depend on it.
             with contextlib.suppress(Exception):
-                found: T = columns.read(orjson.loads(response.body), whole, known)
+                found: T = typed_rows.read(response.body, whole, known)
                 return found
         return structure(loads(response), whole, response, shared=known)
 
@@ -63,19 +63,9 @@ def decoder(shape: type[T], *of: type[Any], shares: bool = False) -> Callable[[R
 
 def import_readers() -> None:
     """Import what readers of answers and records use, which is otherwise imported when it is first used."""
-    _orjson()
+    typed_rows.installed()
     for lenient in (True, False):
         _converters(lenient=lenient)
-
-
-@functools.cache
-def _orjson() -> Any:
-    """Return the module orjson, which the extra ``[fast]`` installs; None without it."""
-    try:
-        import orjson
-    except ImportError:
-        return None
-    return orjson
 
 
 def loads(response: Response) -> Any:

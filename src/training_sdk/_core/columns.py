@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain, filterfalse, islice, repeat
@@ -77,7 +77,7 @@ def _with_null(read: Reader, column: Column, null: Any, shared: SharedValues) ->
     return [null if value is None else next(values) for value in column]
 
 
-def _is_repetitive(column: Column) -> bool:
+def is_repetitive(column: Column) -> bool:
     """Return whether many values of a column are equal, by its beginning."""
     sample = column[:SAMPLE]
     return len(sample) >= LEAST_REPEATED and 2 * len(set(sample)) <= len(sample)
@@ -101,7 +101,7 @@ def _texts(column: Column, null: Any, shared: SharedValues) -> Column:
     except TypeError:
         if null is not None or not _types(column) <= {str, NoneType}:
             return _with_null(_texts, column, null, shared)
-    if not _is_repetitive(column):
+    if not is_repetitive(column):
         return column
     return list(map(shared.of(str).setdefault, column, column))
 
@@ -139,7 +139,7 @@ def _numbers(convert: Callable[[Any, Any], Any], column: Column, null: Any, shar
         return _with_null(functools.partial(_numbers, convert), column, null, shared)
     if not types <= {float, int}:
         return _each(convert, column)
-    if not _is_repetitive(column):
+    if not is_repetitive(column):
         numbers = list(map(float, column)) if int in types else column
         if not math.isfinite(sum(numbers)):
             raise UnusualError
@@ -149,7 +149,7 @@ def _numbers(convert: Callable[[Any, Any], Any], column: Column, null: Any, shar
     if min(map(math.copysign, repeat(1.0), zeros), default=1.0) < 0:  # equal to zero, and must not be shared
         return _each(convert, column)
     known = shared.of(float)
-    number_of = {value: known.setdefault(value, float(value)) for value in distinct}
+    number_of = {value: known[value] for value in distinct}
     if not all(map(math.isfinite, number_of.values())):
         raise UnusualError
     return list(map(number_of.__getitem__, column))
@@ -164,9 +164,14 @@ def _scores(column: Column, null: Any, shared: SharedValues) -> Column:
     return _each(model.answered_score, column)
 
 
+def read_date(value: str | None) -> datetime | None:
+    """Return a date of an answer."""
+    return model.answered_date(value, None)
+
+
 def _dates(column: Column, null: Any, shared: SharedValues) -> Column:
-    if _is_repetitive(column):
-        return _by_value(lambda value: model.answered_date(value, None), datetime, column, shared)
+    if is_repetitive(column):
+        return _by_value(read_date, column, shared)
     if not _types(column) <= {str, NoneType}:
         raise UnusualError
     try:
@@ -181,18 +186,16 @@ def _dates(column: Column, null: Any, shared: SharedValues) -> Column:
 
 def _members(kind: Any, column: Column, null: Any, shared: SharedValues) -> Column:
     if null is NOTHING or None not in column:
-        return _by_value(kind, kind, column, shared)
+        return _by_value(kind, column, shared)
     return _with_null(functools.partial(_members, kind), column, null, shared)
 
 
-def _by_value(read: Callable[[Any], Any], kind: object, column: Column, shared: SharedValues) -> Column:
+def _by_value(read: Callable[[Any], Any], column: Column, shared: SharedValues) -> Column:
     """Read each different text of a column, or null, once."""
     distinct = _distinct(column)
     if not _types(distinct) <= {str, NoneType}:  # no other JSON value equals a text
         raise UnusualError
-    known = shared.of(kind)
-    for value in distinct.difference(known):
-        known[value] = read(value)
+    known = shared.of(read)
     if len(distinct) == 1:
         return [known[column[0]]] * len(column)
     return list(map(known.__getitem__, column))
@@ -246,7 +249,7 @@ _BY_TYPE: dict[Any, Reader] = {
 
 
 @attrs.frozen
-class _Field:
+class Field:
     """One field of a model: how its column is read, and its value where it is null or left out."""
 
     name: str
@@ -259,7 +262,7 @@ class _Field:
     tidy: Callable[[Any], Any] | None
 
     @classmethod
-    def of(cls, attribute: attrs.Attribute[Any], shape: Any, reading: Reading) -> _Field:
+    def of(cls, attribute: attrs.Attribute[Any], shape: Any, reading: Reading) -> Field:
         read, name = _reader(shape), attribute.name
         omitted = dict(reading.omitted).get(name)
         null: Any = None if NoneType in get_args(shape) or shape is datetime else NOTHING
@@ -289,17 +292,10 @@ class _Objects:
 
     def __init__(self, shape: Any) -> None:
         cls = get_origin(shape) or shape
-        if hasattr(cls, "__attrs_post_init__") or any(_is_special(each) for each in attrs.fields(cls)):
-            raise UnusualError
         given = dict(zip(getattr(cls, "__parameters__", ()), get_args(shape), strict=True))
-        hints = get_type_hints(cls)
         self._reading = Reading.of(cls, lenient=True)
-        self._fields = tuple(
-            _Field.of(each, filled_in(hints[each.name], given), self._reading)
-            for each in attrs.fields(cls)
-            if each.name != "extra"
-        )
-        self._build = _builder(cls, [each.name for each in self._fields])
+        self._fields = fields_of(cls, given)
+        self._build = _build_of_cells(cls, [each.name for each in self._fields])
         self._layouts: dict[tuple[str, ...], _Layout | None] = {}
 
     def read(self, column: Column, null: Any, shared: SharedValues) -> Column:
@@ -307,7 +303,7 @@ class _Objects:
         if _types(column) != {dict}:
             return _with_null(self.read, column, null, shared)
         cells, extras = self._by_layout(column, shared) or self._by_name(column, shared)
-        return self._build(zip(*cells, extras, strict=True))
+        return self._build(zip(*cells, extras, strict=True), len(column))
 
     def _by_layout(self, column: Column, shared: SharedValues) -> tuple[list[Column], Column] | None:
         """Return the columns of objects that all have the keys of the first; None if they have not."""
@@ -365,33 +361,51 @@ class _Objects:
         return _Layout(len(keys), tuple(key_of.get(field.name) for field in self._fields), unknown)
 
 
+def fields_of(cls: Any, given: dict[Any, Any]) -> tuple[Field, ...]:
+    """Return the fields of a class without ``extra``. UnusualError if its constructor does more than to set them."""
+    if hasattr(cls, "__attrs_post_init__") or any(_is_special(each) for each in attrs.fields(cls)):
+        raise UnusualError
+    hints, reading = get_type_hints(cls), Reading.of(cls, lenient=True)
+    return tuple(
+        Field.of(each, filled_in(hints[each.name], given), reading)
+        for each in attrs.fields(cls)
+        if each.name != "extra"
+    )
+
+
 def _is_special(attribute: attrs.Attribute[Any]) -> bool:
     """Return whether a constructor does more than to set the field."""
     return not attribute.init or bool(attribute.validator or attribute.converter)
 
 
-def _builder(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]]], Column]:
-    """Return the function that makes models of rows: the values of the fields in order, and the unknown fields."""
+def _build_of_cells(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]], int], Column]:
+    """Return the function that makes models of rows, which have the values of the fields in order and ``extra``."""
     if cls.__base__ is not Model:
         has_extra = any(each.name == "extra" for each in attrs.fields(cls))
-        return lambda rows: [cls(*each, **({"extra": extra} if has_extra else {})) for *each, extra in rows]
+        return lambda rows, _: [
+            cls(*each, **({"extra": extra} if has_extra else {})) for *each, extra in rows
+        ]
+    cells = [f"_{number}" for number in range(len(names))]
+    values = {**dict(zip(names, cells, strict=True)), "extra": "extra"}
+    return builder(cls, ["def build(rows, count):"], f"({', '.join([*cells, 'extra'])})", values, {})
+
+
+def builder(
+    cls: Any, head: list[str], row: str, values: Mapping[str, str], scope: Mapping[str, Any]
+) -> Callable[..., Column]:
+    """Return the function that makes models: its first lines, the names of a row, and the expression of each field."""
     # The constructor of a frozen class sets each field through object.__setattr__, which takes most of the time of
     # decoding. So the fields are set on a twin that is not frozen, and has the same memory layout.
     is_open = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     twin: Any = type(cls.__name__, (Model,), {"__slots__": cls.__slots__, **is_open})
-    cells = [f"_{number}" for number in range(len(names))]
     lines = [
-        "def build(rows):",
-        "    made = []",
-        "    add = made.append",
-        f"    for {', '.join(cells)}, extra in rows:",
-        "        one = new(twin)",
-        *(f"        one.{name} = {cell}" for name, cell in zip(names, cells, strict=True)),
-        "        one.extra = extra",
+        *head,
+        "    made = [*map(new, repeat(twin, count))]",
+        f"    for one, {row} in zip(made, rows):",
+        *(f"        one.{name} = {value}" for name, value in values.items()),
         "        one.__class__ = cls",
-        "        add(one)",
         "    return made",
     ]
-    scope: dict[str, Any] = {"twin": twin, "cls": cls, "new": twin.__new__}
-    exec(compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec"), scope)  # noqa: S102 - names of fields only
-    return cast("Callable[[Iterable[tuple[Any, ...]]], Column]", scope["build"])
+    names: dict[str, Any] = {**scope, "repeat": repeat, "twin": twin, "cls": cls, "new": twin.__new__}
+    exec(compile("\n".join(lines), f"<decoder of {cls.__name__}>", "exec"), names)  # noqa: S102 - names of fields only
+    return cast("Callable[..., Column]", names["build"])

@@ -187,15 +187,26 @@ MOST_SHARED = 10_000
 """Values of one kind that a listing shares; then they are forgotten and collected again."""
 
 
+class SharedTable(dict[Any, Any]):
+    """The values of one kind that a listing shares, by the value in the answer; each is converted once."""
+
+    def __init__(self, convert: Callable[[Any], Any]) -> None:
+        self._convert = convert
+
+    def __missing__(self, value: Any) -> Any:
+        converted = self[value] = self._convert(value)
+        return converted
+
+
 class SharedValues:
     """Equal values of a listing, each stored once, in a table per kind."""
 
     def __init__(self) -> None:
-        self._tables: dict[object, dict[Any, Any]] = {}
+        self._tables: dict[Callable[[Any], Any], SharedTable] = {}
 
-    def of(self, kind: object) -> dict[Any, Any]:
-        """Return the table of a kind."""
-        table = self._tables.setdefault(kind, {})
+    def of(self, convert: Callable[[Any], Any]) -> SharedTable:
+        """Return the table of the values that this function makes; ``str`` and ``float`` are the texts and numbers."""
+        table = self._tables.setdefault(convert, SharedTable(convert))
         if len(table) > MOST_SHARED:
             table.clear()
         return table

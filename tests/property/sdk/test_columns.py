@@ -1,6 +1,6 @@
 """The fast decoder, by column, and the converters, value by value, agree: in every model and in every error.
 
-So do the two readers of JSON: an answer gives the same whether orjson is installed or not.
+So do the two readers of JSON: an answer gives the same whether msgspec is installed or not.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from types import GenericAlias
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from unittest.mock import patch
 
 import attrs
@@ -21,8 +22,8 @@ from hypothesis import strategies as st
 
 import training_sdk
 from training_sdk import DecodingError, ProgressRow, ProgressTableRow, WebhookEvent
-from training_sdk._core import codec, columns
-from training_sdk._core.model import MOST_SHARED, Extra, Model, SharedValues, spellings
+from training_sdk._core import codec, columns, typed_rows
+from training_sdk._core.model import MOST_SHARED, Extra, Model, SharedValues, camel, spellings
 from training_sdk.api.pagination import _Fed, _Numbered
 from unit.sdk.fakes import answer
 
@@ -138,18 +139,18 @@ def test_both_decoders_agree_about_any_json(model: type[Any], value: Any) -> Non
 
 
 @contextmanager
-def orjson_is(installed: bool) -> Iterator[None]:
+def msgspec_is(installed: bool) -> Iterator[None]:
     """As if the extra [fast] was, or was not, installed; an answer of any length is given to it."""
-    found = codec._orjson() if installed else None
-    assert (found is not None) is installed, "the group [test] installs orjson"
-    with patch.object(codec, "_orjson", lambda: found), patch.object(codec, "LEAST_FOR_ORJSON", 0):
+    found = typed_rows.installed() if installed else None
+    assert (found is not None) is installed, "the group [test] installs msgspec"
+    with patch.object(typed_rows, "installed", lambda: found), patch.object(codec, "LEAST_FOR_MSGSPEC", 0):
         yield
 
 
 def with_each_reader(body: bytes, shape: Any, *of: Any) -> tuple[Any, Any]:
     found = []
     for installed in (False, True):
-        with orjson_is(installed):
+        with msgspec_is(installed):
             found.append(result(lambda: [codec.decoder(shape, *of)(answer(body=body))]))
     return found[0], found[1]
 
@@ -164,6 +165,65 @@ def test_both_readers_of_json_agree(case: tuple[type[Any], list[Any]], ascii_onl
         text.encode("utf-8", "surrogatepass"), _Fed if model is ProgressRow else _Numbered, model
     )
     assert plain == fast
+
+
+TYPED = [model for model in MODELS if typed_rows.answer_of(GenericAlias(_Numbered, (model,))) is not None]
+
+
+def plain_values(hint: Any) -> Any:
+    """Values of the type that a field has in JSON, also those at the edges of it."""
+    kinds = set(get_args(hint) or (hint,))
+    found: list[st.SearchStrategy[Any]] = [st.none()] if type(None) in kinds else []
+    if datetime in kinds:
+        found.append(st.sampled_from((*DATES[:3], "2026-01-01T00:00:00.123456789+02:00", "")))
+    elif bool in kinds:
+        found.append(st.booleans())
+    elif int in kinds or float in kinds:
+        found.append(st.sampled_from(NUMBERS if float in kinds else (0, -1, 2**53 + 1, 2**64 + 1)))
+    else:
+        found += [st.sampled_from(("", "a", "Draft", "\x00", "é", "\ud800")), st.text(max_size=3)]
+    return st.one_of(found)
+
+
+@st.composite
+def typed_pages(draw: st.DrawFn) -> tuple[type[Any], str]:
+    """A model, and a page of rows that all have every field, in one spelling, with values of the right type."""
+    model = draw(st.sampled_from(TYPED))
+    hints = get_type_hints(model)
+    spell: Any = draw(st.sampled_from((str, camel)))
+    fields = {spell(name): plain_values(hint) for name, hint in hints.items() if name != "extra"}
+    found = draw(st.lists(st.fixed_dictionaries(fields), min_size=1, max_size=4))
+    found = [one for one in found for _ in range(draw(st.sampled_from((1, 9))))]
+    return model, json.dumps({"items": found, "total_count": len(found)}, ensure_ascii=draw(st.booleans()))
+
+
+@given(typed_pages())
+@settings(max_examples=150)
+def test_rows_read_without_dictionaries_are_the_same(case: tuple[type[Any], str]) -> None:
+    model, text = case
+    body = text.encode("utf-8", "surrogatepass")
+    plain, fast = with_each_reader(body, _Numbered, model)
+    assert plain == fast
+
+
+@pytest.mark.parametrize("spell", [str, camel])
+@pytest.mark.parametrize("model", TYPED, ids=lambda model: model.__name__)
+def test_a_fitting_page_is_read_without_dictionaries(model: type[Any], spell: Any) -> None:
+    kinds = {str: "a", bool: True, int: 1, float: 1.5, datetime: DATES[0]}
+    row = {}
+    for name, hint in get_type_hints(model).items():
+        kind = next((each for each in kinds if each in {hint, *get_args(hint)}), str)
+        if name != "extra":
+            row[spell(name)] = kinds[kind]
+    body = json.dumps({"items": [row] * 9, "total_count": 9}).encode()
+    shape: Any = GenericAlias(_Numbered, (model,))
+    reader = typed_rows.answer_of(shape)
+    assert reader is not None
+    found = reader.read(body, SharedValues())
+    assert exactly(found) == exactly(by_converters(json.loads(body), shape))
+    for wrong in ({**row, "new": 1}, {**row, next(iter(row)): [1]}):
+        with pytest.raises(Exception, match=r"unknown field|Expected"):
+            reader.read(json.dumps({"items": [row, wrong]}).encode(), SharedValues())
 
 
 ROW = '{"course_id":"c","user_id":"u","progress_percent":%s,"x":%s}'

@@ -183,7 +183,7 @@ def test_the_package_imports_what_is_used() -> None:
         "cattrs",
         "filelock",
         "platformdirs",
-        "orjson",
+        "msgspec",
         "training_sdk.records.request_budget",
         "training_sdk.api.courses",
     }
