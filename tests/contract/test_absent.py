@@ -125,9 +125,7 @@ def test_R10_plan_card_and_report_of_everyone_say_whose_past_returns(stage: Stag
         assert said not in text
 
 
-def test_R10_a_plan_of_everyone_counts_those_reset_before_who_are_away_now(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R10_a_plan_of_everyone_counts_people_reset_before_and_away_now(stage: Stage, plant: Plant) -> None:
     client, world = stage.client(), plant.mock.world
     first = client.resets.plan_everyone(plant.forklift)
     assert not [each for each in first.warnings if "before" in each]

@@ -190,9 +190,7 @@ def test_every_published_operation_has_exactly_one_method() -> None:
 
 
 @pytest.mark.parametrize("operation", OFFERED)
-def test_the_method_sends_what_the_document_says_of_its_operation(
-    new_stage: NewStage, plant: Plant, operation: str
-) -> None:
+def test_the_method_sends_what_the_document_says(new_stage: NewStage, plant: Plant, operation: str) -> None:
     stage = new_stage(plant.mock)
     name, call = OFFERED[operation]
     call(stage.client(), plant)
@@ -226,9 +224,7 @@ def test_what_is_not_of_training_says_so_to_a_script_that_asks(new_stage: NewSta
     assert len(stage.tap.requests) == 1
 
 
-def test_a_stage_lets_nothing_pass_that_the_document_does_not_know(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stage_rejects_what_the_document_lacks(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match="not in the document"):
         Tap(plant.mock).handle(Request("GET", "/undo", headers=(("user-agent", "training-sdk/1"),)))
     monkeypatch.setattr(MockTraining, "handle", lambda _mock, _request: Response(418))

@@ -108,9 +108,7 @@ KEEPS = {
 
 
 @pytest.mark.parametrize("emulates", KEEPS)
-def test_what_the_proof_saw_stay_is_disregarded_by_plan_reset_and_verification(
-    serve: Serve, emulates: str
-) -> None:
+def test_kept_fields_of_the_proof_are_disregarded_everywhere(serve: Serve, emulates: str) -> None:
     live = serve(emulates)
     assert live.prove().traces.fields == KEEPS[emulates]
     wanted = live.plan()
@@ -126,9 +124,7 @@ def test_what_the_proof_saw_stay_is_disregarded_by_plan_reset_and_verification(
 
 @pytest.mark.parametrize("arrives", [False, True])
 @pytest.mark.parametrize("emulates", KEEPS)
-def test_what_stays_does_not_keep_anybody_unknown_whose_answer_was_lost(
-    serve: Serve, emulates: str, arrives: bool
-) -> None:
+def test_kept_fields_leave_nobody_unknown_after_a_loss(serve: Serve, emulates: str, arrives: bool) -> None:
     live = serve(emulates)
     live.prove()
     wanted = live.plan()
@@ -188,9 +184,7 @@ def test_a_service_without_empty_rows_is_proved_planned_reset_and_verified(serve
 
 
 @pytest.mark.parametrize("arrives", [False, True])
-def test_a_missing_row_is_read_back_as_cleared_where_the_proof_saw_one_vanish(
-    serve: Serve, arrives: bool
-) -> None:
+def test_a_missing_row_is_cleared_where_the_proof_saw_one_vanish(serve: Serve, arrives: bool) -> None:
     live = serve("omits_empty_rows")
     live.prove()
     wanted = live.plan()
@@ -247,9 +241,7 @@ def in_mid_course(live: Live, wanted: ResetPlan) -> str:
     return next(user.user_id for user in wanted.targets if user.completed_lessons and not user.completed_at)
 
 
-def test_whoever_looks_into_the_course_after_a_request_that_never_arrived_is_not_said_to_be_reset(
-    serve: Serve,
-) -> None:
+def test_opening_the_course_after_a_request_that_never_arrived_is_no_reset(serve: Serve) -> None:
     live = serve("updates_opened_at")
     live.prove()
     wanted = live.plan()
@@ -286,9 +278,7 @@ SELECTIVE = "The service seems to reset only people who have completed the cours
 
 
 @pytest.mark.parametrize("emulates", ["resets_completed_only", "resets_completed_only,counts_nobody"])
-def test_a_service_that_resets_completed_people_only_is_named_when_people_are_read_back(
-    serve: Serve, emulates: str
-) -> None:
+def test_a_service_that_resets_completed_people_only_is_named(serve: Serve, emulates: str) -> None:
     live = serve(emulates)
     live.prove()
     wanted = live.plan()

@@ -67,9 +67,7 @@ def _assigned(stage: Stage, plant: Plant, course: str) -> set[str]:
     return plant.names(row.user_id for row in stage.client().progress.list(course_id=plant.courses[course]))
 
 
-def test_R10_assigned_means_directly_by_group_by_site_or_by_universal_access(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R10_assigned_directly_by_group_by_site_or_universal_access(stage: Stage, plant: Plant) -> None:
     client, draft = stage.client(), plant.courses[DRAFT]
     crew, night = plant.mock.world.main.groups
     (harbour,) = plant.mock.world.main.sites

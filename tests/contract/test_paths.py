@@ -16,7 +16,7 @@ STAFF: tuple[TokenName, ...] = ("admin", "manager", "teamlead", "resetter")
 
 
 @pytest.mark.parametrize("who", STAFF)
-def test_R05_staff_see_every_path_and_collection_with_all_of_its_courses(
+def test_R05_staff_see_every_path_and_collection_with_courses(
     stage: Stage, plant: Plant, who: TokenName
 ) -> None:
     client = stage.client(who)
@@ -29,9 +29,7 @@ def test_R05_staff_see_every_path_and_collection_with_all_of_its_courses(
     assert courses == [FORKLIFT, ARCHIVED, FIRE]
 
 
-def test_R05_a_learner_sees_the_published_paths_and_collections_assigned_to_them(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R05_a_learner_sees_published_assigned_paths_and_collections(stage: Stage, plant: Plant) -> None:
     learner = stage.client("learner")
     assert [path.title for path in learner.paths.list()] == [INDUCTION]
     assert [course.title for course in learner.paths.get(plant.path()).courses] == [FIRE, FORKLIFT]
@@ -41,7 +39,7 @@ def test_R05_a_learner_sees_the_published_paths_and_collections_assigned_to_them
 
 
 @pytest.mark.parametrize("who", ["learner", "outsider"])
-def test_R03_R04_a_hidden_path_a_foreign_one_and_an_unknown_one_look_alike(
+def test_R03_R04_hidden_foreign_and_unknown_paths_look_alike(
     stage: Stage, plant: Plant, who: TokenName
 ) -> None:
     client = stage.client(who)
@@ -108,9 +106,7 @@ def test_R05_groups_and_sites_with_their_members(stage: Stage, plant: Plant) -> 
 
 
 @pytest.mark.parametrize("who", ["teamlead", "learner"])
-def test_R05_who_may_not_see_users_sees_no_groups_and_sites(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R05_without_users_no_groups_and_sites_are_seen(stage: Stage, plant: Plant, who: TokenName) -> None:
     client = stage.client(who)
     for listing in (client.groups.list, client.groups.members, client.sites.list, client.sites.members):
         with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError) as denied:

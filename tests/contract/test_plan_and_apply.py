@@ -123,9 +123,7 @@ def test_R11_a_plan_applied_twice_resets_once(stage: Stage, plant: Plant, tmp_pa
     assert len(stage.tap.resets) == 1
 
 
-def test_R06_a_plan_may_be_made_by_one_and_applied_by_another_of_the_organisation(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R06_a_plan_may_be_applied_by_another_of_the_organisation(stage: Stage, plant: Plant) -> None:
     plan = stage.client("manager").resets.plan_everyone(plant.forklift)
     report = stage.client("admin").resets.apply(plan, confirm=typed(plan))
     assert (plan.origin.user_id, report.applied_by) == (plant.id("max"), plant.id("ada"))
@@ -142,9 +140,7 @@ def test_R02_one_call_for_everyone_needs_a_plan_for_everyone(stage: Stage, plant
     assert not stage.tap.resets
 
 
-def test_R06_one_call_for_everyone_never_reaches_further_than_a_team_leads_view(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R06_one_call_for_everyone_stays_within_a_team_leads_view(stage: Stage, plant: Plant) -> None:
     """Who sees a team alone but may reset everybody plans for the team; the server counts more, and refuses."""
     sets = plant.mock.world.user(plant.id("tom")).permission_sets
     users = plant.mock.world.user(plant.id("rita")).permission_sets
@@ -207,9 +203,7 @@ def test_R06_on_a_live_service_nothing_is_sent_and_the_reason_is_given(stage: St
     assert not [request for request in stage.tap.requests if request.method != "GET"]
 
 
-def test_R06_a_plan_made_on_one_kind_of_server_is_not_applied_on_the_other(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R06_a_plan_of_one_kind_of_server_is_not_applied_on_the_other(stage: Stage, plant: Plant) -> None:
     client = stage.client()
     rehearsed = client.resets.plan_everyone(plant.forklift)
     honest = stage.tap.meddle

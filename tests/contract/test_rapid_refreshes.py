@@ -12,9 +12,7 @@ from training_sdk import NotFoundError, PermissionDeniedError
 ANSWERED = {"anna": ("The north gate", True), "ben": ("The lift", False)}
 
 
-def test_R05_staff_see_every_rapid_refresh_and_a_learner_the_published_ones_assigned_to_them(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R05_staff_see_every_rapid_refresh_and_learners_their_own(stage: Stage, plant: Plant) -> None:
     listed = {each.title: each for each in stage.client("manager").rapid_refreshes.list()}
     assert {title: each.is_published for title, each in listed.items()} == {QUIZ: True, HIDDEN: False}
     learner = stage.client("learner").rapid_refreshes
@@ -48,7 +46,7 @@ def test_R16_no_reset_touches_the_answers(stage: Stage, plant: Plant) -> None:
 
 
 @pytest.mark.parametrize(("who", "seen"), [("manager", {"anna", "ben"}), ("teamlead", {"anna"})])
-def test_R05_answers_are_seen_by_whoever_sees_figures(
+def test_R05_answers_are_seen_with_figures(
     stage: Stage, plant: Plant, who: TokenName, seen: set[str]
 ) -> None:
     answers = stage.client(who).analytics.rapid_refresh_answers()

@@ -76,9 +76,7 @@ def test_members_of_a_group_that_are_left_out_are_no_plan(client: TrainingClient
 
 
 @pytest.mark.parametrize("behaviours", ["omits_completed_lessons"])
-def test_completed_lessons_that_are_left_out_have_to_be_accepted(
-    client: TrainingClient, tmp_path: Path
-) -> None:
+def test_missing_completed_lessons_have_to_be_accepted(client: TrainingClient, tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="lists fewer lessons") as caught:
         gather(client, tmp_path / "refused")
     missing = {value.partition("/")[2] for _, value in caught.value.info.metadata}
@@ -90,7 +88,7 @@ def test_completed_lessons_that_are_left_out_have_to_be_accepted(
 
 
 @pytest.mark.parametrize("behaviours", ["omits_course_statistics"])
-def test_statistics_without_the_course_are_no_plan_for_everyone_and_no_evidence(
+def test_statistics_without_the_course_make_no_plan_for_everyone(
     client: TrainingClient, tmp_path: Path
 ) -> None:
     with pytest.raises(DecodingError, match="The statistics lack course"):

@@ -77,9 +77,7 @@ def test_the_reference_server_calls_no_other_machine(stage: Stage, plant: Plant)
 
 
 @pytest.mark.parametrize("who", ["manager", "teamlead", "resetter", "learner"])
-def test_who_is_no_administrator_has_nothing_to_do_with_webhooks(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R24_webhooks_are_for_administrators_only(stage: Stage, plant: Plant, who: TokenName) -> None:
     kept = stage.client().webhooks.create(HERE, events=RESET).webhook_id
     webhooks = stage.client(who).webhooks
     for attempt in (

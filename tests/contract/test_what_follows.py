@@ -40,9 +40,7 @@ def test_R18_a_course_that_learners_cannot_open_notifies_nobody_unless_the_polic
     assert _told(plant) == expected
 
 
-def test_R23_the_report_of_the_sdk_names_the_requests_that_the_audit_log_holds(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R23_the_sdk_reports_the_requests_that_the_audit_log_holds(stage: Stage, plant: Plant) -> None:
     report = reset(stage, plant)
     (entry,) = plant.mock.audit
     assert report.requests == (entry.request_id,)

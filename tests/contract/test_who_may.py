@@ -29,9 +29,7 @@ USERS_PERMISSION, TRAINING_PERMISSION = "Platform management: Users", "Training:
 
 
 @pytest.mark.parametrize("who", ["manager", "teamlead"])
-def test_R01_a_reset_of_listed_users_needs_the_permission_and_names_it(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R01_a_reset_of_listed_users_needs_its_permission(stage: Stage, plant: Plant, who: TokenName) -> None:
     client = stage.client(who)
     plan = client.resets.plan(plant.forklift, plant.ids("anna"))
     with nothing_changes(plant.mock), pytest.raises(PermissionDeniedError, match=USERS_PERMISSION) as refused:
@@ -42,9 +40,7 @@ def test_R01_a_reset_of_listed_users_needs_the_permission_and_names_it(
     assert refused.value.report.counts[Outcome.FAILED] == 1
 
 
-def test_R01_a_learner_cannot_even_keep_the_evidence_of_a_reset_and_may_not_send_it(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R01_a_learner_can_neither_keep_evidence_nor_send_a_reset(stage: Stage, plant: Plant) -> None:
     client = stage.client("learner")
     plan = client.resets.plan(plant.forklift, plant.ids("anna"))
     with nothing_changes(plant.mock):
@@ -58,9 +54,7 @@ def test_R01_a_learner_cannot_even_keep_the_evidence_of_a_reset_and_may_not_send
     assert len(stage.tap.resets) == 1, "the one sent by hand"
 
 
-def test_R02_by_policy_training_administration_resets_everyone_and_nobody_else_does(
-    new_stage: NewStage,
-) -> None:
+def test_R02_by_policy_only_training_administration_resets_everyone(new_stage: NewStage) -> None:
     plant = grow(Policy(everyone_permission="Training: Administration"))
     stage = new_stage(plant.mock)
     answer = stage.reset(
@@ -80,7 +74,7 @@ def test_R02_by_policy_training_administration_resets_everyone_and_nobody_else_d
 @pytest.mark.parametrize(
     ("who", "missing"), [("resetter", TRAINING_PERMISSION), ("manager", USERS_PERMISSION)]
 )
-def test_R02_by_policy_a_reset_of_everyone_needs_both_permissions(
+def test_R02_by_policy_everyone_needs_both_permissions(
     new_stage: NewStage, who: TokenName, missing: str
 ) -> None:
     plant = grow(Policy(everyone_permission="both"))
@@ -103,7 +97,7 @@ def test_R02_by_policy_a_reset_of_everyone_needs_both_permissions(
 
 
 @pytest.mark.parametrize(("who", "status"), [("resetter", 400), ("manager", 403)])
-def test_R02_a_body_that_names_neither_takes_any_of_the_rights_under_both(
+def test_R02_an_empty_scope_takes_any_of_both_rights(
     new_stage: NewStage, who: TokenName, status: int
 ) -> None:
     """R04 comes before R07: whoever may reset listed users is told what is wrong with the body."""
@@ -186,9 +180,7 @@ def test_R04_a_learner_cannot_reset_even_themselves(stage: Stage, plant: Plant) 
 
 
 @pytest.mark.parametrize("who", ["learner", "teamlead"])
-def test_R04_somebody_hidden_and_somebody_unknown_look_alike(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R04_hidden_and_unknown_people_look_alike(stage: Stage, plant: Plant, who: TokenName) -> None:
     def asked(user_id: str) -> tuple[int, str]:
         answer = stage.send("GET", f"/training/analytics/v1/users/{user_id}/lessons/progress", who)
         return answer.status_code, answer.text.replace(user_id, "…")
@@ -210,7 +202,7 @@ def test_R04_somebody_hidden_and_somebody_unknown_look_alike(
         ("resetter", set()),
     ],
 )
-def test_R05_progress_is_seen_as_far_as_the_permissions_reach(
+def test_R05_permissions_decide_which_progress(
     stage: Stage, plant: Plant, who: TokenName, seen: set[str]
 ) -> None:
     client = stage.client(who)
@@ -284,9 +276,7 @@ def test_R05_who_may_do_which_operation(stage: Stage, plant: Plant, who: TokenNa
         assert (denied.value.status, denied.value.reason) == (403, "PERMISSION_DENIED"), name
 
 
-def test_R05_to_plan_without_the_right_to_read_is_refused_and_never_an_empty_plan(
-    stage: Stage, plant: Plant
-) -> None:
+def test_R05_planning_without_the_right_to_read_is_refused(stage: Stage, plant: Plant) -> None:
     resetter = stage.client("resetter")
     attempts: list[Callable[[], object]] = [
         lambda: resetter.resets.plan_everyone(plant.forklift),

@@ -25,9 +25,7 @@ def test_every_unsure_operation_and_field_is_on_the_page() -> None:
     assert "| WhoAmI |" not in page  # published to the last field
 
 
-def test_findings_are_shown_where_somebody_has_kept_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_findings_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No live service has been compared" in differences.findings()
     kept = tmp_path / "findings.json"
     found = {"grade": "error", "operation": "WhoAmI", "place": "lastname", "said": "is null, ours is text"}

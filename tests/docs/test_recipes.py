@@ -43,9 +43,7 @@ def reset_one(client: TrainingClient) -> str:
     return user
 
 
-def test_the_rows_for_dlt_are_all_at_first_and_then_the_changed_ones_with_a_reset_at_nought(
-    client: TrainingClient,
-) -> None:
+def test_rows_for_dlt_are_all_at_first_and_then_the_changed_ones(client: TrainingClient) -> None:
     recipe = runpy.run_path(str(RECIPES / "progress_dlt.py"))
     state: dict[str, Any] = {}
     first = {(row["course_id"], row["user_id"]): row for row in recipe["changed_rows"](client, state)}

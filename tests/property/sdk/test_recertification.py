@@ -178,9 +178,7 @@ names_of_people = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_si
     st.booleans(),
     st.integers(0, 2),
 )
-def test_a_hold_holds_whoever_is_equal_when_folded_and_composed(
-    names: tuple[str, str], for_one_course: bool, kind: int
-) -> None:
+def test_holds_compare_folded_and_composed(names: tuple[str, str], for_one_course: bool, kind: int) -> None:
     name, entry = names
     fields: dict[str, str] = {("user", "email", "external")[kind]: name}
     hold = [(COURSE, entry)] if for_one_course else [entry]

@@ -83,9 +83,7 @@ def _lost(step: Response | BaseException) -> bool:
 
 
 @given(ANY.filter(_lost))
-def test_a_lost_answer_to_what_must_not_be_repeated_is_said_to_be_unknown(
-    step: Response | BaseException,
-) -> None:
+def test_a_lost_answer_to_an_unrepeatable_request_is_unknown(step: Response | BaseException) -> None:
     with pytest.raises(OutcomeUnknownError):
         FakeDriver(script(step)).run(
             send_policy.call(Request("POST", "/x", repeatable=False), _unreadable, max_retry_seconds=90)

@@ -128,9 +128,7 @@ def test_everything_is_listed_after_pages_without_items(service: Service, empty:
 
 @settings(max_examples=25)
 @given(st.sampled_from(sorted(WALKS)), honest, st.integers(1, 5))
-def test_a_listing_that_stays_short_is_read_twice_and_then_an_error(
-    name: str, service: Service, hidden: int
-) -> None:
+def test_a_listing_that_stays_short_is_an_error(name: str, service: Service, hidden: int) -> None:
     service = evolve(service, counts=True, hidden=hidden, overlap=0, sent=[])
     with pytest.raises(DecodingError, match="ends early") as caught:
         FakeDriver(service).run(WALKS[name].gather())

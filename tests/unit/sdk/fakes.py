@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import httpx
+import pytest
 from attrs import define, evolve, field, frozen
 
-from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient
+from training_sdk import AsyncListing, AsyncTrainingClient, Listing, TrainingClient, TrainingError
 from training_sdk._core.flow import DrawToken, Flow, Moment, Now, Request, Response, RunLocally, Sleep
 from training_sdk._core.listing import Calls
 from training_sdk._core.urls import BaseUrl
@@ -312,6 +313,11 @@ def no_waiting() -> Iterator[list[float]]:
 
     with mock.patch("time.sleep", pause), mock.patch("anyio.sleep", async_pause):
         yield waits
+
+
+def refusal(error: type[TrainingError], reason: str, said: str = "") -> Any:
+    """A context that ends with this error for this very reason, with these words in its message."""
+    return pytest.raises(error, match=rf"(?s){said}.*\b{reason}[),]")
 
 
 def chain(error: BaseException | None) -> Iterable[BaseException]:

@@ -125,9 +125,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize(("status", "sent"), [(202, 1), (200, 1), (500, 2), (302, 2)])
-def test_an_answer_of_which_only_the_head_came_counts_by_its_status(
-    tmp_path: Path, how: str, status: int, sent: int
-) -> None:
+def test_an_answer_without_a_body_counts_by_status(tmp_path: Path, how: str, status: int, sent: int) -> None:
     here = live(tmp_path)
     plan = here.plan(0, 1, 2)
     answered(here, plan, BROKEN[how](status))
@@ -177,9 +175,7 @@ class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 @pytest.mark.parametrize("status", [200, 202, 502])
-def test_both_clients_note_the_status_of_an_answer_that_breaks_off(
-    ask: Asker, status: int, tmp_path: Path
-) -> None:
+def test_both_clients_note_the_status_of_a_broken_answer(ask: Asker, status: int, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     organisation = Organisation([row(0), row(1)], reference=False)
     plan, others = just_planned(organisation), over_the_wire(organisation)
@@ -270,7 +266,7 @@ def _without_cause(event: Event) -> Event:
 
 @pytest.mark.parametrize("change", [_without_status, _without_cause])
 @pytest.mark.parametrize("name", ["200 as HTML", "201 and too few", "299, cut"])
-def test_an_unreadable_answer_in_an_older_journal_is_one_that_was_accepted(
+def test_older_journals_accept_unreadable(
     tmp_path: Path, name: str, change: Callable[[Event], Event]
 ) -> None:
     here = live(tmp_path)

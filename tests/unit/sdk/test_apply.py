@@ -351,9 +351,7 @@ SCORE_KEPT = {**CLEARED, "score": 80}
         (None, KeptFields(row_vanishes=True), True),
     ],
 )
-def test_everyone_is_cleared_if_only_what_a_reset_leaves_is_left(
-    now: dict[str, Any] | None, traces: KeptFields, cleared: bool
-) -> None:
+def test_cleared_but_for_kept_fields(now: dict[str, Any] | None, traces: KeptFields, cleared: bool) -> None:
     organisation = many(1)
     people = planned(organisation).targets
     organisation.rows = [] if now is None else [row(0, **now)]
@@ -362,9 +360,7 @@ def test_everyone_is_cleared_if_only_what_a_reset_leaves_is_left(
 
 
 @pytest.mark.parametrize(("completed", "updated", "says"), [(0, 0, False), (1, 1, True), (2, 1, False)])
-def test_a_smaller_count_is_said_to_be_of_those_who_had_completed_only_where_somebody_had(
-    completed: int, updated: int, says: bool
-) -> None:
+def test_a_smaller_count_may_be_of_completed_people_only(completed: int, updated: int, says: bool) -> None:
     organisation = many(3)
     for one in organisation.rows[completed:]:
         one.update(completed_at="", progress_percent=50.0)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,10 @@ from unit.sdk.approving import (
     stamp,
     written,
 )
-from unit.sdk.fakes import CALLS, START, FakeDriver
+from unit.sdk.fakes import CALLS, START, FakeDriver, refusal
 
 PLAN = some_plan()
+refused = partial(refusal, ApprovalError)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +67,6 @@ def signers(keys: Keys, key: Path, other_key: Path) -> Path:
 @pytest.fixture(scope="module")
 def signed(key: Path) -> Approval:
     return approved(PLAN, key)
-
-
-def refused(reason: str, said: str = "") -> Any:
-    """A context in which an approval is refused for this very reason, with these words in the message."""
-    return pytest.raises(ApprovalError, match=rf"(?s){said}.*\b{reason}[),]")
 
 
 # --- approving --------------------------------------------------------------------------------------------------------
@@ -132,9 +129,7 @@ def test_somebody_who_has_left_the_course_is_no_obstacle() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("signs", [True, False], ids=["signed", "procedural"])
-def test_a_plan_that_shows_another_person_is_not_approved(
-    row: dict[str, Any], signs: bool, keys: Keys
-) -> None:
+def test_a_plan_with_another_person_is_not_approved(row: dict[str, Any], signs: bool, keys: Keys) -> None:
     staff = Staff(rows=[{**ANN, **row}])
     with refused("IDENTITY_CHANGED"):
         approved(PLAN, keys.folder / "missing" if signs else None, staff)
@@ -162,9 +157,7 @@ def test_approving_takes_a_plan() -> None:
     ],
     ids=["organisation", "server", "address"],
 )
-def test_a_plan_is_approved_and_applied_where_it_was_made(
-    staff: Staff, calls: Calls, signed: Approval
-) -> None:
+def test_a_plan_is_approved_where_it_was_made(staff: Staff, calls: Calls, signed: Approval) -> None:
     with pytest.raises(PlanMismatchError):
         FakeDriver(staff).run(approve(calls, PLAN, confirm=PLAN.phrase, key=None))
     staff.me = APPLIER
@@ -201,7 +194,7 @@ def staff_with(user_id: str, facts: dict[str, Any] | None, me: str) -> Staff:
 
 @pytest.mark.parametrize(("facts", "reason"), NOBODY.values(), ids=NOBODY)
 @pytest.mark.parametrize("with_key", [True, False])
-def test_only_an_active_person_approves(
+def test_only_active_people_sign(
     facts: dict[str, Any] | None, reason: str, with_key: bool, key: Path
 ) -> None:
     with refused(reason):
@@ -365,9 +358,7 @@ def test_a_key_that_two_share_is_refused(also: str, signed: Approval, keys: Keys
 
 
 @pytest.mark.parametrize("hostile", ["*", "user_*", f"{APPROVER},x"])
-def test_an_approver_who_is_a_pattern_is_refused(
-    hostile: str, signed: Approval, keys: Keys, key: Path
-) -> None:
+def test_a_pattern_as_an_approver_is_refused(hostile: str, signed: Approval, keys: Keys, key: Path) -> None:
     """However well it is signed, and listed."""
     claimed = evolve(signed, approver=evolve(signed.approver, user_id=hostile))
     again = ssh_signatures.sign(claimed.message, key, namespace=NAMESPACE, interactive=False)
@@ -400,9 +391,7 @@ def test_a_line_may_bind_its_key_to_approvals(signed: Approval, keys: Keys, key:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(min_value=0), bit=st.integers(0, 7))
-def test_a_signature_with_any_bit_turned_is_refused(
-    place: int, bit: int, signed: Approval, signers: Path
-) -> None:
+def test_a_signature_with_a_flipped_bit_fails(place: int, bit: int, signed: Approval, signers: Path) -> None:
     assert signed.signature is not None
     blob = bytearray(base64.b64decode("".join(signed.signature.split("\n")[1:-2])))
     blob[place % len(blob)] ^= 1 << bit
@@ -444,9 +433,7 @@ def test_the_kind_fits_the_signature(signed: Approval) -> None:
 # --- the file of allowed signers --------------------------------------------------------------------------------------
 
 
-def test_a_file_of_signers_that_proves_nothing_is_refused(
-    signed: Approval, signers: Path, tmp_path: Path
-) -> None:
+def test_an_unusable_file_of_signers_is_refused(signed: Approval, signers: Path, tmp_path: Path) -> None:
     broad = written(tmp_path / "broad", [signers.read_text()])
     broad.chmod(0o666)
     large = written(tmp_path / "large", ["#" * (ssh_signatures.LARGEST_SIGNERS + 1)])
@@ -475,9 +462,7 @@ def test_signers_that_others_may_change_are_refused(
     changeable.chmod(0o700)
 
 
-def test_a_link_is_followed_and_looked_at_on_both_sides(
-    signed: Approval, signers: Path, tmp_path: Path
-) -> None:
+def test_a_link_is_followed_and_checked_at_both_ends(signed: Approval, signers: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     listed = written(tmp_path / "there" / "signers", signers.read_text().splitlines())
     (tmp_path / "here").mkdir()
@@ -491,9 +476,7 @@ def test_a_link_is_followed_and_looked_at_on_both_sides(
         (tmp_path / folder).chmod(0o700)
 
 
-def test_a_directory_with_the_sticky_bit_lets_nobody_replace_the_file(
-    signed: Approval, signers: Path, tmp_path: Path
-) -> None:
+def test_a_directory_with_the_sticky_bit_is_accepted(signed: Approval, signers: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -504,9 +487,7 @@ def test_a_directory_with_the_sticky_bit_lets_nobody_replace_the_file(
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
 @pytest.mark.parametrize("what", ["file", "directory"])
-def test_signers_of_another_user_are_refused(
-    what: str, signed: Approval, signers: Path, tmp_path: Path
-) -> None:
+def test_signers_of_another_uid_are_bad(what: str, signed: Approval, signers: Path, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()
     listed = written(folder / "signers", signers.read_text().splitlines())
@@ -527,9 +508,7 @@ def test_one_key_on_two_lines_for_two_people_is_refused(
     assert caught.value.reason == ("SIGNER_SHARED" if first == APPROVER else "SIGNER_NOT_ALLOWED")
 
 
-def test_one_key_twice_for_one_person_and_her_address_is_fine(
-    signed: Approval, key: Path, keys: Keys
-) -> None:
+def test_one_key_twice_for_one_person_and_address_is_fine(signed: Approval, key: Path, keys: Keys) -> None:
     listed = keys.signers((f"{APPROVER},zoe@example.test", key), (APPROVER, key), name="twice.signers")
     assert checked(PLAN, signed, listed).kind == "signed"
 
@@ -541,9 +520,7 @@ def test_a_damaged_line_is_told_with_its_file(signed: Approval, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["a file", "-f", "line\nbreak", "'; touch x #", "ümlaut", '"quoted"'])
-def test_paths_are_nothing_but_paths(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys, key: Path
-) -> None:
+def test_odd_paths(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: Keys, key: Path) -> None:
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes(key.read_bytes())
     Path(name).chmod(0o600)
@@ -572,7 +549,7 @@ def test_a_key_that_cannot_be_read_is_named(path: Path) -> None:
         approved(PLAN, path)
 
 
-def test_without_a_terminal_nobody_is_asked_for_a_passphrase(
+def test_no_terminal_no_passphrase_prompt(
     keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even by the program that a desktop brings for it."""
@@ -587,7 +564,7 @@ def test_without_a_terminal_nobody_is_asked_for_a_passphrase(
     assert not asked.exists()
 
 
-def test_an_agent_signs_for_a_public_key(
+def test_agent_key(
     keys: Keys, key: Path, signers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = tmp_path / "agent"
@@ -647,9 +624,7 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_one_that_hangs_is_stopped_with_all_it_started(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_ssh_keygen_is_killed(tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heart = tmp_path / "heart"
     os.mkfifo(heart)
     # The grandchild holds the pipe open as long as it lives.
@@ -670,9 +645,7 @@ def test_a_key_in_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
             approved(PLAN, key)
 
 
-def test_one_that_says_yes_without_a_signature_is_not_believed(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exit_0_needs_a_signature(tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, "exit 0", monkeypatch)
     with refused("SIGNING_FAILED"):
         approved(PLAN, key)
@@ -688,9 +661,7 @@ def test_without_ssh_keygen_the_error_says_what_to_install(
     assert approved(PLAN, None).kind == "procedural"
 
 
-def test_one_that_is_found_where_we_stand_is_not_run(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ssh_keygen_in_cwd_is_not_run(tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, "exit 0", monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "bin")
@@ -698,9 +669,7 @@ def test_one_that_is_found_where_we_stand_is_not_run(
         approved(PLAN, key)
 
 
-def test_what_ssh_keygen_says_is_cut_and_printable(
-    tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ssh_keygen_output_is_cut(tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, "printf '\\033[31mred\\n' >&2; yes no | head -c 100000 >&2; exit 255", monkeypatch)
     with pytest.raises(ApprovalError) as caught:
         approved(PLAN, key)
@@ -725,9 +694,7 @@ def test_an_approval_is_saved_and_read_back(signed: Approval, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to fail on")
-def test_half_an_approval_is_not_left_behind(
-    signed: Approval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_half_approval_is_left(signed: Approval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "approval.json"
     opened = os.open
 
@@ -776,7 +743,7 @@ BAD: dict[str, Callable[[dict[str, Any]], bytes]] = {
 
 
 @pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
-def test_what_is_no_approval_is_not_loaded(
+def test_bad_file_not_loaded(
     spoil: Callable[[dict[str, Any]], bytes], signed: Approval, tmp_path: Path
 ) -> None:
     path = tmp_path / "approval.json"

@@ -116,9 +116,7 @@ def test_a_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 @each_client
 @pytest.mark.parametrize("value", ["", "  "])
-def test_a_base_url_that_is_set_but_empty_is_no_reason_to_go_live(
-    kind: Any, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_base_url_is_an_error(kind: Any, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", value)
     with pytest.raises(InvalidArgumentError, match="SAFETYCULTURE_BASE_URL must not be empty"):
         kind("t")
@@ -452,7 +450,7 @@ ROUTING = (
 
 @pytest.mark.parametrize("name", ROUTING)
 @pytest.mark.parametrize("spelled", [str, str.upper, lambda name: name.replace("-", "_")])
-def test_request_takes_no_header_that_leads_elsewhere_and_no_cookie(
+def test_request_refuses_host_and_cookie_headers(
     ask: Asker, name: str, spelled: Callable[[str], str]
 ) -> None:
     headers = {spelled(name): "/training/courseprogress/v1/reset"}

@@ -204,7 +204,7 @@ def test_a_closed_plan_is_held_to_its_line_in_the_log(tmp_path: Path) -> None:
     assert "no end with the same outcomes" in fault.message
 
 
-def test_a_kill_between_the_log_and_the_journal_verifies_and_closing_again_ends_it(
+def test_a_kill_while_closing_is_ended_by_closing_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = bench(tmp_path)

@@ -80,9 +80,7 @@ async def read(client: AsyncTrainingClient) -> str:
 
 
 @pytest.mark.parametrize("backends", [[ASYNCIO] * 4, [TRIO] * 2, [ASYNCIO, TRIO, ASYNCIO, TRIO]])
-def test_a_client_works_on_one_loop_after_another_and_leaves_nothing_open(
-    make: Make, backends: list[str]
-) -> None:
+def test_a_client_works_on_successive_loops_and_closes_all(make: Make, backends: list[str]) -> None:
     client, sibling = make(), make().with_options(timeout=5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -151,7 +149,7 @@ def test_a_client_from_outside_is_refused_on_another_loop_before_anything_is_sen
     assert len(mock.calls) == before
 
 
-def test_a_client_from_outside_without_open_connections_works_on_every_loop(
+def test_a_client_from_outside_without_connections_works_on_every_loop(
     make: Make, mock: MockTraining
 ) -> None:
     closing = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
@@ -173,9 +171,7 @@ class Wrapped(httpx.AsyncBaseTransport):
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("is_write", [False, True])
-def test_connections_within_a_transport_of_the_users_end_in_our_error_and_doubt_stays(
-    make: Make, is_write: bool
-) -> None:
+def test_connections_of_a_custom_transport_end_in_our_error(make: Make, is_write: bool) -> None:
     client = make(httpx.AsyncClient(transport=Wrapped()))
 
     async def use() -> Any:
@@ -189,9 +185,7 @@ def test_connections_within_a_transport_of_the_users_end_in_our_error_and_doubt_
     assert "Nothing was sent" not in str(raised.value)
 
 
-def test_a_process_forked_on_a_running_loop_makes_connections_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_fork_on_a_running_loop_makes_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     async def use() -> None:
         wire: LoopClients[httpx.AsyncClient] = LoopClients(None, httpx.AsyncClient)
         of_parent = wire.http

@@ -95,9 +95,7 @@ def _plan_apply_and_verify(client: TrainingClient, world: MockTraining) -> Train
     return None
 
 
-def test_an_answer_from_a_cache_is_refused_from_whatever_request_of_plan_apply_and_verify_on(
-    tmp_path: Path,
-) -> None:
+def test_a_cached_answer_is_refused_at_any_request_of_plan_apply_and_verify(tmp_path: Path) -> None:
     """The proxy begins to cache at each request in turn."""
     world = MockTraining.generate(users=4, courses=1)
     clean = Proxy(world)
@@ -124,9 +122,7 @@ def test_a_proof_is_not_planned_by_what_a_cache_says(tmp_path: Path) -> None:
     assert caught.value.reason == "CACHED_ANSWER"
 
 
-def test_a_plain_listing_is_read_all_the_same_and_logs_it_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_plain_listing_is_read_and_logs_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     world = MockTraining.generate(users=4, courses=1)
     client = _client(world, Proxy(world, 0), tmp_path)
     with caplog.at_level(logging.WARNING, "training_sdk"):
@@ -200,7 +196,7 @@ def test_of_one_other_course_twice_is_an_error_that_names_the_parameter(ask: Ask
         ask(over_the_wire(lambda _: feed(row(1))), lambda client: client.progress.list(user_id=user_id(7)))
 
 
-def test_of_many_other_courses_the_service_ignores_the_parameter_which_is_logged(
+def test_an_ignored_parameter_is_logged_for_many_courses(
     ask: Asker, caplog: pytest.LogCaptureFixture
 ) -> None:
     def reply(_: Request) -> Response:

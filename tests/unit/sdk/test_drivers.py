@@ -152,9 +152,7 @@ QUOTED = {
 
 
 @pytest.mark.parametrize("name", QUOTED)
-def test_an_answer_that_cannot_be_read_is_not_quoted(
-    real: Real, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreadable_answer_is_not_quoted(real: Real, name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "training_sdk")
     for use in (read, write):
         with no_waiting(), wire(says(QUOTED[name])) as made, pytest.raises(TrainingError) as caught:
@@ -212,9 +210,7 @@ def test_a_port_where_nobody_listens_is_never_delivered(real: Real) -> None:
             real(f"http://127.0.0.1:{port}", use)
 
 
-def test_what_was_never_delivered_is_sent_again_even_a_write(
-    real: Real, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_undelivered_request_is_sent_again(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
     with wire(says(HEAD + b"content-length: 2\r\n\r\n{}")) as server, no_waiting():
         refuse = iter([True, True, False])
         build = exchange._parsed
@@ -241,9 +237,7 @@ def test_another_host_sees_no_request_after_a_redirect(real: Real, status: int) 
         assert other.requests == []
 
 
-def test_a_proxy_in_the_environment_sees_nothing_meant_for_this_machine(
-    real: Real, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_sees_nothing_meant_for_this_machine(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
     with wire(says(GOOD)) as proxy, wire(says(GOOD)) as server:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -271,9 +265,7 @@ def test_a_packed_answer_is_unpacked(real: Real) -> None:
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"gzip, gzip"])
-def test_a_gzip_bomb_is_not_unpacked_to_its_end(
-    real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gzip_bomb_is_not_unpacked(real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "LARGEST_ANSWER", 1_000_000)
     bomb = gzip.compress(b" " * 20_000_000)
     content = gzip.compress(bomb) if b"," in encoding else bomb
@@ -296,9 +288,7 @@ def test_a_certificate_that_nobody_vouches_for_is_hopeless(real: Real) -> None:
     assert server.requests == []
 
 
-def test_one_tls_context_serves_the_process_and_plain_http_makes_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_one_tls_context_serves_the_process_and_http_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[ssl.SSLContext] = []
 
     def make() -> ssl.SSLContext:

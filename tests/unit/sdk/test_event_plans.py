@@ -122,9 +122,7 @@ def test_an_event_belongs_to_the_request_that_was_sent_for_its_person(state: Sta
         ({"at": AT - timedelta(minutes=6)}, False),
     ],
 )
-def test_a_reset_that_nobody_planned_here_belongs_to_no_plan(
-    state: StateDirectory, other: dict[str, Any], belongs: bool
-) -> None:
+def test_an_unplanned_reset_has_no_plan(state: StateDirectory, other: dict[str, Any], belongs: bool) -> None:
     assert (plan_of_event(event(**other), state.path) is not None) is belongs
 
 
@@ -160,9 +158,7 @@ def test_where_a_journal_cannot_be_read_nobody_says_none(state: StateDirectory) 
         plan_of_event(event(user=BEN), state.path)
 
 
-def test_a_plan_whose_journal_is_missing_may_have_caused_an_event_in_its_courses_and_time(
-    state: StateDirectory,
-) -> None:
+def test_a_plan_without_a_journal_may_have_caused_an_event(state: StateDirectory) -> None:
     who = {"organisation_id": ORGANISATION, "user_id": ADMIN}
     AuditLog(state.audit).append("reset begun", at=AT, plan_digest="7" * 64, courses=["c1"], who=who)
     assert plan_of_event(event(), state.path) is not None  # a plan that can be read fits

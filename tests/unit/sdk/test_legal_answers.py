@@ -162,7 +162,7 @@ def test_a_score_may_have_a_fraction() -> None:
     assert type(read({**CLEAR, "score": 87.0}, ProgressRow).score) is int
 
 
-def test_dates_without_a_zone_are_noted_once(
+def test_naive_dates_are_noted_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model, "_noted", set())

@@ -180,9 +180,7 @@ STATISTICS = [{"courseId": f"c{n}", "totalUsers": n, "completedCount": 0} for n 
 
 @pytest.mark.parametrize("forget", [frozenset[str](), frozenset({"courseId"})])
 @pytest.mark.parametrize("ids", [["c7"], ["c9", "c2", "unknown"], [f"c{n}" for n in range(0, 300, 2)]])
-def test_statistics_are_asked_for_by_the_published_parameters(
-    ask: Asker, ids: list[str], forget: frozenset[str]
-) -> None:
+def test_statistics_use_the_published_parameters(ask: Asker, ids: list[str], forget: frozenset[str]) -> None:
     server = Paged(STATISTICS, forget=forget)
     found = ask(over_the_wire(server), lambda client: client.analytics.course_statistics(course_ids=ids))
     assert sorted(one.course_id for one in found) == sorted(set(ids) - {"unknown"})

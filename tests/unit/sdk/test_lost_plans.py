@@ -92,9 +92,7 @@ def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack,
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
-def test_an_outline_protects_its_own_people_only_as_long_as_it_is_the_one_that_was_written(
-    attack: Attack, tmp_path: Path
-) -> None:
+def test_an_outline_protects_its_people_while_it_is_unchanged(attack: Attack, tmp_path: Path) -> None:
     here = bench(tmp_path)
     lost = here.plan(0, 1)
     here.lose(lost, arrives=False)
@@ -203,7 +201,7 @@ def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
     assert len(here.organisation.resets) == 1
 
 
-def test_a_report_whose_journal_and_log_are_missing_is_not_shown_without_a_word(
+def test_a_report_without_journal_and_log_is_noted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = bench(tmp_path)
@@ -228,9 +226,7 @@ def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: 
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
-def test_the_copy_of_a_plan_that_was_begun_is_not_purged_as_of_one_that_never_began(
-    attack: Attack, tmp_path: Path
-) -> None:
+def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, tmp_path: Path) -> None:
     here = bench(tmp_path)
     lost = here.plan(0, 1)
     here.lose(lost, arrives=False)

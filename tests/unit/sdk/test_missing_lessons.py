@@ -40,9 +40,7 @@ def organisation() -> WithoutLessons:
     return WithoutLessons([row(1), row(2)])
 
 
-def test_apply_names_the_people_whose_lessons_are_missing_and_sends_nothing(
-    ask: Asker, tmp_path: Path
-) -> None:
+def test_apply_names_people_with_missing_lessons_and_sends_nothing(ask: Asker, tmp_path: Path) -> None:
     service = organisation()
     plan = just_planned(service)
     with pytest.raises(EvidenceError, match=r"lists fewer lessons.*\(0 of 3\)") as caught:

@@ -103,9 +103,7 @@ def test_what_can_be_used_is_used(monkeypatch: pytest.MonkeyPatch, variable: str
 
 
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"])
-def test_for_this_machine_and_for_connections_from_outside_none_is_read(
-    monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
+def test_no_authorities_are_read_for_this_machine(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """Read, it would be an error, as above."""
     with httpx.Client() as http:
         monkeypatch.setenv(variable, "socks4://[::1")
@@ -113,9 +111,7 @@ def test_for_this_machine_and_for_connections_from_outside_none_is_read(
         TrainingClient(base_url=LIVE, http_client=http).close()
 
 
-def test_the_authorities_named_by_file_or_folder_are_trusted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_authorities_by_file_or_folder_are_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     authority = trustme.CA()
     file, folder = tmp_path / "ca.pem", tmp_path / "folder"
     authority.cert_pem.write_to_path(str(file))
@@ -140,9 +136,7 @@ def test_the_authorities_named_by_file_or_folder_are_trusted(
                 assert client.users.me().user_id == "u"
 
 
-def test_a_proxy_that_refuses_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_refusing_proxy_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
     with wire(says(refusal)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)

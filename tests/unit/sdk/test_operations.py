@@ -391,9 +391,7 @@ def test_every_module_imports_alone_and_says_what_it_is() -> None:
         {"clear_all_sites": 1},
     ],
 )
-def test_assignments_that_cannot_be_meant_are_refused_at_the_call(
-    wrong: dict[str, Any], both: list[Any]
-) -> None:
+def test_impossible_assignments_are_refused_at_the_call(wrong: dict[str, Any], both: list[Any]) -> None:
     for client in both:
         with pytest.raises(InvalidArgumentError):
             client.courses.update_assignments(COURSE, **wrong)

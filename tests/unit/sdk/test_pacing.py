@@ -54,9 +54,7 @@ def test_up_to_the_limit_nobody_waits_and_then_until_the_first_is_a_window_old()
 
 
 @given(gaps, st.integers(1, 5), st.floats(0, 20))
-def test_whatever_was_reserved_is_plausible_and_is_forgotten_in_time(
-    pauses: list[float], limit: int, later: float
-) -> None:
+def test_reservations_are_plausible_and_expire_in_time(pauses: list[float], limit: int, later: float) -> None:
     spent = Usage()
     for pause in pauses:
         spent, _ = request_budget.reserve(
@@ -78,9 +76,7 @@ def test_what_would_keep_everybody_waiting_is_not_plausible(spent: Usage) -> Non
 
 
 @given(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6))
-def test_time_never_passes_backwards_nor_faster_than_a_clock_that_can_be_right(
-    mono: float, wall: float
-) -> None:
+def test_time_never_passes_backwards_or_faster_than_a_right_clock(mono: float, wall: float) -> None:
     passed = request_budget.elapsed(moment(0, 0), moment(mono, wall))
     sensible = [span for span in (mono, wall) if span >= 0]
     assert passed == min(sensible, default=0)
@@ -106,9 +102,7 @@ used = st.lists(st.floats(-10.9, 0), max_size=5).map(lambda times: Usage(tuple(s
 
 
 @given(used, st.integers(0, 9), st.floats(0, 10))
-def test_after_an_answer_no_more_go_out_in_its_window_than_it_has_left(
-    spent: Usage, remaining: int, reset: float
-) -> None:
+def test_no_more_go_out_than_the_window_has_left(spent: Usage, remaining: int, reset: float) -> None:
     spent = request_budget.with_server_count(spent, SMALL, 5, remaining, reset)
     free = 0
     while True:

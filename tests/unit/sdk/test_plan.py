@@ -235,9 +235,7 @@ def test_a_notebook_shows_score_and_last_reset_and_names_people_by_id_without_an
 @pytest.mark.parametrize(
     ("days", "left_out", "warned"), [(0.01, None, 1), (29, None, 1), (31, None, 0), (1, "NOT_SELECTED", 0)]
 )
-def test_R05_people_whom_this_machine_reset_lately_are_warned_of(
-    days: float, left_out: str | None, warned: int
-) -> None:
+def test_R05_recent_resets_here_are_warned_of(days: float, left_out: str | None, warned: int) -> None:
     person = attrs.evolve(some_plan().users[0], left_out=left_out, last_reset_at=START - timedelta(days=days))
     warnings = about_recent([person, attrs.evolve(person, course_id="d"), some_plan().users[1]], START)
     assert len(warnings) == warned
@@ -451,9 +449,7 @@ FIXED, OTHER = (
         (None, PASSED, OTHER),
     ],
 )
-def test_R20_a_due_date_that_has_passed_and_stays_is_warned_of(
-    kind: str | None, due_at: str, said: str | None
-) -> None:
+def test_R20_a_due_date_that_stays_is_warned_of(kind: str | None, due_at: str, said: str | None) -> None:
     place = Dated(
         [
             row(0, due_at=due_at),

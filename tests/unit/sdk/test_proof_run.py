@@ -59,6 +59,7 @@ from unit.sdk.fakes import (
     FakeDriver,
     Organisation,
     answer,
+    refusal,
     row,
     untouched,
     user_id,
@@ -125,6 +126,16 @@ def proving(plan: ProofPlan) -> ProofRun:
     return ProofRun(CALLS, plan, Order(plan.reset, FORMAT, "why"), keeper, timedelta(hours=4))
 
 
+def prove(organisation: Organisation, plan: ProofPlan, clock: float = 1.0) -> Proof:
+    return FakeDriver(organisation, clock=clock).run(proving(plan).run())
+
+
+def stop_waiting(organisation: Organisation, plan: ProofPlan) -> None:
+    """Send the request of a proof, and give up at once: the proof is pending."""
+    with refusal(ProofFailedError, "NOT_SEEN_YET"):
+        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+
+
 def kept(plan: ProofPlan) -> Proof | None:
     state = StateDirectory.existing()
     return None if state is None else find_proof(state, plan.ground)
@@ -188,40 +199,30 @@ def test_a_proof_with_somebody_who_has_completed_the_course_demands_completions(
     assert caught.value.reason == "PROOF_TOO_NARROW"
 
 
-def test_a_service_that_ignores_the_course_is_caught_by_the_other_course(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_service_that_ignores_the_course_is_caught_by_the_other_course() -> None:
     organisation = service(drops_course=True)
     plan = planned(organisation)
     with pytest.raises(ProofFailedError) as caught:
-        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
+        prove(organisation, plan)
     assert caught.value.reason == "WITNESS_CLEARED"
     assert "another" in caught.value.message
     assert kept(plan) is None
 
 
-def test_a_proof_keeps_the_courses_that_were_seen_to_stay(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_proof_keeps_the_courses_that_were_seen_to_stay() -> None:
     organisation = service()
     plan = planned(organisation)
-    proof = FakeDriver(organisation, clock=1.0).run(proving(plan).run())
+    proof = prove(organisation, plan)
     assert proof == kept(plan)
     assert proof.other_courses == ("another",)
     assert proof_that_holds(StateDirectory.open(), plan.ground) == proof
 
 
-def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again() -> None:
     organisation = service()
     organisation.on_reset = lambda request: answer({"usersUpdated": 1})
     plan = planned(organisation)
-    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    stop_waiting(organisation, plan)
     state = StateDirectory.open()
     folder = state.plan_folder(plan.reset.digest)
     report, unfinished = report_in(state, folder, START)
@@ -245,10 +246,7 @@ def test_a_pending_proof_is_not_shown_as_done_and_nobody_is_told_to_plan_again(
     assert "Plan again" not in caught.value.message
 
 
-def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_pending(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_pending() -> None:
     organisation = service(row(1, course_id="another"))
     plan = planned(organisation)
     wanted = WantedProof(PlanOptions((COURSE,), None), FORMAT, user_id(1), None)
@@ -257,7 +255,7 @@ def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_p
 
     def prove_other() -> None:
         with pytest.raises(TrainingError) as caught:
-            FakeDriver(organisation, clock=2.0).run(proving(other).run())
+            prove(organisation, other, 2.0)
         refused.append(caught.value)
 
     def reply(request: Request) -> Response:
@@ -265,8 +263,7 @@ def test_a_proof_that_was_planned_beside_another_is_not_sent_while_that_one_is_p
         return answer({"usersUpdated": 1})
 
     organisation.on_reset = reply
-    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    stop_waiting(organisation, plan)
     prove_other()
     assert [type(error) for error in refused] == [RecordsLockedError, OverlappingPlanError]
     assert len(organisation.resets) == 1
@@ -288,18 +285,14 @@ def _clear_elsewhere(organisation: Organisation) -> Response:
         (_clear_elsewhere, "WITNESS_CLEARED"),
     ],
 )
-def test_a_failed_proof_reports_nobody_as_reset_who_was_counted_and_not_seen(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    reply: Callable[[Organisation], Response],
-    reason: str,
+def test_a_failed_proof_reports_nobody_as_reset(
+    reply: Callable[[Organisation], Response], reason: str
 ) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = service()
     organisation.on_reset = lambda request: reply(organisation)
     plan = planned(organisation)
     with pytest.raises(ProofFailedError) as caught:
-        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
+        prove(organisation, plan)
     assert caught.value.reason == reason
     state = StateDirectory.open()
     read, unfinished = report_in(state, state.plan_folder(plan.reset.digest), START)
@@ -318,20 +311,15 @@ def _begun(state: StateDirectory, plan: ProofPlan) -> tuple[list[Key], list[Key]
     return [*found], [*in_doubt]
 
 
-def test_a_proof_that_an_older_version_began_ends_without_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_proof_that_an_older_version_began_ends_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     organisation = service()
     whole = planned(organisation)
     old = evolve(whole, witnesses=tuple(one for one in whole.witnesses if one.course_id == COURSE))
     with monkeypatch.context() as before:
         before.setattr("training_sdk.format_proof.proof_run.check_witnesses", lambda plan: None)
-        with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-            FakeDriver(organisation, clock=1.0).run(evolve(proving(old), deadline=timedelta(0)).run())
-    with pytest.raises(ProofFailedError) as caught:
-        FakeDriver(organisation, clock=60.0).run(proving(planned(organisation, 60.0)).run())
-    assert caught.value.reason == "PROOF_TOO_NARROW"
+        stop_waiting(organisation, old)
+    with refusal(ProofFailedError, "PROOF_TOO_NARROW"):
+        prove(organisation, planned(organisation, 60.0), 60.0)
     assert kept(whole) is None
     assert len(organisation.resets) == 1
 
@@ -368,22 +356,23 @@ def test_killed_at_any_effect_it_goes_on_and_sends_nothing_twice(
 def _go_on(organisation: Organisation, clock: float) -> None:
     """Plan again and prove again, as somebody would who finds it stopped."""
     try:
-        FakeDriver(organisation, clock=clock).run(proving(planned(organisation, clock)).run())
+        prove(organisation, planned(organisation, clock), clock)
     except ProofFailedError as error:
         # Marked as sent, and killed before it was: nobody can know that before the feed has had its time.
         if (error.reason, organisation.resets) != ("NOT_SEEN", []):
             raise
         later = clock + 4 * 3600
-        FakeDriver(organisation, clock=later).run(proving(planned(organisation, later)).run())
+        prove(organisation, planned(organisation, later), later)
+
+
+def _pending_files() -> list[Path]:
+    return [*StateDirectory.open().proofs.glob("*.pending.json")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
 @pytest.mark.parametrize("where", ["gather", "note"])
-def test_a_forked_child_ends_no_proof_of_its_parent(
-    where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_forked_child_ends_no_proof_of_its_parent(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that is stopped by the parent's lock may not drop the parent's pending proof."""
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
     organisation = service()
     plan = planned(organisation)
     parent = os.getpid()
@@ -399,22 +388,19 @@ def test_a_forked_child_ends_no_proof_of_its_parent(
     monkeypatch.setattr(ProofRecorder, where, forking)
     caught: BaseException | None = None
     try:
-        proof = FakeDriver(organisation, clock=1.0).run(proving(plan).run())
+        proof = prove(organisation, plan)
     except BaseException as error:
         caught = error
     if os.getpid() != parent:
         is_whole = isinstance(caught, RecordsLockedError) and not organisation.resets
-        os._exit(0 if is_whole and [*(tmp_path / "own" / "proofs").glob("*.pending.json")] else 1)
+        os._exit(0 if is_whole and _pending_files() else 1)
     assert [os.waitstatus_to_exitcode(end) for end in ends] == [0]
     assert caught is None
     assert proof == kept(plan)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
-def test_a_child_that_is_forked_while_a_proof_is_watched_keeps_and_drops_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_child_that_is_forked_while_a_proof_is_watched_keeps_and_drops_nothing() -> None:
     organisation = service()
     plan = planned(organisation)
     parent = os.getpid()
@@ -436,7 +422,7 @@ def test_a_child_that_is_forked_while_a_proof_is_watched_keeps_and_drops_nothing
     except RecordsLockedError:
         assert os.getpid() != parent
     if os.getpid() != parent:
-        os._exit(0 if [*(tmp_path / "own" / "proofs").glob("*.pending.json")] else 1)
+        os._exit(0 if _pending_files() else 1)
     assert kept(plan) is not None
 
 
@@ -498,9 +484,7 @@ def test_every_target_and_every_witness_that_is_not_as_planned_is_sighted_once()
         ({"completed_at": "", "progress_percent": 0.0}, None),
     ],
 )
-def test_a_field_stays_only_if_it_is_as_before_and_all_else_is_gone(
-    now: dict[str, Any], traces: KeptFields | None
-) -> None:
+def test_a_field_stays_only_if_all_else_is_gone(now: dict[str, Any], traces: KeptFields | None) -> None:
     organisation = service()
     plan = planned(organisation)
     rows = {(one["course_id"], one["user_id"]): _as_row(one) for one in (*CASES, IN_ANOTHER)}
@@ -576,9 +560,7 @@ def test_an_older_proof_saw_nothing_stay(tmp_path: Path) -> None:
         (CLEARED, True),
     ],
 )
-def test_a_witness_who_only_opened_the_course_again_has_moved_and_lost_nothing(
-    now: dict[str, Any], lost: bool
-) -> None:
+def test_a_witness_who_opened_the_course_again_has_lost_nothing(now: dict[str, Any], lost: bool) -> None:
     organisation = service()
     plan = planned(organisation)
     changes = {3: {"opened_at": "2026-03-01T09:00:00Z", **now}}
@@ -603,9 +585,7 @@ def _as_row(fields: dict[str, Any]) -> ProgressRow:
         (None, None, False),
     ],
 )
-def test_an_unreadable_answer_is_known_by_its_cause_and_never_by_words(
-    cause: str | None, message: str | None, unreadable: bool
-) -> None:
+def test_an_unreadable_answer_by_its_cause(cause: str | None, message: str | None, unreadable: bool) -> None:
     chunk = RecordedRequest(0, COURSE, ("u1",), "key", RequestState.LOST, message=message, cause=cause)
     assert was_unreadable(chunk) is unreadable
 
@@ -648,10 +628,7 @@ def _proving_everyone(plan: ProofPlan) -> ProofRun:
 
 
 @pytest.mark.parametrize(("count", "expected"), [(3, False), (4, True)])
-def test_a_proof_keeps_whether_a_call_for_everyone_counts_people_with_nothing_to_reset(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int, *, expected: bool
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_proof_keeps_whether_everyone_is_counted(count: int, *, expected: bool) -> None:
     organisation, plan = _everyone()
     reset = organisation.on_reset
     assert reset is not None
@@ -662,10 +639,7 @@ def test_a_proof_keeps_whether_a_call_for_everyone_counts_people_with_nothing_to
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429])
-def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
-    status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(status: int) -> None:
     organisation, plan = _everyone()
     puppet = FakeDriver(organisation, clock=1.0)
     before = puppet.run(_proving_everyone(plan).run())
@@ -675,16 +649,12 @@ def test_a_refused_call_for_everyone_proves_nothing_and_withdraws_nothing(
         plan_proof(CALLS, WantedProof(PlanOptions((COURSE,), None), FORMAT, None, None))
     )
     organisation.on_reset = lambda _: answer({"message": "no"}, status)
-    with pytest.raises(ProofFailedError, match="had no effect") as caught:
+    with refusal(ProofFailedError, "REFUSED", "had no effect"):
         puppet.run(_proving_everyone(again).run())
-    assert caught.value.reason == "REFUSED"
     assert (kept(plan), len(organisation.resets)) == (before, 2)
 
 
-def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_refused_call_for_everyone_that_took_effect_is_no_proof() -> None:
     organisation, plan = _everyone()
 
     def reply(request: Request) -> Response:
@@ -693,9 +663,8 @@ def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
         return answer({"message": "no"}, 403)
 
     organisation.on_reset = reply
-    with pytest.raises(ProofFailedError, match="but it reset") as caught:
+    with refusal(ProofFailedError, "REFUSED_WITH_EFFECT", "but it reset"):
         FakeDriver(organisation, clock=1.0).run(_proving_everyone(plan).run())
-    assert caught.value.reason == "REFUSED_WITH_EFFECT"
     assert kept(plan) is None
 
 
@@ -705,10 +674,7 @@ def test_a_refused_call_for_everyone_that_took_effect_is_no_proof(
 @pytest.mark.parametrize(
     ("after", "hours", "least"), [(0, 1, 0), (900, 1, 900), (9_000, 1, 9_000), (900, 6, 900)]
 )
-def test_the_proof_keeps_when_its_effect_was_seen_first(
-    after: int, hours: int, least: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_the_proof_keeps_when_its_effect_was_seen_first(after: int, hours: int, least: int) -> None:
     organisation = service()
     plan = planned(organisation)
     puppet = FakeDriver(organisation, clock=1.0)
@@ -770,10 +736,7 @@ def vanishing(reaches: int, left: int) -> Vanishing:
 
 
 @pytest.mark.parametrize("left", [1, 2])
-def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(
-    left: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(left: int) -> None:
     organisation = vanishing(reaches=1, left=left)
     plan = planned(organisation)
     made = proving(plan)
@@ -783,16 +746,12 @@ def test_a_row_that_vanished_proves_nothing_unless_the_statistics_lack_it_too(
     with pytest.raises(ProofFailedError) as caught:
         FakeDriver(organisation, clock=1.0).run(made.run())
     assert (caught.value.reason, kept(plan)) == ("NOT_SEEN_YET", None)
-    with pytest.raises(ProofFailedError) as caught:
-        FakeDriver(organisation, clock=40 * 3600.0).run(proving(plan).run())
-    assert caught.value.reason == "STATISTICS_DIFFER"
+    with refusal(ProofFailedError, "STATISTICS_DIFFER"):
+        prove(organisation, plan, 40 * 3600.0)
     assert pending.find(StateDirectory.open(), plan.ground) is None
 
 
-def test_a_row_that_one_short_listing_lacks_proves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_row_that_one_short_listing_lacks_proves_nothing() -> None:
     organisation = vanishing(reaches=0, left=2)
     plan = planned(organisation)
     puppet = FakeDriver(organisation, clock=1.0)
@@ -810,36 +769,29 @@ def test_a_row_that_one_short_listing_lacks_proves_nothing(
     assert (caught.value.reason, kept(plan)) == ("NOT_SEEN", None)
 
 
-def test_where_rows_vanish_a_witness_without_one_is_lost_and_an_earlier_proof_withdrawn(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_where_rows_vanish_a_witness_without_one_is_lost_and_an_earlier_proof_withdrawn() -> None:
     organisation = vanishing(reaches=2, left=0)
     plan = planned(organisation)
     save_proof(StateDirectory.open(), proof_of(plan.ground, START))
     with pytest.raises(ProofFailedError) as caught:
-        FakeDriver(organisation, clock=1.0).run(proving(plan).run())
+        prove(organisation, plan)
     assert (caught.value.reason, kept(plan)) == ("WITNESS_CLEARED", None)
 
 
-def test_a_time_that_was_not_watched_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(tmp_path / "own"))
+def test_a_time_that_was_not_watched_is_not_kept() -> None:
     organisation = service()
     plan = planned(organisation)
     usual, organisation.on_reset = organisation.on_reset, lambda request: answer({})
-    with pytest.raises(ProofFailedError, match="NOT_SEEN_YET"):
-        FakeDriver(organisation, clock=1.0).run(evolve(proving(plan), deadline=timedelta(0)).run())
+    stop_waiting(organisation, plan)
     assert usual is not None
     usual(organisation.resets[-1])
-    proof = FakeDriver(organisation, clock=15 * 3600.0).run(proving(plan).run())
+    proof = prove(organisation, plan, 15 * 3600.0)
     assert proof.seen_after_seconds is None
 
 
 @pytest.mark.parametrize(("left", "believed"), [(1, True), (2, False)])
 @pytest.mark.parametrize("asked", [[user_id(0)], [user_id(0), user_id(1)]])
-def test_a_row_is_missing_for_good_only_where_the_statistics_lack_it_too(
-    asked: list[str], left: int, believed: bool
-) -> None:
+def test_a_row_is_missing_if_the_statistics_lack_it(asked: list[str], left: int, believed: bool) -> None:
     organisation = vanishing(reaches=1, left=left)
     organisation(Request("POST", "/training/courseprogress/v1/reset", b"{}"))
     rows = {user_id(1): _as_row(row(1))} if len(asked) > 1 else {}

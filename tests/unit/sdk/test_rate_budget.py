@@ -427,9 +427,7 @@ def test_a_lock_that_is_held_is_tried_again_between_short_sleeps(warned: Callabl
     assert len(json.loads(file.read_text())["families"]["general"]["times"]) == 2
 
 
-def test_a_lock_that_is_never_let_go_is_given_up_and_said(
-    warned: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stuck_lock_is_given_up(warned: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     stage = on()
     lock = taken(stage)
     monkeypatch.setattr(request_budget, "FIRST_TRY", 0.0)

@@ -254,9 +254,7 @@ def test_people_who_come_during_a_call_for_everyone_stay_in_report_and_exit_code
 
 
 @pytest.mark.parametrize("count", [-1, "many", 2.5, True, [3], {"n": 3}, 1, None])
-def test_a_count_that_is_none_or_smaller_is_unreadable_and_no_proof_of_others(
-    bench: Bench, count: Any
-) -> None:
+def test_a_missing_or_smaller_count_is_no_proof_of_others(bench: Bench, count: Any) -> None:
     plan = bench.plan(0, 1, 2)
     bench.prove(plan)
     error = stopped(bench, plan, count)
@@ -283,9 +281,7 @@ def test_an_interrupt_right_after_the_answer_keeps_it(bench: Bench, monkeypatch:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
+def test_an_interrupt_keeps_the_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     plan = bench.plan(0, 1)
     bench.prove(plan)
     bench.organisation.on_reset = counting(bench.organisation, count)
@@ -309,9 +305,7 @@ def test_an_interrupt_while_people_are_settled_from_the_answer_keeps_it(
         assert find_proof(bench.state, bench.ground(plan)) is None
 
 
-def test_a_count_that_cannot_be_noted_withdraws_the_proof_all_the_same(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_count_not_noted_withdraws_the_proof(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = bench.plan(0, 1, 2)
     bench.prove(plan)
     bench.organisation.on_reset = counting(bench.organisation, 3)
@@ -343,9 +337,7 @@ def test_where_nobody_of_the_plan_was_reset_verifying_keeps_it(bench: Bench) -> 
         assert code_for(caught.value) is ExitCode.OTHERS_REACHED
 
 
-def test_a_run_that_is_under_way_stops_when_another_one_withdraws_the_proof(
-    live: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_stops_when_the_proof_is_withdrawn(live: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = live
     monkeypatch.setattr(reset_run, "SECONDS_BETWEEN_PROOFS", 0.0)
     plan, other = bench.plan(0, 1, 2), bench.plan(3, 4)

@@ -136,9 +136,7 @@ TROUBLES = st.lists(
 
 
 @given(TROUBLES)
-def test_nothing_is_ever_waited_for_between_the_last_look_and_the_request(
-    troubles: list[tuple[str, int]],
-) -> None:
+def test_nothing_is_waited_for_between_reading_and_request(troubles: list[tuple[str, int]]) -> None:
     organisation = many(4)
     plan = planned(organisation)
     left = [trouble for trouble in troubles if trouble != (RESET, 503)]
@@ -212,9 +210,7 @@ def _owner(request: Request) -> str:
     return dict(request.headers).get("authorization", "").removeprefix("Bearer ")
 
 
-def test_whom_the_report_names_is_whom_the_service_names_wherever_the_token_turns_over(
-    ask: Asker, tmp_path: Path
-) -> None:
+def test_the_report_names_the_user_of_the_token_that_sent(ask: Asker, tmp_path: Path) -> None:
     """At each draw of a token in turn, until it turns over after the end."""
     at, ended = 0, False
     while not ended:
@@ -274,9 +270,7 @@ def test_another_token_takes_no_cookies_along_and_leaves_none(library: Any) -> N
 
 @pytest.mark.parametrize("name", ["cookie", "Cookie", "COOKIE2"])
 @pytest.mark.parametrize("backend", ["sync", "asyncio"])
-def test_another_token_takes_no_cookies_from_default_headers_along(
-    library: Any, backend: str, name: str
-) -> None:
+def test_another_token_takes_no_cookies_from_default_headers(library: Any, backend: str, name: str) -> None:
     sent: list[tuple[str, str | None, str | None]] = []
 
     def handle(request: Any) -> Any:

@@ -195,9 +195,7 @@ def test_the_environment_forbids_every_client_to_write(kind: Any, monkeypatch: p
 
 @each_client
 @pytest.mark.parametrize("value", ["", "true", "yes", "2", " 1"])
-def test_an_environment_that_could_mean_either_is_refused(
-    kind: Any, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ambiguous_environment_is_refused(kind: Any, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYCULTURE_READ_ONLY", value)
     with pytest.raises(InvalidArgumentError, match="SAFETYCULTURE_READ_ONLY"):
         kind(TOKEN, base_url=ORIGIN)

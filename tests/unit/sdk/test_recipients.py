@@ -91,9 +91,7 @@ def of_everyone(here: Bench) -> ResetPlan:
     return plan
 
 
-def test_resume_sends_no_call_to_whoever_had_nothing_to_reset_and_has_begun(
-    ask: Asker, tmp_path: Path
-) -> None:
+def test_resume_sends_no_call_to_people_who_had_nothing_to_reset(ask: Asker, tmp_path: Path) -> None:
     in_ladders = [row(one, course_id=LADDERS) for one in range(2)]
     idle = row(2, course_id=LADDERS, **CLEARED)
     place = TwoCourses([row(0), row(1), *in_ladders, idle], reference=False)
@@ -225,9 +223,7 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("not_reset", ["nobody", "left", "as before"])
-def test_who_joins_after_a_call_that_counted_exactly_its_targets_was_not_reset(
-    tmp_path: Path, not_reset: str
-) -> None:
+def test_people_who_join_after_an_exact_count_were_not_reset(tmp_path: Path, not_reset: str) -> None:
     here = bench(tmp_path, 3, reference=False)
     plan = of_everyone(here)
     here.organisation.on_reset = lambda request: answer({"usersUpdated": 3})  # seen later

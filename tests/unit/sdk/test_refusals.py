@@ -147,9 +147,7 @@ def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: P
 
 
 @pytest.mark.parametrize("status", [403, 404, 429])
-def test_r05_a_gateway_that_refuses_after_everyone_was_reset_resets_nobody_twice(
-    tmp_path: Path, status: int
-) -> None:
+def test_r05_a_gateway_refusing_after_the_reset_resets_nobody_twice(tmp_path: Path, status: int) -> None:
     here = live(tmp_path)
     plan = here.plan(0, 1, 2)
     here.organisation.on_reset = resets_some(here.organisation, status, of=3)

@@ -207,9 +207,7 @@ def test_a_second_interrupt_never_makes_people_skipped_who_were_sent(tmp_path: P
 
 
 @pytest.mark.parametrize("most", EXTENT)
-def test_one_interrupt_after_the_answer_leaves_report_and_journal_of_one_mind(
-    tmp_path: Path, most: int
-) -> None:
+def test_an_interrupt_after_the_answer_leaves_report_and_journal_equal(tmp_path: Path, most: int) -> None:
     named = {Outcome.RESET: PersonState.RESET, Outcome.UNKNOWN: PersonState.UNKNOWN}
     tried = 0
     for made in sweep(tmp_path / "state", most):
@@ -227,9 +225,7 @@ def test_one_interrupt_after_the_answer_leaves_report_and_journal_of_one_mind(
 
 @pytest.mark.parametrize("most", EXTENT)
 @pytest.mark.parametrize("status", [403, 409, 500])
-def test_an_interrupt_after_a_refusal_never_says_more_than_is_known(
-    tmp_path: Path, status: int, most: int
-) -> None:
+def test_an_interrupt_after_a_refusal_claims_no_more(tmp_path: Path, status: int, most: int) -> None:
     """A 500 or 409 says nothing of what became of the request: no interrupt may make it "not sent"."""
     known = status == 403
     allowed = {Outcome.FAILED, Outcome.SKIPPED, Outcome.UNKNOWN} if known else {Outcome.UNKNOWN}

@@ -271,9 +271,7 @@ def test_opening_the_course_again_is_a_reset_on_a_live_service_only_if_something
         ({"completed_at": "", "completed_lessons": 1}, "2026-01-02T00:00:00Z", Outcome.UNKNOWN),
     ],
 )
-def test_lessons_of_before_contradict_what_the_counts_of_a_row_show(
-    tmp_path: Path, now: dict[str, Any], at: str, ended: Outcome
-) -> None:
+def test_old_lessons_contradict_the_row(tmp_path: Path, now: dict[str, Any], at: str, ended: Outcome) -> None:
     here = bench(tmp_path, 1, reference=False)
     plan = here.plan(0)
     here.lose(plan, arrives=False)
@@ -311,9 +309,7 @@ def test_a_request_that_cannot_be_the_same_waits(tmp_path: Path) -> None:
     assert ends(here.resume(plan)) == [Outcome.UNKNOWN, Outcome.RESET]
 
 
-def test_lessons_learned_again_before_others_were_sent_again_do_not_send_anybody_again(
-    tmp_path: Path,
-) -> None:
+def test_lessons_learned_again_before_a_second_request_send_nobody_again(tmp_path: Path) -> None:
     """No date tells, and both look as planned; the second was reset and has learned since."""
     here = bench(tmp_path, 2, reference=False)
     for one in here.organisation.rows:
@@ -534,9 +530,7 @@ def test_a_plan_stays_bound_to_the_name_it_was_made_under(tmp_path: Path, name: 
     assert here.organisation.resets == []
 
 
-def test_somebody_who_stays_unknown_is_decided_by_a_new_plan_once_reading_back_came_late_enough(
-    tmp_path: Path,
-) -> None:
+def test_a_person_who_stays_unknown_is_decided_by_a_new_plan_later(tmp_path: Path) -> None:
     here = bench(tmp_path)
     first = here.plan(0)
     here.lose(first, arrives=False)
@@ -549,9 +543,7 @@ def test_somebody_who_stays_unknown_is_decided_by_a_new_plan_once_reading_back_c
     assert here.apply(second).is_complete
 
 
-def test_on_a_live_service_nobody_is_sent_again_by_another_plan_while_the_feed_may_be_late(
-    tmp_path: Path,
-) -> None:
+def test_another_plan_sends_nobody_again_while_the_feed_may_be_late(tmp_path: Path) -> None:
     here = bench(tmp_path, reference=False)
     first, second = here.plan(0), here.plan(0, 1)
     assert here.apply(first).is_complete
@@ -600,9 +592,7 @@ def test_a_plan_that_is_being_applied_keeps_its_people_from_others(tmp_path: Pat
 
 
 @pytest.mark.parametrize("what", ["report", "audit log", "journal"])
-def test_a_full_disk_at_the_end_leaves_no_contradiction_and_resuming_ends_it(
-    tmp_path: Path, what: str
-) -> None:
+def test_a_full_disk_at_the_end_leaves_no_fault_and_resuming_ends_it(tmp_path: Path, what: str) -> None:
     here = bench(tmp_path)
     plan = here.plan(0)
     append, write, note = AuditLog.append, storage.write_whole, Journal.note
@@ -718,9 +708,7 @@ def test_ids_that_look_like_secrets_do_not_stop_the_end_from_being_written(tmp_p
     assert JWT.encode() not in (here.state / "audit.jsonl").read_bytes()
 
 
-def test_a_journal_of_an_older_version_with_a_token_in_its_reason_can_be_brought_to_its_end(
-    tmp_path: Path,
-) -> None:
+def test_an_older_journal_with_a_token_in_its_reason_can_be_ended(tmp_path: Path) -> None:
     here = bench(tmp_path)
     plan = here.plan(0, 1)
     here.lose(plan, arrives=True, reason=f"with {JWT}", ticket="T-1")

@@ -137,7 +137,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("request_", "step", "again", "error"), CASES)
-def test_what_becomes_of_an_exchange(
+def test_result_of_an_exchange(
     request_: Request, step: Step, again: bool, error: type[BaseException]
 ) -> None:
     puppet = FakeDriver(script(step, OK))
@@ -182,9 +182,7 @@ def test_an_unknown_outcome_names_the_request_and_its_cause(step: Step) -> None:
 
 
 @pytest.mark.parametrize("step", [InterruptedSendError(KeyboardInterrupt(), "req-1"), KeyboardInterrupt()])
-def test_ctrl_c_during_a_write_goes_on_as_itself_and_a_note_says_that_its_outcome_is_unknown(
-    step: BaseException,
-) -> None:
+def test_ctrl_c_during_a_write_goes_on_and_notes_the_unknown_outcome(step: BaseException) -> None:
     attempt = send_policy.Attempt()
     with pytest.raises(KeyboardInterrupt) as caught:
         FakeDriver(script(step)).run(CALLS.call(POST, decode, once=attempt))
@@ -217,9 +215,7 @@ def test_ctrl_c_while_an_answer_to_a_write_is_read_goes_on_as_itself() -> None:
         (NotDeliveredError("refused"), False),
     ],
 )
-def test_ctrl_c_right_after_an_answer_leaves_open_what_the_answer_leaves_open(
-    step: Step, is_open: bool
-) -> None:
+def test_ctrl_c_after_an_answer_leaves_open_what_the_answer_does(step: Step, is_open: bool) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -333,9 +329,7 @@ def test_an_error_message_cannot_play_tricks_on_a_terminal_or_fill_it() -> None:
         ("mailto:ann@example.test", "an address that cannot be read"),
     ],
 )
-def test_a_redirect_is_an_error_without_what_its_address_may_hold_of_people(
-    location: str, shown: str
-) -> None:
+def test_a_redirect_is_an_error_without_personal_data_of_its_address(location: str, shown: str) -> None:
     with pytest.raises(
         APIStatusError, match=f"redirects to {shown}. The redirect was not followed"
     ) as caught:

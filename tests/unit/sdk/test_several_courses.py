@@ -672,7 +672,7 @@ def test_a_plan_whose_application_sent_nothing_may_be_applied_again(tmp_path: Pa
     assert kept(place, plan, tmp_path / "state").is_complete
 
 
-def test_evidence_that_has_grown_old_is_gathered_anew_before_the_next_request(
+def test_old_evidence_is_collected_again_before_sending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
@@ -711,9 +711,7 @@ def test_evidence_is_sealed_by_the_hook_and_a_hook_that_fails_stops_the_reset(tm
     assert verify_pack(pack) == ()
 
 
-def test_somebody_who_left_and_is_tolerated_stops_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tolerated_absence_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence that has grown old is gathered anew without them."""
     place = campus()
     plan = plan_of(place, [FIRST])

@@ -34,9 +34,7 @@ def check(plan: ResetPlan, signers: Path | None, *, demanded: bool = True) -> No
     FakeDriver(Staff()).run(check_signed(plan, rules))
 
 
-def test_a_signature_changes_neither_digest_nor_phrase_and_survives_the_file(
-    signed: ResetPlan, signers: Path, tmp_path: Path
-) -> None:
+def test_a_signature_keeps_digest_and_phrase(signed: ResetPlan, signers: Path, tmp_path: Path) -> None:
     assert (signed.digest, signed.phrase) == (PLAN.digest, PLAN.phrase)
     signed.save(tmp_path / "plan.json")
     loaded = ResetPlan.load(tmp_path / "plan.json")

@@ -173,9 +173,7 @@ def test_what_is_still_recorded_after_the_lag_contradicts_and_not_before() -> No
 @pytest.mark.parametrize(
     ("completed_at", "code"), [(AGAIN, VerificationCode.COMPLETE_AGAIN), ("", VerificationCode.BEGUN_AGAIN)]
 )
-def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
-    completed_at: str, code: VerificationCode
-) -> None:
+def test_starting_again_is_told_from_not_being_reset(completed_at: str, code: VerificationCode) -> None:
     feed, report = a_reset_of(1)
     again = {"opened_at": AGAIN, "completed_at": completed_at}
     found, _ = verify(feed, report, (H, lambda: feed.rows[0].update(again)))
@@ -189,9 +187,7 @@ def test_whoever_began_again_during_the_wait_is_told_from_whoever_was_not_reset(
 
 @pytest.mark.parametrize("reference", [True, False])
 @pytest.mark.parametrize("lessons", [0, 1000])
-def test_somebody_who_retrains_at_once_is_verified_though_the_feed_is_late(
-    reference: bool, lessons: int
-) -> None:
+def test_people_who_retrain_at_once_are_verified_on_a_late_feed(reference: bool, lessons: int) -> None:
     """On a live service by fewer lessons: a later completion alone may follow a revision of the course."""
     feed, report = a_reset_of(3)
     feed.reference = reference
@@ -370,9 +366,7 @@ def test_the_dates_of_lessons_decide_where_the_row_does_not(
 @pytest.mark.parametrize(
     ("is_old", "code"), [(False, VerificationCode.BEGUN_AGAIN), (True, VerificationCode.CANNOT_TELL)]
 )
-def test_a_sealed_plan_judges_as_the_plan_does_and_an_older_outline_carefully(
-    is_old: bool, code: VerificationCode
-) -> None:
+def test_a_sealed_plan_judges_as_the_plan_does(is_old: bool, code: VerificationCode) -> None:
     feed, report = live_report(MIDWAY)
     folder = StateDirectory.open().plan_folder(report.plan.digest)
     plan_copy.write_plan_copy(folder, plan_bytes(report.plan), b"sealed")
@@ -496,9 +490,7 @@ def test_unknown_people_are_looked_for_and_left_unknown() -> None:
         (Outcome.SKIPPED, Code.MOVED, "2 of 3 resets were skipped"),
     ],
 )
-def test_people_who_are_not_known_to_have_been_reset_are_no_success(
-    outcome: Outcome, code: Code, said: str
-) -> None:
+def test_people_not_known_to_be_reset_are_no_success(outcome: Outcome, code: Code, said: str) -> None:
     feed, report = a_reset_of(3)
     first, *others = report.users
     left = (evolve(user, outcome=outcome, code=code) for user in others)
@@ -563,9 +555,7 @@ def test_a_report_from_long_ago_needs_no_waiting() -> None:
     assert ([one.code for one in found.people], driver.slept) == ([VerificationCode.STILL_RECORDED], [])
 
 
-def test_what_is_late_counts_from_the_request_for_each_person_and_not_from_the_last_resume(
-    tmp_path: Path,
-) -> None:
+def test_lateness_counts_from_the_request_for_each_person(tmp_path: Path) -> None:
     """The first was sent hours before the second, and only the second can still be late."""
     here = bench(tmp_path, reference=False)
     plan = here.plan(0, 1)
@@ -607,9 +597,7 @@ def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_be
     assert found.people[0].state is not VerificationState.VERIFIED
 
 
-def test_lessons_from_between_the_beginning_and_the_request_are_not_of_after_the_reset(
-    tmp_path: Path,
-) -> None:
+def test_lessons_between_the_start_and_the_request_prove_no_reset(tmp_path: Path) -> None:
     here = bench(tmp_path, 1, reference=False)
     here.organisation = feed = Feed([row(0)], reference=False)
     here.puppet = FakeDriver(feed, cost=300.0)  # so that evidence takes its time

@@ -66,9 +66,7 @@ def stands(plan: Waves, moment: datetime) -> bool:
 
 
 @given(waves, near_changes, st.none() | near_changes)
-def test_the_next_wave_begins_at_an_hour_that_was_named_and_after_the_pause(
-    plan: Waves, now: datetime, last: datetime | None
-) -> None:
+def test_the_next_wave_begins_after_the_pause(plan: Waves, now: datetime, last: datetime | None) -> None:
     start = plan.next_start(now, last)
     assert start >= now
     assert last is None or start >= last + plan.every

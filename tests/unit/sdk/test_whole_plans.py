@@ -128,9 +128,7 @@ def test_progress_that_lists_some_people_twice_in_place_of_others_is_an_error(as
 
 
 @pytest.mark.parametrize("overlap", [0, 2])
-def test_progress_that_repeats_the_end_of_the_page_before_is_legal_beside_a_count(
-    ask: Asker, overlap: int
-) -> None:
+def test_progress_that_repeats_the_end_of_a_page_is_legal_with_a_count(ask: Asker, overlap: int) -> None:
     service = paged(overlap=overlap, announces=True)
     found = ask(over_the_wire(service), lambda client: client.progress.list(course_id=COURSE))
     assert len({one.user_id for one in found}) == PEOPLE

@@ -243,9 +243,7 @@ def test_every_field_of_our_own_answers_is_printed_whole() -> None:
         assert not [place for place in structure(value) if "*" in place or "{key}" in place], path
 
 
-def test_no_value_of_anybody_is_printed(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_values_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def by_name(value: Any) -> None:
         value["people"] = {each["user_email"]: each for each in value["data"]}
         value["data"] = "anna@example.org"
@@ -276,9 +274,7 @@ def test_no_value_of_anybody_is_printed(
     assert "people.{key}" not in table.out  # what is new is named once, at the top
 
 
-def test_the_command_ends_with_0_when_all_is_alike(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equal_states_end_with_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with tenant() as (made, url):
         monkeypatch.setenv(TOKEN_VARIABLE, made.mock.token("admin"))
         assert main(["compare", "--live", url]) == 0

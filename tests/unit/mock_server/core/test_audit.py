@@ -74,9 +74,7 @@ def test_R23_hostile_bodies_are_written_down_within_bounds(mock: MockTraining, a
     assert [entry.user_ids for entry in mock.audit] == [("y" * 128,), (), ()]
 
 
-def test_R23_of_a_refused_request_for_many_their_number_and_the_first_ones_are_kept(
-    mock: MockTraining,
-) -> None:
+def test_R23_a_refused_request_for_many_keeps_their_number_and_the_first(mock: MockTraining) -> None:
     many = [f"user_{n:032}" for n in range(1000)]
     Speaker(mock, "expired").reset(course_id(mock), many, (FORKLIFT, 1))
     Speaker(mock, "expired").reset(course_id(mock), many[:20], (FORKLIFT, 1))

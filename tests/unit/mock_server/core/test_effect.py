@@ -78,9 +78,7 @@ def test_R20_a_fixed_date_of_ones_own_stays(mock: MockTraining, admin: Speaker) 
 
 
 @pytest.mark.parametrize("status", list(CourseStatus))
-def test_R25_a_course_of_any_status_can_be_reset(
-    mock: MockTraining, admin: Speaker, status: CourseStatus
-) -> None:
+def test_R25_any_status_can_be_reset(mock: MockTraining, admin: Speaker, status: CourseStatus) -> None:
     mock.world.update_course(FORKLIFT, status=status)
     assert admin.reset(course_id(mock), None, (FORKLIFT, 37)).json == {"usersUpdated": 37}
 
@@ -103,9 +101,7 @@ def test_R18_notifications_do_not_depend_on_when_they_are_read() -> None:
     assert len({each.sent_at for each in outbox}) == 2
 
 
-def test_R12_a_fault_on_the_way_changes_nothing(
-    mock: MockTraining, admin: Speaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_R12_a_fault_is_atomic(mock: MockTraining, admin: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
     before = mock.world.snapshot()
 
     def fail(*_: object) -> list[str]:

@@ -34,9 +34,7 @@ def count(speaker: Speaker, course: str) -> int:
 
 
 @pytest.mark.parametrize("trace", TRACES)
-def test_R09_any_trace_in_the_feed_is_recorded_progress(
-    mock: MockTraining, admin: Speaker, trace: str
-) -> None:
+def test_R09_any_trace_in_the_feed_is_progress(mock: MockTraining, admin: Speaker, trace: str) -> None:
     progress = mock.world.main.progress[course_id(mock)]
     fresh = next(user for user in progress.roster if user not in progress.records)
     progress.put(fresh, Record(NOW))
@@ -64,7 +62,7 @@ def test_R09_every_learner_action_sets_opened_at(mock: MockTraining, admin: Spea
 
 
 @pytest.mark.parametrize("change", [{"status": Status.DEACTIVATED}, {"seat": Seat.GUEST}])
-def test_R10_deactivated_users_and_guests_are_not_assigned(
+def test_R10_inactive_people_not_assigned(
     mock: MockTraining, admin: Speaker, change: dict[str, object]
 ) -> None:
     course, anna = course_id(mock), user_of(mock, "learner")

@@ -118,9 +118,7 @@ def test_R14_what_is_kept_of_the_rankings_is_never_out_of_date(steps: list[tuple
         assert ranked(mock) == recount_rankings(mock.world.main, board_id(mock))
 
 
-def test_rankings_are_worked_out_once_until_something_changes(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rankings_are_cached_until_a_change(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[Any] = []
     count = leaderboards._ranked
 

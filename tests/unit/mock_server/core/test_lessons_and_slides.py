@@ -132,9 +132,7 @@ def test_R14_what_is_kept_of_the_figures_is_never_out_of_date(steps: list[tuple[
 # --- events ------------------------------------------------------------------------------------------------------
 
 
-def test_events_come_by_course_user_and_lesson_opened_before_completed(
-    mock: MockTraining, admin: Speaker
-) -> None:
+def test_events_come_by_course_user_lesson_and_type(mock: MockTraining, admin: Speaker) -> None:
     found = items(admin, EVENTS)
     order = {
         lesson.id: (course.id, number)
@@ -168,9 +166,7 @@ def test_events_come_by_course_user_and_lesson_opened_before_completed(
 # --- slides ------------------------------------------------------------------------------------------------------
 
 
-def test_doing_a_lesson_views_its_slides_and_answers_its_questions(
-    mock: MockTraining, admin: Speaker
-) -> None:
+def test_doing_a_lesson_views_slides_and_answers_questions(mock: MockTraining, admin: Speaker) -> None:
     fresh, lesson = nobody_yet(mock), mock.world.course(FORKLIFT).lessons[0]
     path, query = USER_SLIDES.format(fresh), f"courseId={course_id(mock)}"
     untouched = items(admin, path, query)

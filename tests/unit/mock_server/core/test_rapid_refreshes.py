@@ -130,9 +130,7 @@ keys = st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from(
 
 @given(st.lists(keys, max_size=30), st.sets(st.sampled_from("wxyz")))
 @settings(deadline=None)
-def test_answers_are_found_by_user_in_their_order(
-    given: list[tuple[str, str, str, str]], users: set[str]
-) -> None:
+def test_answers_by_user_are_in_order(given: list[tuple[str, str, str, str]], users: set[str]) -> None:
     kept = RefreshAnswers()
     for refresh, user, at, question in given:
         kept.add(RefreshAnswer(refresh, question, user, "Yes", True, at))

@@ -147,7 +147,7 @@ STRANGE: dict[str, Callable[[int], Request]] = {
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_the_journal_keeps_no_more_memory_than_it_says(
+def test_the_journal_bounds_its_memory(
     mock: MockTraining, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     bound = 1_000_000

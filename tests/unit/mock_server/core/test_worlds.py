@@ -298,9 +298,7 @@ def test_no_move_breaks_a_clock(changes: list[datetime | float | None]) -> None:
         ((2026, 3, 30), 24, (2028, 3, 30)),
     ],
 )
-def test_months_are_added_by_the_calendar(
-    start: tuple[int, int, int], months: int, end: tuple[int, int, int]
-) -> None:
+def test_adding_calendar_months(start: tuple[int, int, int], months: int, end: tuple[int, int, int]) -> None:
     assert add_months(datetime(*start, tzinfo=UTC), months) == datetime(*end, tzinfo=UTC)
 
 

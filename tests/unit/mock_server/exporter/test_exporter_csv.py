@@ -68,7 +68,7 @@ DONE: Row = {"completed_at": "2026-01-01T00:00:00Z", "progress_percent": 100.0, 
         ([row("c1", "u2", opened_at="2026-01-01T00:00:00Z", progress_percent=50.0)], False),
     ],
 )
-def test_a_file_in_which_everybody_is_completed_is_warned_of(
+def test_a_file_with_only_completions_is_warned_of(
     tmp_path: Path, others: list[Row], is_warned: bool
 ) -> None:
     path = tmp_path / "training_course_progresses.csv"
@@ -269,9 +269,7 @@ def test_r12_a_reset_works_on_a_loaded_world_and_r16_leaves_the_rest(tmp_path: P
         (content([row()], end="\r"), "line 1: The line is not valid CSV"),
     ],
 )
-def test_an_unsound_file_is_an_error_that_names_file_and_line(
-    tmp_path: Path, data: bytes, message: str
-) -> None:
+def test_an_invalid_file_is_named_with_its_line(tmp_path: Path, data: bytes, message: str) -> None:
     with pytest.raises(ExporterCsvError) as caught:
         load(tmp_path, data)
     assert message in str(caught.value)

@@ -73,9 +73,7 @@ def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_re
     assert [each for each in caplog.records if each.name.startswith("mock_server")] == []
 
 
-def test_slow_and_dripping_answers_take_their_time_and_are_whole(
-    transport: Transport,
-) -> None:
+def test_slow_and_dripping_answers_take_their_time_and_are_whole(transport: Transport) -> None:
     mock = MockTraining.demo()
     with transport(mock) as get:
         true = get(mock.token("admin"), 30).content
@@ -86,9 +84,7 @@ def test_slow_and_dripping_answers_take_their_time_and_are_whole(
             assert time.monotonic() - began >= least
 
 
-def test_an_answer_slower_than_the_client_waits_is_a_read_timeout(
-    transport: Transport,
-) -> None:
+def test_an_answer_slower_than_the_client_waits_is_a_read_timeout(transport: Transport) -> None:
     mock = MockTraining.demo()
     with transport(mock) as get:
         for kind in ("slow", "drip"):
@@ -113,9 +109,7 @@ def test_a_server_stops_while_an_answer_is_held_back() -> None:
     ("kind", "error"),
     [("drop", requests.ConnectionError), ("cut", requests.exceptions.ChunkedEncodingError)],
 )
-def test_code_written_with_requests_meets_the_errors_of_requests(
-    kind: Kind, error: type[requests.RequestException]
-) -> None:
+def test_requests_raises_its_own_errors(kind: Kind, error: type[requests.RequestException]) -> None:
     mock = MockTraining.demo()
     mock.faults.add(kind)
     with mock.responses():
@@ -133,9 +127,7 @@ TIMEOUTS = [0.05, (5, 0.05), (None, 0.05), Timeout(connect=5, read=0.05), Timeou
 @pytest.mark.parametrize(
     ("kind", "error"), [("slow", requests.ReadTimeout), ("drip", requests.ConnectionError)]
 )
-def test_a_timeout_of_requests_counts_as_on_a_socket(
-    kind: Kind, error: type[requests.RequestException], limit: Any
-) -> None:
+def test_a_timeout_of_requests_counts(kind: Kind, error: type[requests.RequestException], limit: Any) -> None:
     mock = MockTraining.demo()
     headers = _bearer(mock.token("admin"))
     with mock.serve() as server:

@@ -61,9 +61,7 @@ def test_without_a_script_nothing_strikes(mock: MockTraining) -> None:
         ({"operation": "ListCourses"}, [200, 200, 200, 200]),
     ],
 )
-def test_a_fault_strikes_as_often_as_it_says(
-    mock: MockTraining, fields: dict[str, Any], expected: list[int]
-) -> None:
+def test_a_fault_has_a_count(mock: MockTraining, fields: dict[str, Any], expected: list[int]) -> None:
     mock.faults.add("error", **fields)
     assert statuses(mock, 4) == expected
 
@@ -93,9 +91,7 @@ def test_another_line_changes_nothing_for_the_dice_of_the_first(mock: MockTraini
 @pytest.mark.parametrize(
     ("seconds", "pace", "whole"), [(None, None, None), (0, "0", "0"), (7, "7", "7"), (0.5, "0.5", "1")]
 )
-def test_429_comes_with_and_without_pace(
-    mock: MockTraining, seconds: float | None, pace: str | None, whole: str | None
-) -> None:
+def test_429_and_pace(mock: MockTraining, seconds: float | None, pace: str | None, whole: str | None) -> None:
     """The vendor's exporter reads x-ratelimit-reset alone, as a whole number; most others read Retry-After."""
     mock.faults.add("rate_limited", seconds=seconds)
     answer = ask(mock)
@@ -289,9 +285,7 @@ def test_the_control_plane_is_never_struck(mock: MockTraining) -> None:
         ("endless_cursor", {"operation": "ListCourses"}, "no pages of this kind"),
     ],
 )
-def test_a_fault_that_could_never_strike_is_refused(
-    mock: MockTraining, kind: Kind, fields: dict[str, Any], said: str
-) -> None:
+def test_impossible_faults_refused(mock: MockTraining, kind: Kind, fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         mock.faults.add(kind, **fields)
     assert mock.faults.script == ()
@@ -348,7 +342,7 @@ def test_a_fault_is_a_value() -> None:
         ("learner_writes", {"course": "Juggling", "user": ANNA}, "no course 'Juggling'"),
     ],
 )
-def test_a_fault_that_names_nobody_fails_when_it_is_added(
+def test_a_fault_naming_nobody_fails(
     mock: MockTraining, kind: Kind, fields: dict[str, str], said: str
 ) -> None:
     with pytest.raises(ValueError, match=f"Fault '{kind}': There is {said}"):

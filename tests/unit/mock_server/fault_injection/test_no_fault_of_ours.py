@@ -92,9 +92,7 @@ def is_ours(answer: bytes) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_kind_of_fault_at_any_operation_is_a_fault_of_ours(
-    kind: Kind, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_kind_of_fault_anywhere_is_our_fault(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
     tried = set()
     with caplog.at_level(logging.ERROR, "mock_server"):
         for seed in vendors(prepared("reference")):

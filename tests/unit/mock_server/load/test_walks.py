@@ -136,9 +136,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("query", FILTERS)
-def test_a_walk_looks_at_every_row_once_however_many_pages_it_has(
-    monkeypatch: pytest.MonkeyPatch, query: str
-) -> None:
+def test_a_walk_looks_at_every_row_once(monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     mock, seen = new_mock(), looks(monkeypatch)
     feed_walk(Speaker(mock), query, 2)
     assert sum(seen) == USERS * COURSES
@@ -174,9 +172,7 @@ def test_events_and_answers_are_looked_for_once_too(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("path", "module"), [(LESSONS, analytics), (SLIDES, slides)])
-def test_figures_are_counted_once_however_many_pages_they_have(
-    monkeypatch: pytest.MonkeyPatch, path: str, module: Any
-) -> None:
+def test_figures_are_counted_once(monkeypatch: pytest.MonkeyPatch, path: str, module: Any) -> None:
     counted: list[str] = []
     count = module._count
 
@@ -231,9 +227,7 @@ def test_questions_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     changed=st.lists(st.integers(0, USERS - 1)),
 )
 @settings(max_examples=8)
-def test_rows_kept_as_json_are_bounded_and_the_answers_the_same(
-    most: int, pages: int, limit: int, changed: list[int]
-) -> None:
+def test_rows_kept_as_json_are_bounded(most: int, pages: int, limit: int, changed: list[int]) -> None:
     mock = new_mock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress_table, "MOST_BYTES", most)

@@ -165,9 +165,7 @@ WRONG = (
 
 
 @pytest.mark.parametrize(("name", "field", "value", "said"), WRONG)
-def test_what_no_wire_could_have_said_is_refused_with_file_and_line(
-    pack: Path, name: str, field: str, value: object, said: str
-) -> None:
+def test_impossible_answers_are_refused(pack: Path, name: str, field: str, value: object, said: str) -> None:
     kept = [json.loads(line) for line in (pack / name).read_text("utf-8").splitlines()]
     assert field in kept[1]
     lines(pack / name, [kept[0], kept[1] | {field: value}, *kept[2:]])
@@ -196,7 +194,7 @@ def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
         MockTraining.from_evidence(tmp_path)
 
 
-def test_a_script_is_run_and_its_deeds_are_told(
+def test_a_script_is_run(
     pack: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SAFETYCULTURE_API_TOKEN", raising=False)
@@ -256,7 +254,7 @@ def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
     assert said.startswith("WARNING: export.csv has no rows")
 
 
-def test_a_pack_of_completed_people_is_explained_by_its_plan_and_not_by_the_exporter(
+def test_a_pack_of_completed_people_is_explained_by_its_plan(
     pack: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kept = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
@@ -315,7 +313,7 @@ def test_hosts_that_are_spared_the_proxy_stay_so(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "."])
-def test_a_file_of_a_pack_given_as_an_export_gets_a_hint(
+def test_a_pack_file_as_an_export_is_named(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "manifest.json").write_text("{}")
@@ -352,9 +350,7 @@ for path in ("/_mock/tokens", "/_mock/state", "/_mock/calls"):
 """
 
 
-def test_a_rehearsal_with_real_people_answers_its_script_alone(
-    pack: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rehearsal_with_real_people_is_private(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAINING_MOCK_SECRET", "somebody else's")
     mock = MockTraining.from_evidence(pack)
     assert rehearsal.run(mock, [sys.executable, "-c", OTHERS], "admin").code == 0

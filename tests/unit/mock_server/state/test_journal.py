@@ -67,9 +67,7 @@ def test_a_misspelt_operation_is_an_error_and_not_no_calls(mock: MockTraining) -
 
 
 @pytest.mark.parametrize("word", ["users", "statistics", "lesson", "Feed"])
-def test_a_word_for_several_operations_never_means_one_of_them(
-    mock: MockTraining, admin: Speaker, word: str
-) -> None:
+def test_an_ambiguous_operation_name_is_refused(mock: MockTraining, admin: Speaker, word: str) -> None:
     admin.get("/feed/users")
     with pytest.raises(LookupError, match=f"no operation '{word}'. Name one of these: .*, "):
         mock.calls.of(word)

@@ -23,9 +23,7 @@ def ask(mock: MockTraining, authorization: str, path: str = WHO, query: str = ""
 
 
 @pytest.mark.parametrize("where", ["pad", "query", "path"])
-def test_memory_is_bounded_wherever_the_bytes_stand(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+def test_memory_bounds_everywhere(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr(journal, "MAX_BYTES", 50_000)
     for number in range(20):
         given = {
@@ -57,9 +55,7 @@ def test_one_long_header_query_or_path_is_cut(mock: MockTraining) -> None:
 @example(
     before=0, length=59, times=200, behind=0
 )  # a body that is little more than the token, again and again
-def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(
-    before: int, length: int, times: int, behind: int
-) -> None:
+def test_no_part_of_a_token_is_left_at_a_cut(before: int, length: int, times: int, behind: int) -> None:
     sent = "0123456789abcdef" * length
     kept = journal.Journal()
     body = b"x" * before + sent.encode() * times + b"y" * behind
@@ -71,9 +67,7 @@ def test_no_part_of_a_token_is_left_where_a_long_body_is_cut(
         assert len(shown.data) <= journal.MAX_BODY
 
 
-def test_memory_is_bounded_where_masking_widens_a_text(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_is_bounded_although_masked(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MAX_BYTES", 500_000)
     for _ in range(50):
         ask(mock, "Bearer none", path=f"/mock_%30{'0' * 8}%F0%9F%98%80" + "x" * 9_000)

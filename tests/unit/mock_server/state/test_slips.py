@@ -93,9 +93,7 @@ WRONG_VALUES: list[tuple[Slip, str]] = [
 
 
 @pytest.mark.parametrize(("slip", "said"), WRONG_TYPES)
-def test_a_wrong_type_is_named_with_what_was_given_and_how_to_write_it(
-    mock: MockTraining, slip: Slip, said: str
-) -> None:
+def test_a_wrong_type_is_named_with_value_and_remedy(mock: MockTraining, slip: Slip, said: str) -> None:
     before = mock.state()
     with pytest.raises(TypeError, match=said):
         slip(mock)
@@ -137,9 +135,7 @@ def test_the_wire_says_it_in_its_own_words(mock: MockTraining, body: dict[str, o
     assert mock.clock.now() == NOW
 
 
-def test_a_server_is_not_started_under_a_name_that_nobody_can_send(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_server_is_not_started_under_an_unusable_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["serve", "--allow-host", "http://x"])
     assert "--allow-host: The value must be a host name without scheme and port" in capsys.readouterr().err

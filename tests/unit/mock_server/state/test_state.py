@@ -68,9 +68,7 @@ STEPS = st.lists(st.tuples(KINDS, st.integers(0, 13), st.integers(0, 63)), max_s
 
 @settings(max_examples=25, deadline=None)
 @given(STEPS, STEPS)
-def test_a_saved_world_is_loaded_as_it_was_and_goes_on_as_it_would_have(
-    before: list[Step], after: list[Step]
-) -> None:
+def test_a_saved_world_is_loaded_and_goes_on_as_it_was(before: list[Step], after: list[Step]) -> None:
     mock = MockTraining.demo(now=NOW)
     for step in before:
         act(mock, step)
@@ -101,9 +99,7 @@ def vars_of(mock: MockTraining, course: str) -> dict[str, int]:
 
 @settings(max_examples=25, deadline=None)
 @given(STEPS, STEPS)
-def test_a_rollback_leaves_no_difference_and_keeps_every_reference(
-    before: list[Step], after: list[Step]
-) -> None:
+def test_a_rollback_leaves_no_difference_and_all_references(before: list[Step], after: list[Step]) -> None:
     mock = MockTraining.demo(now=NOW)
     world, clock = mock.world, mock.world.clock
     for step in before:

@@ -88,9 +88,7 @@ def test_R24_the_envelope_is_the_vendors(mock: MockTraining, admin: Speaker, the
     }
 
 
-def test_R24_the_signature_is_that_of_the_raw_body(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
+def test_R24_the_signature_is_of_the_raw_body(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
     subscribe(admin, there.url)
     keys = [admin.get(TOKEN).json["token"]]
     reset(admin, 1)
@@ -106,9 +104,7 @@ def test_R24_the_signature_is_that_of_the_raw_body(
     assert there.headers[0]["content-type"] == "application/json"
 
 
-def test_R24_nothing_is_sent_for_what_was_not_reset(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
+def test_R24_nothing_is_sent_without_a_reset(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
     subscribe(admin, there.url)
     course, (user, *_) = course_id(mock), recorded(mock)
     assert admin.reset(course, [user], ("Forklift Basics", 1)).status == 412
@@ -120,9 +116,7 @@ def test_R24_nothing_is_sent_for_what_was_not_reset(
     assert len(there.bodies) == 1
 
 
-def test_R24_every_subscriber_of_the_organisation_and_no_other(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
+def test_R24_all_subscribers_and_no_others(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
     mine = [subscribe(admin, f"{there.url}{name}") for name in ("a", "b")]
     gone = subscribe(admin, f"{there.url}gone")
     foreign = subscribe(Speaker(mock, "outsider"), f"{there.url}foreign")
@@ -146,9 +140,7 @@ def test_R24_four_attempts_until_it_is_taken(mock: MockTraining, admin: Speaker,
     assert len(set(there.bodies)) == 1
 
 
-def test_R24_after_four_attempts_it_is_given_up_and_the_next_still_comes(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
+def test_R24_after_four_attempts_the_next_comes(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
     subscribe(admin, there.url)
     there.statuses[:] = [503] * 4
     first, second = reset(admin, 2)
@@ -165,9 +157,7 @@ def test_R24_a_receiver_that_is_not_there_harms_nobody(mock: MockTraining, admin
     assert mock.audit[-1].outcome == "done"
 
 
-def test_R24_delivery_happens_outside_the_worlds_lock(
-    mock: MockTraining, admin: Speaker, there: Receiver
-) -> None:
+def test_R24_delivery_takes_no_lock_of_the_world(mock: MockTraining, admin: Speaker, there: Receiver) -> None:
     """While a receiver keeps its answer back, the world answers others."""
     subscribe(admin, there.url)
     there.held.clear()
@@ -282,9 +272,7 @@ def test_every_way_to_write_this_machine_is_taken(admin: Speaker, url: str) -> N
     subscribe(admin, url)
 
 
-def test_a_further_host_has_to_be_allowed_and_no_document_allows_it(
-    mock: MockTraining, admin: Speaker
-) -> None:
+def test_R24_a_further_host_is_allowed_by_option_only(mock: MockTraining, admin: Speaker) -> None:
     mock.webhooks.allow("Hooks.example.com")
     subscribe(admin, "https://hooks.EXAMPLE.com/x")
     twin = MockTraining.load(mock.state())

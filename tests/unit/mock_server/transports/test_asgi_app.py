@@ -146,18 +146,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)
-def test_options_that_cannot_be_used_end_the_start_with_their_message(
-    monkeypatch: pytest.MonkeyPatch, options: str, message: str
-) -> None:
+def test_unusable_options_end_the_start(monkeypatch: pytest.MonkeyPatch, options: str, message: str) -> None:
     monkeypatch.setenv(OPTIONS_VARIABLE, options)
     (failed,) = spoken_to(Application(), {"type": "lifespan"}, [{"type": "lifespan.startup"}])
     assert failed["type"] == "lifespan.startup.failed"
     assert message in failed["message"]
 
 
-def test_people_of_a_file_are_not_served_without_a_secret(
-    monkeypatch: pytest.MonkeyPatch, export: Path
-) -> None:
+def test_people_of_a_file_need_a_secret(monkeypatch: pytest.MonkeyPatch, export: Path) -> None:
     monkeypatch.setenv(OPTIONS_VARIABLE, f"--progress '{export}'")
     with pytest.raises(UsageError, match="may contain data of real people"):
         asked(Application())

@@ -144,18 +144,14 @@ OTHER_STATUSES = {
         (b"http://localhost/http://localhost/x", "/http://localhost/x", ""),
     ],
 )
-def test_the_absolute_form_of_the_own_host_is_accepted(
-    server: Server, seen: list[Request], target: bytes, path: str, query: str
-) -> None:
+def test_the_absolute_form(server: Server, seen: list[Request], target: bytes, path: str, query: str) -> None:
     """As RFC 9112, 3.2.2 demands of a server, and as clients with a proxy send it."""
     head = b"GET " + target + b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     assert statuses(everything(server.port, head)) == [200]
     assert [(each.path, each.query) for each in seen] == [(path, query)]
 
 
-def test_an_absolute_form_passes_the_allow_list_and_guards_the_control_plane(
-    server: Server, seen: list[Request]
-) -> None:
+def test_an_absolute_form_is_checked_as_a_host_is(server: Server, seen: list[Request]) -> None:
     evil = b"GET http://evil.example/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
     received = everything(server.port, evil)
     assert statuses(received) == [403]
@@ -164,9 +160,7 @@ def test_an_absolute_form_passes_the_allow_list_and_guards_the_control_plane(
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_request_is_refused_and_never_handled(
-    server: Server, seen: list[Request], name: str
-) -> None:
+def test_a_malformed_request_is_never_handled(server: Server, seen: list[Request], name: str) -> None:
     received = everything(server.port, MALFORMED[name], half_close=True)
     assert statuses(received) == [OTHER_STATUSES.get(name, 400)]
     assert b"x-training-mock: " in received
@@ -248,9 +242,7 @@ def test_pipelined_requests_are_answered_in_order(server: Server, seen: list[Req
     assert [each.path for each in seen] == ["/1", "/2", "/3", "/last"]
 
 
-def test_a_bad_request_behind_a_good_one_does_not_spoil_its_answer(
-    server: Server, seen: list[Request]
-) -> None:
+def test_a_bad_request_behind_a_good_one_spoils_nothing(server: Server, seen: list[Request]) -> None:
     received = everything(server.port, request("GET", "/good") + b"nonsense\r\n\r\n", half_close=True)
     assert statuses(received) == [200, 400]
     assert [each.path for each in seen] == ["/good"]
@@ -273,9 +265,7 @@ def test_expect_100_continue_is_honoured(server: Server, seen: list[Request]) ->
     assert len(seen) == 1
 
 
-def test_a_body_at_the_limit_is_read_and_one_beyond_it_is_drained(
-    server: Server, seen: list[Request]
-) -> None:
+def test_a_body_at_the_limit_is_read_one_beyond_is_drained(server: Server, seen: list[Request]) -> None:
     with connected(server.port) as sock:
         for size in (MAX_BODY, MAX_BODY + 1, 3):
             sock.sendall(request("POST", "/", body=b"x" * size))

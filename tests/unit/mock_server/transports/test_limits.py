@@ -135,9 +135,7 @@ def test_one_connection_too_many_reads_why_however_much_it_sends() -> None:
 
 
 @pytest.mark.parametrize("refused", ["one too many", "malformed"])
-def test_those_refused_who_have_gone_already_leave_no_fault_in_the_log(
-    refused: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_refused_clients_that_left_are_not_logged(refused: str, caplog: pytest.LogCaptureFixture) -> None:
     limits = Limits(connections=1 if refused == "one too many" else 512)
     with (
         caplog.at_level(logging.INFO),

@@ -145,9 +145,7 @@ def test_an_unknown_choice_is_refused(mock: MockTraining) -> None:
 
 
 @pytest.mark.parametrize("name", ["respx", "responses"])
-def test_a_missing_library_is_named_with_its_extra(
-    mock: MockTraining, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_names_extra(mock: MockTraining, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"mock_server.transports.{name}", raising=False)
     with pytest.raises(

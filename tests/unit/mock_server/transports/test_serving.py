@@ -166,9 +166,7 @@ def test_an_unknown_engine_is_refused() -> None:
         serve(Hello(), engine=chosen.replace("stdlib", "gunicorn"))  # type: ignore[arg-type] # that is the point
 
 
-def test_auto_is_the_built_in_server_and_uvicorn_is_named_where_it_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_auto_is_the_built_in_server_and_uvicorn_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(Hello(), engine="auto") as server:
         assert isinstance(server._engine, StdlibServer)
     monkeypatch.setattr("mock_server.transports.serving.find_spec", lambda name: None)

@@ -72,9 +72,7 @@ def test_a_stale_plan_of_which_nothing_was_sent_is_not_to_be_resumed(run: Run, m
     assert len([*mock.calls.of("reset")]) == 1
 
 
-def test_a_closed_plan_says_who_is_left_and_its_report_that_it_was_closed(
-    run: Run, mock: MockTraining
-) -> None:
+def test_a_closed_plan_and_its_report_name_who_is_left_and_the_closing(run: Run, mock: MockTraining) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
     plan, done = ResetPlan.load("plan.json"), list[str]()
     with pytest.raises(ResetInterruptedError), TrainingClient() as client:
@@ -136,9 +134,7 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
         ({"base_url": None, "max_retry": 3.0, "as_json": True}, ""),
     ],
 )
-def test_advised_commands_repeat_what_names_the_records_and_no_password(
-    common: dict[str, object], carried: str
-) -> None:
+def test_advised_commands_repeat_the_options_and_no_password(common: dict[str, object], carried: str) -> None:
     assert carried_options(common) == carried
 
 
@@ -169,7 +165,7 @@ def test_advised_commands_repeat_what_names_the_records_and_no_password(
         ),
     ],
 )
-def test_errors_name_the_options_that_were_typed(
+def test_errors_name_the_options_typed(
     run: Run, arguments: tuple[str, ...], option: str, python: str
 ) -> None:
     code, said = run(*arguments)
@@ -178,7 +174,7 @@ def test_errors_name_the_options_that_were_typed(
     assert python not in said
 
 
-def test_doctor_and_log_lines_name_options(
+def test_doctor_names_options(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "http://127.0.0.1:9")
@@ -270,9 +266,7 @@ def test_a_plan_for_nobody_asks_for_no_phrase(run: Run) -> None:
     assert run("apply", "plan.json", "--reason", "test", "--confirm", "other")[0] != ExitCode.DONE
 
 
-def test_a_refused_token_is_named_by_its_source(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_refused_token_names_its_source(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "mock_0000")
     code, said = run("courses")
     assert code == ExitCode.DENIED
@@ -350,7 +344,7 @@ def test_a_member_of_a_site_has_a_user_id_as_everybody_else(run: Run) -> None:
     assert member.user_id == member.member_id == user.user_id
 
 
-def test_where_no_second_call_for_everyone_may_be_made_closing_is_named(
+def test_closing_is_named_where_no_second_call_may_be_made(
     run: Run, mock: MockTraining, tmp_path: Path
 ) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "all.json")

@@ -258,7 +258,7 @@ def bundled(original: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_what_was_changed_in_a_bundle_lacks_its_ok(
+def test_a_changed_file_in_a_bundle_lacks_ok(
     bundled: Path, original: Desk, tmp_path: Path, name: str
 ) -> None:
     folder = shutil.copytree(bundled, tmp_path / "made" / bundled.name)
@@ -307,9 +307,7 @@ def test_a_bundle_is_never_written_over_anything(desk: Desk, capsys: pytest.Capt
     assert not list(desk.folder.glob(".*"))
 
 
-def test_a_bundle_for_which_there_is_no_room_leaves_nothing(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bundle_on_a_full_disk_leaves_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     before = set(desk.folder.iterdir())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
@@ -388,9 +386,7 @@ FAULTS: dict[str, Callable[[Desk], object]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_records_with_faults_are_bundled_and_the_faults_named(
-    desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_faults_of_bundled_records_are_named(desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_check, "PAUSE", 0)
     FAULTS[name](desk)
     assert desk.bundle() == ExitCode.RECORDS
@@ -398,9 +394,7 @@ def test_records_with_faults_are_bundled_and_the_faults_named(
     assert "- FAULT: " in (folder / "VERIFY.txt").read_text("utf-8")
 
 
-def test_nothing_that_a_colleague_plants_becomes_a_command_or_leads_elsewhere(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_planted_file_becomes_a_command_or_a_link(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_check, "PAUSE", 0)
     approval = json.loads((desk.plan / "approval.json").read_bytes())
     (desk.plan / "approval;touch forged;.json").write_text(json.dumps(approval))
@@ -472,7 +466,7 @@ def test_signers_that_others_can_change_are_refused(desk: Desk, capsys: pytest.C
 
 
 @pytest.mark.parametrize("digest", [path.name for path in sorted((BEFORE / "plans").iterdir())])
-def test_a_bundle_of_what_an_older_version_wrote_verifies(
+def test_a_bundle_of_older_records_verifies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str
 ) -> None:
     state = shutil.copytree(BEFORE, tmp_path / "state")
@@ -496,7 +490,7 @@ def head_of(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip()
 
 
-def test_a_head_that_was_noted_finds_a_log_that_was_cut_off_or_made_again(
+def test_a_noted_head_finds_a_log_cut_off_or_rewritten(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noted = head_of(capsys)

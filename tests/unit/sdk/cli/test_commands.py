@@ -40,7 +40,7 @@ def reset(run: Run) -> None:
     assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
 
 
-def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
+def test_packs_are_purged_after_their_own_phrase(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reset(run)
@@ -74,7 +74,7 @@ def test_packs_lose_their_names_and_then_go_after_their_own_phrase(
     assert "evidence purged" in events
 
 
-def test_a_plan_whose_reset_was_refused_is_closed_by_hand(
+def test_a_refused_plan_is_closed_by_hand(
     run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("manager"))  # who may read, and not reset
@@ -196,7 +196,7 @@ def test_what_a_plan_takes_is_refused_before_close_by_name(run: Run, before: tup
     assert "plan close" in said["error"]["message"]
 
 
-def test_options_of_every_command_are_taken_before_close_too(
+def test_common_options_may_stand_before_close(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = begun_and_not_sent(run, tmp_path)
@@ -268,9 +268,7 @@ def test_a_changed_byte_of_evidence_or_audit_log_ends_with_6(run: Run, tmp_path:
     assert run("doctor")[0] == ExitCode.FAILED
 
 
-def test_who_is_due_is_planned_without_those_on_hold_and_nobody_is_due_twice(
-    run: Run, tmp_path: Path
-) -> None:
+def test_due_people_are_planned_without_those_on_hold_and_not_twice(run: Run, tmp_path: Path) -> None:
     (tmp_path / "hold.txt").write_text(f"{SIOBHAN}\n")
     rule = ("due", "--course", COURSE, "--months", "1", "--zone", "Europe/Zurich")
     code, found, _ = run(*rule, "--hold", "hold.txt", "--save", "plan.json", "--card", "card.html")
@@ -342,7 +340,7 @@ def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, 
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_a_plan_that_was_not_finished_is_not_verified(
+def test_an_unfinished_plan_is_not_verified(
     run: Run, closed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "dp.json")
@@ -411,7 +409,7 @@ def test_who_is_named_in_a_file_and_by_option_is_one_person(run: Run, tmp_path: 
     assert (code, planned["people"], planned["saved"]) == (0, 1, None)
 
 
-def test_a_file_with_other_headers_is_counted_checked_and_planned(
+def test_a_file_with_other_headers_is_planned(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = f"E-Mail;Kurs;Ort\n{SIOBHAN};{COURSE};Leeds\n{SIOBHAN.upper()};{COURSE};Leeds\nurs@x.example;c2;\n"

@@ -143,7 +143,7 @@ FEED = "/training/v1/feed/training-course-progress"
         ),
     ],
 )
-def test_a_difference_is_named(
+def test_differences_are_named(
     path: str, change: Change, subject: str, standing: Severity, said: str
 ) -> None:
     check = found(wire(path=path, change=change))[subject]
@@ -228,7 +228,7 @@ def test_the_address_is_told_for_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder that cannot be written"])
-def test_a_place_where_no_records_can_be_made_is_found_before_a_reset(
+def test_an_unusable_state_directory_is_found(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"

@@ -111,9 +111,7 @@ def test_an_export_by_a_token_that_sees_one_person_is_called_no_organisation(
 
 
 @pytest.mark.parametrize("on", ["2031-01-11", "2035-01-01", "2031-01-10T23:30:00Z"])
-def test_no_plan_is_made_of_a_list_for_a_later_day(
-    run: Run, mock: MockTraining, tmp_path: Path, on: str
-) -> None:
+def test_no_plan_is_made_of_a_future_list(run: Run, mock: MockTraining, tmp_path: Path, on: str) -> None:
     stop_the_clock(mock, 9)
     code, document, _ = run(*DUE, "--on", on, "--save", "plan.json", "--card", "card.html")
     assert code == ExitCode.USAGE
@@ -145,7 +143,7 @@ def test_a_list_for_a_later_day_says_that_it_is_for_looking(run: Run, mock: Mock
         ("Pacific/Pago_Pago", "2031-01-11", ExitCode.USAGE),
     ],
 )
-def test_today_is_the_day_in_the_zone_by_the_clock_of_the_service(
+def test_today_is_the_day_in_the_zone(
     run: Run, mock: MockTraining, zone: str, on: str, code: ExitCode
 ) -> None:
     stop_the_clock(mock, 12)
@@ -164,9 +162,7 @@ def test_an_earlier_day_is_allowed_since_planning_looks_again(run: Run, mock: Mo
 # --- whoever was reset -----------------------------------------------------------------------------------------------
 
 
-def test_whoever_was_reset_before_by_these_records_is_in_a_list_of_their_own(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_people_reset_before_are_in_a_separate_list(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     mock.lag = timedelta(hours=2)
     people = reset_whoever_is_due(run)
     code, document, _ = run(*DUE)
@@ -191,9 +187,7 @@ def test_whoever_was_reset_and_never_completed_again_has_lapsed_and_not_vanished
     assert run(*DUE)[0] == ExitCode.LAPSED
 
 
-def test_a_plan_that_is_saved_beside_people_who_have_lapsed_ends_with_0_and_names_them(
-    run: Run, mock: MockTraining
-) -> None:
+def test_a_saved_plan_ends_with_0_and_names_lapsed_people(run: Run, mock: MockTraining) -> None:
     people = reset_whoever_is_due(run)
     mock.clock.advance(timedelta(days=1))
     lapsed_ids = {one["user_id"] for one in run(*DUE)[1]["due"]["lapsed"]}
@@ -208,7 +202,7 @@ def test_a_plan_that_is_saved_beside_people_who_have_lapsed_ends_with_0_and_name
 
 
 @pytest.mark.parametrize("lost", ["reports", "reports and journals"])
-def test_people_have_lapsed_by_journals_and_by_evidence_alone(
+def test_journals_or_evidence_show_lapsed_people(
     run: Run, mock: MockTraining, tmp_path: Path, lost: str
 ) -> None:
     people = reset_whoever_is_due(run)
@@ -248,9 +242,7 @@ def test_people_whose_answer_was_lost_are_not_called_reset(run: Run, mock: MockT
     assert (seen["already_reset"], seen["due"]) == (0, 0)
 
 
-def test_people_who_were_killed_half_way_through_a_reset_have_lapsed(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_people_of_a_killed_reset_have_lapsed(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     _, document, _ = run(*DUE, "--save", "plan.json")
     people = len(document["due"]["due"])
     mock.faults.add("drip", operation="reset", seconds=20)  # between the pieces of the answer
@@ -266,9 +258,7 @@ def test_people_who_were_killed_half_way_through_a_reset_have_lapsed(
     assert {one["lapsed_days"] for one in document["due"]["lapsed"]} <= {0, 1}
 
 
-def test_a_reset_counts_from_its_own_request_and_not_from_the_end_of_the_last_wave(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_a_reset_counts_from_its_own_request(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     reset_whoever_is_due(run)
     (folder,) = (tmp_path / "state" / "plans").iterdir()
     report = report_file.load(folder)
@@ -302,9 +292,7 @@ def a_sealed_pack(mock: MockTraining, url: str, tmp_path: Path) -> str:
     return str(profiles)
 
 
-def test_sealed_packs_are_opened_by_the_command_of_the_profile(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_sealed_packs_are_opened_by_the_profile_command(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     profiles = a_sealed_pack(mock, os.environ["SAFETYCULTURE_BASE_URL"], tmp_path)
     opens = ("--profiles", profiles, "--profile", "opens")
     shutil.rmtree(tmp_path / "state" / "plans")  # only the evidence knows who had completed
@@ -327,9 +315,7 @@ def test_sealed_packs_are_opened_by_the_command_of_the_profile(
     assert "unseal_command" in document["error"]["message"]
 
 
-def test_an_unseal_command_that_fails_is_a_warning_as_any_pack_that_cannot_be_read(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_an_unseal_command_that_fails_is_a_warning(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     profiles = a_sealed_pack(mock, os.environ["SAFETYCULTURE_BASE_URL"], tmp_path)
     script = [sys.executable, "-c", "raise SystemExit(3)"]
     Path(profiles).write_text(f"[profiles.opens]\nunseal_command = {json.dumps(script)}\n")

@@ -307,7 +307,7 @@ def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
             assert (code, "applied once" in said) == (ExitCode.NOTHING_SENT, True)
 
 
-def test_groups_sites_and_paths_are_listed(
+def test_groups_are_listed(
     mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with mock.serve(port=0) as server:

@@ -55,9 +55,7 @@ def test_an_export_in_every_state_loads_back_as_the_same_organisation(
 
 @pytest.mark.usefixtures("at_a_desk")
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
-def test_the_export_on_standard_output_is_utf8_whatever_the_encoding_there(
-    mock: MockTraining, tmp_path: Path, encoding: str
-) -> None:
+def test_the_export_on_standard_output_is_utf8(mock: MockTraining, tmp_path: Path, encoding: str) -> None:
     command = [sys.executable, "-m", "training_sdk.cli", *EXPORT]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=True, timeout=60
@@ -86,7 +84,7 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
 
 
 @pytest.mark.usefixtures("at_a_desk")
-def test_a_rehearsal_on_what_the_vendor_exports_is_warned_of_before_and_after(
+def test_a_rehearsal_on_a_vendor_export_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (

@@ -51,9 +51,7 @@ def client(at_a_desk: None) -> Any:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_list_loads_back_from_every_format(
-    command: str, client: TrainingClient, tmp_path: Path
-) -> None:
+def test_every_list_loads_from_every_format(command: str, client: TrainingClient, tmp_path: Path) -> None:
     wanted = listed(command, client).to_polars()
     for format_ in ("csv", "jsonl", "parquet"):
         assert main([command, "--format", format_, "--output", f"out.{format_}"]) == 0
@@ -89,7 +87,7 @@ def test_csv_loads_with_its_types(client: TrainingClient) -> None:
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "exporter-csv"])
-def test_standard_output_has_what_a_file_has(
+def test_stdout_equals_a_file(
     format_: str, at_a_desk: None, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert main(["progress", "--format", format_, "--output", "out"]) == 0
@@ -281,9 +279,7 @@ def test_one_person_in_full_view_costs_no_check_of_the_permissions(desk: Desk) -
 
 
 @pytest.mark.parametrize("command", [("plan", "--everyone"), ("due", "--years", "1", "--zone", "UTC")])
-def test_a_plan_for_everyone_and_a_list_of_due_people_name_the_restriction(
-    desk: Desk, command: tuple[str, ...]
-) -> None:
+def test_a_plan_for_everyone_and_a_due_list_name_restrictions(desk: Desk, command: tuple[str, ...]) -> None:
     course = "6908610029087ab67fa50c2e"
     tokens: dict[TokenName, bool] = {"teamlead": True, "manager": False}
     for token, restricted in tokens.items():
@@ -332,7 +328,7 @@ def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: lis
         assert "b" * 500 in table.text([["b" * 500, "y"]])
 
 
-def test_nothing_is_left_of_a_folder_of_parquet_whose_name_cannot_be_kept(
+def test_an_unfinished_parquet_folder_is_removed(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(folder: Path) -> None:

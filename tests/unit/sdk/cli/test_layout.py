@@ -97,9 +97,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize(("everyone", "page"), [(False, "page 24"), (True, "page 9")])
-def test_a_terminal_lists_a_page_and_all_lists_everybody(
-    monkeypatch: pytest.MonkeyPatch, everyone: bool, page: str
-) -> None:
+def test_a_terminal_shows_one_page_or_all(monkeypatch: pytest.MonkeyPatch, everyone: bool, page: str) -> None:
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
     screen, pipe = Terminal(), io.StringIO()
     Output(False, screen, screen, everyone=everyone).say(Crowd())

@@ -181,9 +181,7 @@ def test_the_token_of_a_profile_is_for_its_own_service(own: str | None, other: s
 
 
 @pytest.mark.parametrize("name", ["--base-url", "SAFETYCULTURE_BASE_URL", "the base URL of profile 'a'"])
-def test_an_address_that_is_none_is_named_by_where_it_came_from(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_an_invalid_address_is_named_by_its_source(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", TOKEN)
     monkeypatch.delenv("SAFETYCULTURE_BASE_URL", raising=False)
     wrong = "ftp://example.org"
@@ -234,9 +232,7 @@ def test_the_token_comes_from_where_the_profile_says(tmp_path: Path, monkeypatch
         ((sys.executable, "-c", "import sys; sys.stdout.buffer.write(b'\\xff\\xfe')"), "printed no text"),
     ],
 )
-def test_a_token_command_that_fails_is_named_and_what_it_printed_is_not(
-    command: tuple[str, ...], said: str
-) -> None:
+def test_a_failing_token_command_is_named_and_its_output_is_not(command: tuple[str, ...], said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said) as caught:
         Profile(token_command=command).find_token()
     assert "scapi_secret" not in str(caught.value)

@@ -36,9 +36,7 @@ def refusing(find: Callable[[Organisation, scope.Scope], Course]) -> Callable[..
     return found
 
 
-def test_a_refusal_is_proved_after_the_format(
-    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refusal_follows_the_format(run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     hours = quick_hours(monkeypatch)
     hours.on_wait.append(mock.clock.advance)
     organisation, course = mock.world.main, next(iter(mock.world.main.courses))

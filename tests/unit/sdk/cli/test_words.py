@@ -113,9 +113,7 @@ def test_no_other_text_confirms(text: str) -> None:
 
 
 @pytest.mark.parametrize("problem", [OSError(errno.EIO, "gone"), None])
-def test_a_terminal_that_goes_away_confirms_nothing(
-    monkeypatch: pytest.MonkeyPatch, problem: OSError | None
-) -> None:
+def test_a_closed_terminal_confirms_nothing(monkeypatch: pytest.MonkeyPatch, problem: OSError | None) -> None:
     terminal = mock.Mock(closed=False, **{"isatty.return_value": True, "readline.return_value": ""})
     terminal.readline.side_effect = problem
     monkeypatch.setattr("sys.stdin", terminal)
@@ -139,9 +137,7 @@ TITLES = st.text(st.sampled_from('aA u\u0308\u00fce\u0301"\u201c\u201dx\u200d\u2
 
 
 @given(TITLES, TITLES)
-def test_a_phrase_is_compared_composed_and_straight_quotation_marks_are_never_blamed(
-    title: str, other: str
-) -> None:
+def test_a_phrase_is_compared_composed_without_blaming_quotes(title: str, other: str) -> None:
     phrase, typed = (f'reset "{text}" for 1 user #a1b2c3' for text in (title, other))
     if normalize("NFC", title) == normalize("NFC", other):
         assert confirmed(output()[0], phrase, typed) == phrase
@@ -357,7 +353,7 @@ def test_a_new_file_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("fails", ["replace", "sync_folder"])
-def test_nothing_is_left_of_a_new_file_whose_name_cannot_be_kept(
+def test_an_unfinished_new_file_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def refused(*_: object, **__: object) -> None:
@@ -379,7 +375,7 @@ def test_a_phrase_in_a_hint_is_on_a_line_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["audit"], ["evidence"], ["courses", "--foo"], ["bogus"], ["apply"]])
-def test_misuse_ends_with_2_also_in_click_8_1(
+def test_misuse_ends_with_2(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delattr(click.exceptions, "NoArgsIsHelpError", raising=False)

@@ -58,9 +58,7 @@ def of_worlds(request: httpx.Request, method: str) -> bool:
     return request.method == method and request.url.path.startswith("/_mock/worlds")
 
 
-def deleting(
-    answer: httpx.Response | Exception,
-) -> Callable[[httpx.Request, Answer], httpx.Response]:
+def deleting(answer: httpx.Response | Exception) -> Callable[[httpx.Request, Answer], httpx.Response]:
     def instead(request: httpx.Request, honest: Answer) -> httpx.Response:
         if not of_worlds(request, "DELETE"):
             return honest(request)
@@ -81,9 +79,7 @@ def deleting(
     ],
     ids=["refused", "cut", "hangs", "gone"],
 )
-def test_a_world_that_cannot_be_removed_is_named_with_the_remedy(
-    answer: httpx.Response | Exception, said: str
-) -> None:
+def test_a_world_not_removed_is_named_with_the_remedy(answer: httpx.Response | Exception, said: str) -> None:
     mock = MockTraining.demo()
     report = made(Between(mock, deleting(answer)).wire())
     assert [each.result for each in report.findings] == ["holds"]
@@ -119,7 +115,7 @@ def without_policy(mock: MockTraining, answers: Callable[[dict[str, object]], ob
     ],
     ids=["its own", "none", "other values", "no object"],
 )
-def test_a_server_that_drops_the_policy_is_not_checked_for_it_and_not_broken(
+def test_a_dropped_policy_is_not_checked_and_not_broken(
     answers: Callable[[dict[str, object]], object],
 ) -> None:
     mock = MockTraining.demo()
@@ -341,9 +337,7 @@ def test_a_second_signal_waits_for_nothing_and_what_stays_is_said() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--json"], ["--js", "--base-url", "http://127.0.0.1:1", "--rule", "X"]]
 )
-def test_wrong_options_are_said_in_json_too_where_it_is_asked_for(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_options_are_reported_in_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for told in (arguments, arguments[1:]):
         with pytest.raises(SystemExit) as ended:
             command.main(told)

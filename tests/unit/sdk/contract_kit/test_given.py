@@ -128,9 +128,7 @@ def test_a_treacherous_server_keeps_nothing_that_was_not_asked() -> None:
     assert report["R07-scope-never-widens"] != "holds"
 
 
-def test_without_a_world_of_its_own_a_reset_of_everyone_answers_for_other_courses_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_reset_of_everyone_answers_for_other_courses_too(monkeypatch: pytest.MonkeyPatch) -> None:
     mock = MockTraining.demo()
     everyone_is_reset_in_other_courses_too(monkeypatch)
     report = results(given(mock, ["R09", "R16"]))

@@ -46,9 +46,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_server_that_refuses_webhooks_altogether_is_broken(
-    refusal: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_refuses_all_webhooks_is_broken(refusal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> str:
         raise REFUSALS[refusal]
 

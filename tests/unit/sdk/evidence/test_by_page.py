@@ -267,9 +267,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("response", [*REFUSED, short], ids=["403", "404", "501", "400", "html", "short"])
 @pytest.mark.parametrize("path", [EVENTS, LESSONS])
-def test_a_service_without_these_pages_is_read_person_by_person(
-    folder: Path, path: str, response: Any
-) -> None:
+def test_a_service_without_pages_is_read_person_by_person(folder: Path, path: str, response: Any) -> None:
     organisation = paged()
     organisation.spoilt[path] = response
     pack = keep(organisation, EVERYBODY, folder)
@@ -361,9 +359,7 @@ def meddle(data: st.DataObject) -> Callable[[list[dict[str, Any]]], None]:
 
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), rows=people_rows())
-def test_whatever_pages_list_the_history_is_that_of_reading_person_by_person(
-    data: st.DataObject, rows: list[dict[str, Any]]
-) -> None:
+def test_pages_give_the_history_of_person_by_person(data: st.DataObject, rows: list[dict[str, Any]]) -> None:
     organisation = Paged([dict(one) for one in rows], size=1000)
     for path in data.draw(st.sets(st.sampled_from([EVENTS, ATTEMPTS]))):
         organisation.doubts[path] = meddle(data)
@@ -432,9 +428,7 @@ def test_survey_answers_are_kept(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("response", [*REFUSED, short], ids=["403", "404", "501", "400", "html", "short"])
-def test_survey_answers_that_cannot_be_read_are_said_to_be_missing_or_stop(
-    folder: Path, response: Any
-) -> None:
+def test_unreadable_survey_answers_are_reported_missing_or_stop(folder: Path, response: Any) -> None:
     organisation = past()
     organisation.spoilt[SURVEYS] = response
     pack = keep(organisation, targets(1, 2), folder)

@@ -83,9 +83,7 @@ def answer_at(folder: Path, entry: Any) -> bytes:
 
 
 @pytest.mark.parametrize("seal", [None, lambda data: data[::-1] + b"!"])
-def test_answers_go_on_in_another_file_before_one_grows_large(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seal: Any
-) -> None:
+def test_large_answers_go_to_another_file(folder: Path, monkeypatch: pytest.MonkeyPatch, seal: Any) -> None:
     monkeypatch.setattr(writing, "SEGMENT", 1000)
     organisation = past()
     pack = keep(organisation, targets(0, 1, 2, 3, 4, also=[0, 2, 4]), folder, seal=seal)
@@ -286,7 +284,7 @@ def test_someone_who_is_shown_twice_with_different_progress_has_moved(folder: Pa
         (FEED, answer({"metadata": {}, "data": [{"course_id": COURSE}]}), DecodingError),
     ],
 )
-def test_what_cannot_be_read_is_no_evidence(
+def test_unreadable_is_no_evidence(
     folder: Path, path: str, response: Response, error: type[TrainingError]
 ) -> None:
     organisation = past()
@@ -461,9 +459,7 @@ def broken(data: bytes) -> bytes:
     ],
 )
 @pytest.mark.parametrize("after", [0, 4])
-def test_a_hook_that_does_not_seal_means_no_evidence(
-    folder: Path, hook: Callable[[bytes], Any], said: str, after: int
-) -> None:
+def test_a_hook_must_seal_evidence(folder: Path, hook: Callable[[bytes], Any], said: str, after: int) -> None:
     calls = 0
 
     def late(data: bytes) -> Any:
@@ -511,9 +507,7 @@ def openssl(way: str, password: str) -> Callable[[bytes], bytes]:
     return lambda data: subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
-def test_lessons_take_room_on_the_disk_and_none_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lessons_take_disk_space_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past_module, "PAGE", 1000)
 
     def peak(lessons: int) -> int:

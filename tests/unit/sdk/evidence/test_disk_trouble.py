@@ -51,9 +51,7 @@ def test_killed_when_all_is_written_but_the_manifest_a_pack_is_incomplete(tmp_pa
     incomplete(folder)
 
 
-def test_every_file_is_synced_before_the_manifest_is_put_in_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_file_is_synced_before_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
 

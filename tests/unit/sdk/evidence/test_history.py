@@ -67,9 +67,7 @@ def test_of_one_person_one_course_and_as_of_a_day(root: Path) -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(st.permutations(["a", "b", "c", "a", "b"]))
-def test_the_order_of_packs_and_repeating_one_changes_nothing_but_the_order_of_proofs(
-    made: Path, order: list[str]
-) -> None:
+def test_the_order_of_packs_changes_only_the_order_of_proofs(made: Path, order: list[str]) -> None:
     found = history([made / name for name in order])
     expected = history(packs_in(made))
     assert [(one.course_id, one.user_id, one.completed_at, sorted(one.packs)) for one in found] == [

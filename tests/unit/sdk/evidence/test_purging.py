@@ -154,9 +154,7 @@ def test_a_pack_that_does_not_say_whose_it_is_stays_alone(content: str, tmp_path
     assert plan.exists()  # as long as a pack of it may be there
 
 
-def test_a_killed_beginning_leaves_no_part_of_what_tells_whose_pack_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_beginning_keeps_whose_pack_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(file: int, data: bytes) -> None:
         raise KilledError
 
@@ -197,9 +195,7 @@ def test_a_purge_that_has_deleted_something_is_finished_whatever_the_age(tmp_pat
     assert [entry["resumed"] for entry in log.entries] == [True]
 
 
-def test_a_purge_that_was_killed_at_any_deletion_is_finished_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_purge_killed_anywhere_is_finished_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed, number = True, 0
     while killed:
         assert number < 1000, "it ends"
@@ -258,9 +254,7 @@ def test_the_audit_log_itself_takes_the_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "..", "x", "AB" * 32])
-def test_a_pack_that_names_no_digest_as_its_plan_stays_and_nothing_else_is_touched(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_pack_without_a_plan_digest_stays_and_nothing_else_changes(tmp_path: Path, name: str) -> None:
     root = tmp_path / "evidence"
     old(root, "odd", name)
     (tmp_path / "plans" / name).mkdir(parents=True, exist_ok=True)
@@ -278,9 +272,7 @@ def test_a_pack_that_names_no_digest_as_its_plan_stays_and_nothing_else_is_touch
     assert (everything(tmp_path), asked) == (before, [])
 
 
-def test_purging_looks_at_each_pack_once_however_many_there_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_purging_looks_at_each_pack_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice the packs, each with a plan of its own, are twice the work."""
 
     def opened(packs: int) -> int:

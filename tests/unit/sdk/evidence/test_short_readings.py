@@ -261,9 +261,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (folder / "manifest.json").write_bytes(json.dumps(said, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def test_a_pack_that_is_short_by_its_own_answers_does_not_verify(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pack_that_is_short_does_not_verify(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     organisation = past()
     organisation.spoilt[ATTEMPTS] = answer({"totalCount": 60, "items": []})
     with monkeypatch.context() as patch:

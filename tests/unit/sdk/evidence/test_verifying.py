@@ -213,9 +213,7 @@ def test_a_manifest_that_says_otherwise_than_the_files_is_found(plain: Pack, cha
     assert {finding.kind for finding in found(plain, edit, knowing=False)} == {FindingKind.CONTRADICTION}
 
 
-def test_without_the_digest_of_the_log_a_consistent_forgery_is_not_found_and_with_it_it_is(
-    plain: Pack,
-) -> None:
+def test_only_the_digest_of_the_log_finds_a_consistent_forgery(plain: Pack) -> None:
     """What a pack by itself cannot prove, written down as a test: the plan is in no answer."""
 
     def forge(folder: Path) -> None:

@@ -157,9 +157,7 @@ def test_no_library_is_imported_before_it_is_used() -> None:
         ("__arrow_c_stream__", "pyarrow", "arrow"),
     ],
 )
-def test_a_missing_library_names_its_extra(
-    method: str, name: str, extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_extra(method: str, name: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=rf"{method} needs {name}.* extra \[{extra}\]"):
         getattr(listing(), method)()
@@ -248,9 +246,7 @@ def until_page(process: subprocess.Popen[str], page: int) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_process_that_is_stopped_leaves_nothing_that_reads_as_whole(
-    sent: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_stopped_process_leaves_nothing_that_looks_whole(sent: signal.Signals, tmp_path: Path) -> None:
     target = tmp_path / "out"
     with reading("parquet", "1000000", str(target)) as process:
         until_page(process, 12)

@@ -69,9 +69,7 @@ def test_before_and_after_shows_each_target_once_beside_what_the_feed_says_now()
     assert nobody.to_polars().schema == frame.schema
 
 
-def test_a_listing_in_a_notebook_is_its_first_rows_escaped_and_one_page_is_read(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_notebook_shows_first_rows_escaped_from_one_page(capsys: pytest.CaptureFixture[str]) -> None:
     html = sync_client(organisation(2 * PAGE + 5)).progress.list()._repr_html_()
     assert capsys.readouterr().out == "page 0\n"
     assert html.count("<tr>") == MOST_ROWS + 1

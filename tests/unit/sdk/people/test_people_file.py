@@ -78,9 +78,7 @@ def test_further_columns_are_read_by_name_or_ignored_as_notes() -> None:
         ({"E-Mail": "email", "note": "email"}, "The column 'email' occurs twice"),
     ],
 )
-def test_R05_columns_that_the_file_lacks_or_has_twice_widen_nothing(
-    columns: dict[str, str], complaint: str
-) -> None:
+def test_R05_missing_or_repeated_columns_widen_nothing(columns: dict[str, str], complaint: str) -> None:
     (told,) = People.check_csv(io.StringIO("E-Mail,note\na@b.test,\n"), columns=columns)
     assert complaint in told
 

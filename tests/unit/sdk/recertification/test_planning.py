@@ -43,9 +43,7 @@ def renew(client: TrainingClient, mock: MockTraining, user_id: str) -> None:
     mock.world.complete_course(COURSE, user_id)
 
 
-def test_whoever_has_renewed_since_is_in_the_plan_and_is_not_reset(
-    client: TrainingClient, mock: MockTraining
-) -> None:
+def test_people_who_renewed_are_planned_and_not_reset(client: TrainingClient, mock: MockTraining) -> None:
     due = found(client, mock)
     who = due.due[0].user_id
     renew(client, mock, who)
@@ -66,9 +64,7 @@ def test_whoever_has_renewed_since_is_in_the_plan_and_is_not_reset(
     assert {row.user_id: row for row in client.progress.list(course_id=COURSE)}[who] == before
 
 
-def test_whoever_was_reset_since_and_has_not_completed_is_left_out_as_well(
-    client: TrainingClient, mock: MockTraining
-) -> None:
+def test_people_reset_since_are_left_out_as_well(client: TrainingClient, mock: MockTraining) -> None:
     due = found(client, mock)
     who = due.due[0].user_id
     once = client.resets.plan(COURSE, [who])
@@ -78,9 +74,7 @@ def test_whoever_was_reset_since_and_has_not_completed_is_left_out_as_well(
     assert [user.user_id for user in plan.users if user.left_out == "RENEWED"] == [who]
 
 
-def test_where_all_have_renewed_there_is_nobody_to_plan_for(
-    client: TrainingClient, mock: MockTraining
-) -> None:
+def test_if_all_have_renewed_no_plan_is_made(client: TrainingClient, mock: MockTraining) -> None:
     due = found(client, mock)
     for case in due.due:
         renew(client, mock, case.user_id)
@@ -102,9 +96,7 @@ def test_where_nobody_has_renewed_everyone_is_a_target_and_nothing_is_warned_of(
 
 
 @pytest.mark.parametrize("days", [1, 400])
-def test_no_plan_is_made_of_a_list_for_a_later_day(
-    client: TrainingClient, mock: MockTraining, days: int
-) -> None:
+def test_no_plan_is_made_of_a_future_list(client: TrainingClient, mock: MockTraining, days: int) -> None:
     mock.clock.freeze(datetime(2031, 1, 10, 9, tzinfo=UTC))
     later = found_on(client, date(2031, 1, 10) + timedelta(days=days))
     asked = len(mock.calls)
@@ -123,9 +115,7 @@ def test_today_is_the_day_in_the_zone_of_the_list(client: TrainingClient, mock: 
 
 
 @pytest.mark.parametrize("header", [None, "yesterday", f"Mon, 01 Jan {'9' * 11} 00:00:00 GMT"])
-def test_where_the_service_names_no_time_the_clock_of_this_machine_counts(
-    mock: MockTraining, header: str | None
-) -> None:
+def test_without_a_service_time_the_local_clock_counts(mock: MockTraining, header: str | None) -> None:
     class Timeless(httpx.BaseTransport):
         inner = mock.transport()
 

@@ -97,9 +97,7 @@ def test_the_user_comes_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("problem", [ImportError, KeyError, OSError])  # by the version of Python
-def test_windows_without_a_user_name_stops_no_reset(
-    monkeypatch: pytest.MonkeyPatch, problem: type[Exception]
-) -> None:
+def test_a_missing_user_name_is_no_error(monkeypatch: pytest.MonkeyPatch, problem: type[Exception]) -> None:
     def getuser() -> str:
         raise problem("no user name")
 
@@ -167,9 +165,7 @@ def test_entries_by_time_and_plan(filled: tuple[Path, bytes, list[Head]]) -> Non
 
 
 @given(st.data())
-def test_any_single_byte_that_changed_was_removed_or_added_is_found(
-    filled: tuple[Path, bytes, list[Head]], data: st.DataObject
-) -> None:
+def test_any_changed_byte_is_found(filled: tuple[Path, bytes, list[Head]], data: st.DataObject) -> None:
     path, content, _ = filled
     place = data.draw(st.integers(0, len(content) - 1))
     byte = bytes([data.draw(st.integers(0, 255).filter(lambda value: value != content[place]))])

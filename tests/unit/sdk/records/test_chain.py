@@ -57,9 +57,7 @@ json_values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.text(), json_values, max_size=4), max_size=5))
-def test_what_is_appended_is_read(
-    tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, Any]]
-) -> None:
+def test_append_then_read(tmp_path_factory: pytest.TempPathFactory, entries: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("lines") / "log.jsonl"
     for entry in entries:
         Lines(path).append(entry)
@@ -109,9 +107,7 @@ def test_the_last_line_is_found_from_the_end(path: Path, block: int, monkeypatch
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"number":2}', b"\0" * 9, b'{"text":"\xc3'])
-def test_a_torn_last_line_was_never_written(
-    path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_torn_last_line_does_not_count(path: Path, torn: bytes, caplog: pytest.LogCaptureFixture) -> None:
     Lines(path).append({"number": 1})
     with path.open("ab") as file:
         file.write(torn)
@@ -225,9 +221,7 @@ with log.writing():
     assert numbers(path) == [*range(whole + 1)]
 
 
-def test_a_disk_that_fails_to_keep_what_it_took_is_an_error(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fails_to_keep_data_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def fails(file: int) -> None:
@@ -244,9 +238,7 @@ def test_a_disk_that_fails_to_keep_what_it_took_is_an_error(
     assert numbers(path) == [1, 3]
 
 
-def test_ctrl_c_in_the_middle_leaves_what_was_acknowledged(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_leaves_what_was_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(file: int) -> None:
         monkeypatch.undo()
         raise KeyboardInterrupt
@@ -340,9 +332,7 @@ def test_a_second_writer_in_the_same_process_is_refused_too(path: Path) -> None:
     assert numbers(path) == [2]
 
 
-def test_an_interrupt_while_a_lock_is_released_does_not_keep_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_does_not_keep_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C after the line is written must not leave the process unable to write how the reset ended."""
     unlink = Path.unlink
 

@@ -156,9 +156,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 
 
 @given(st.data())
-def test_any_byte_that_changed_is_damage_or_a_torn_end(
-    written: tuple[Path, bytes], data: st.DataObject
-) -> None:
+def test_a_changed_byte_is_damage_or_a_torn_end(written: tuple[Path, bytes], data: st.DataObject) -> None:
     folder, content = written
     place = data.draw(st.integers(0, len(content) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda value: value != content[place]))
@@ -202,7 +200,7 @@ def test_what_a_newer_version_wrote_is_not_guessed_at(tmp_path: Path, facts: dic
         ),
     ],
 )
-def test_an_event_of_an_older_version_lacks_newer_facts(
+def test_older_events_are_read(
     tmp_path: Path, facts: dict[str, Any], before: list[Event], event: Event
 ) -> None:
     written_by_another_version(tmp_path, facts, opened(), intent(0, "u1"), *before)
@@ -267,9 +265,7 @@ for event in STORY:
 
 
 @pytest.mark.parametrize(("call", "how"), [("write", "before"), ("write", "half"), ("fsync", "before")])
-def test_killed_at_any_write_it_holds_every_event_that_was_acknowledged(
-    tmp_path: Path, call: str, how: str
-) -> None:
+def test_killed_at_any_write_it_holds_acknowledged_events(tmp_path: Path, call: str, how: str) -> None:
     work = f"""
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from training_sdk.records.journal import Journal
@@ -413,9 +409,7 @@ BAD: list[tuple[list[Event], str]] = [
 
 
 @pytest.mark.parametrize(("events", "why"), BAD)
-def test_what_cannot_follow_is_refused_and_changes_nothing(
-    tmp_path: Path, events: list[Event], why: str
-) -> None:
+def test_an_illegal_event_is_refused_without_effect(tmp_path: Path, events: list[Event], why: str) -> None:
     with pytest.raises(OutOfOrderError, match=why):
         replay(events)
     with Journal.open(tmp_path) as journal:

@@ -203,9 +203,7 @@ def test_a_copy_that_was_in_clear_is_sealed_when_the_plan_is_resumed_with_a_hook
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_process_killed_while_it_seals_the_copy_leaves_no_contradiction(
-    desk: Desk, written: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_killed_while_sealing(desk: Desk, written: int, monkeypatch: pytest.MonkeyPatch) -> None:
     client, left = desk.client(seal=seal), [written]
     plan = desk.plan(client)
     write = storage.write_whole
@@ -448,7 +446,7 @@ def test_a_purge_takes_the_copy_that_an_older_purge_left_and_no_other(desk: Desk
         assert check_records(StateDirectory.open(desk.state)) == ()
 
 
-def test_the_purge_command_says_which_copies_go(
+def test_purge_names_copies(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, _ = desk.applied()

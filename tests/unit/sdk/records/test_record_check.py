@@ -110,9 +110,7 @@ def test_records_of_the_first_form_agree(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hooks", [{}, {"seal": closing}])
-def test_records_of_now_agree_also_in_another_place_and_after_a_purge(
-    hooks: dict[str, object], tmp_path: Path
-) -> None:
+def test_records_agree_after_a_move_and_a_purge(hooks: dict[str, object], tmp_path: Path) -> None:
     folder = applied(tmp_path / "state", times=2, **hooks)
     assert found(folder) == ()
     moved = folder.rename(tmp_path / "elsewhere")
@@ -266,17 +264,13 @@ def rewritten_report(folder: Path) -> str:
     ("outcomes", "fault"),
     [({"outcomes": {"skipped": 4}}, "after it"), ({}, "other outcomes than the end of its journal")],
 )
-def test_a_report_or_an_end_with_other_outcomes_than_the_journal_is_found(
-    outcomes: dict[str, Any], fault: str, tmp_path: Path
-) -> None:
+def test_outcomes_unlike_the_journal_are_found(outcomes: dict[str, Any], fault: str, tmp_path: Path) -> None:
     folder = applied(tmp_path / "state")
     ended(folder, "reset stopped", report_sha256=rewritten_report(folder), **outcomes)
     assert any(fault in one for one in faults(folder))
 
 
-def test_an_interrupt_between_two_ends_of_one_plan_leaves_the_same_outcomes_and_no_fault(
-    tmp_path: Path,
-) -> None:
+def test_an_interrupt_between_two_ends_of_a_plan_leaves_equal_outcomes(tmp_path: Path) -> None:
     folder = applied(tmp_path / "state")
     ended(folder, "reset stopped")
     assert found(folder) == ()
@@ -323,9 +317,7 @@ def test_a_purge_of_another_pack_excuses_nobody(tmp_path: Path) -> None:
     assert len(faults(folder)) == 1
 
 
-def test_a_report_that_names_more_people_than_the_journal_is_found_while_its_plan_is_open(
-    tmp_path: Path,
-) -> None:
+def test_a_report_with_more_people_than_the_journal_is_found_while_open(tmp_path: Path) -> None:
     folder = unpacked("halfway", tmp_path)
     path = plan_folder(folder) / "report.json"
     said = json.loads(path.read_bytes())
@@ -337,9 +329,7 @@ def test_a_report_that_names_more_people_than_the_journal_is_found_while_its_pla
 # --- only unfinished --------------------------------------------------------------------------------------------------
 
 
-def test_a_purge_killed_at_any_call_is_unfinished_and_no_contradiction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_purge_killed_at_any_call_is_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, number, killed = applied(tmp_path / "state"), 0, True
     while killed:
         assert number < 1000, "it ends"
@@ -375,9 +365,7 @@ def dying(patched: pytest.MonkeyPatch, number: int) -> None:
         patched.setattr(Path, name, call)
 
 
-def test_records_that_are_being_written_show_no_contradiction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_being_written_show_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_check, "PAUSE", PAUSE)
     ended, seen = Event(), 0
     folder = tmp_path / "state"
@@ -412,7 +400,7 @@ def test_an_answer_that_was_lost_is_unfinished_and_then_resumed(tmp_path: Path) 
     assert found(tmp_path / "s") == ()
 
 
-def test_a_reset_stopped_between_answer_and_journal_is_unfinished_and_then_resumed(
+def test_a_reset_stopped_before_the_journal_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, mock, real = tmp_path / "s", MockTraining.generate(users=4, courses=1), Journal.note

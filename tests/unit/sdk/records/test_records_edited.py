@@ -127,9 +127,7 @@ OLD = {
 
 
 @pytest.mark.parametrize("attack", OLD.values(), ids=OLD)
-def test_an_edit_is_found_also_where_the_log_quotes_no_journal(
-    attack: Callable[[Path], None], tmp_path: Path
-) -> None:
+def test_an_edit_is_found_without_a_quoted_journal(attack: Callable[[Path], None], tmp_path: Path) -> None:
     folder = unpacked("closed", tmp_path)
     attack(folder)
     assert faults(folder)
@@ -264,9 +262,7 @@ def test_packs_are_verified_beside_a_damaged_log(
 
 @pytest.mark.parametrize("name", ["base_url", "reference_server", "reason", "ticket"])
 @pytest.mark.parametrize("event", ["evidence kept", "reset ended"])
-def test_another_place_or_reason_in_a_log_that_is_chained_again_is_found(
-    event: str, name: str, tmp_path: Path
-) -> None:
+def test_a_changed_place_or_reason_in_a_rechained_log_is_found(event: str, name: str, tmp_path: Path) -> None:
     folder = applied(tmp_path / "state")
 
     def change(entries: Entries) -> None:
