@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from contract.plant import ARCHIVED, DRAFT, FIRE, FORKLIFT, HIDDEN, INDUCTION, SAFETY, Plant, nothing_changes
-from contract.stage import Stage, typed
+from contract.stage import Stage
 from mock_server.mock import TokenName
 from training_sdk import NotFoundError, PermissionDeniedError
 
@@ -58,36 +58,6 @@ def test_R03_R04_hidden_foreign_and_unknown_paths_look_alike(
     held = {refusal(partial(courses_of, one), one) for one in (plant.collection(HIDDEN), "unknown")}
     assert {(status, reason) for status, reason, _ in held} == {(404, "COLLECTION_NOT_FOUND")}
     assert len(held) == 1
-
-
-def test_R03_another_organisations_paths_and_collections_do_not_exist(stage: Stage, plant: Plant) -> None:
-    outsider = stage.client("outsider")
-    (path,) = outsider.paths.list()
-    (collection,) = outsider.collections.list()
-    foreign = [plant.courses["foreign"]]
-    assert [course.id for course in outsider.paths.get(path.id).courses] == foreign
-    assert [course.id for course in outsider.collections.courses(collection.id)] == foreign
-    for attempt in (
-        lambda: outsider.paths.get(plant.path()),
-        lambda: list(outsider.collections.courses(plant.collection())),
-    ):
-        with pytest.raises(NotFoundError):
-            attempt()
-
-
-def test_R16_a_reset_leaves_paths_and_collections_as_they_are(stage: Stage, plant: Plant) -> None:
-    def seen() -> object:
-        client = stage.client()
-        paths, collections = list(client.paths.list()), list(client.collections.list())
-        return (
-            *(paths, collections, [client.paths.get(path.id) for path in paths]),
-            [list(client.collections.courses(one.id)) for one in collections],
-        )
-
-    before = seen()
-    plan = stage.client().resets.plan_everyone(plant.forklift)
-    assert stage.client().resets.apply(plan, confirm=typed(plan)).reset_count == 4
-    assert seen() == before
 
 
 def test_R05_groups_and_sites_with_their_members(stage: Stage, plant: Plant) -> None:
