@@ -10,6 +10,7 @@ from mock_server import MockTraining
 from training_sdk.local_plans import record_check
 from unit.sdk.approving import Keys
 from unit.sdk.fakes import Asker
+from unit.sdk.machine import Machine, new_machine
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,3 +51,9 @@ def other_key(keys: Keys) -> Path:
 @pytest.fixture
 def mock() -> MockTraining:
     return MockTraining.demo()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine whose service is the reference server, with three people who have completed the course."""
+    return new_machine(tmp_path)

@@ -50,8 +50,8 @@ from unit.sdk.fakes import (
     row,
     user_id,
 )
+from unit.sdk.machine import LATER, Machine, ends, new_machine
 from unit.sdk.resetting import just_planned, planned
-from unit.sdk.test_resume import LATER, Bench, bench, ends
 
 ACCEPTED = {
     "202, empty": answer(body=b"", status=202),
@@ -65,11 +65,11 @@ A_WEEK = timedelta(days=7).total_seconds()
 SHORT = (LAG + MARGIN).total_seconds()
 
 
-def live(tmp_path: Path, people: int = 3) -> Bench:
-    return bench(tmp_path, people, reference=False)
+def live(tmp_path: Path, people: int = 3) -> Machine:
+    return new_machine(tmp_path, people, reference=False)
 
 
-def answered(here: Bench, plan: ResetPlan, said: Response | BaseException, **order: Any) -> None:
+def answered(machine: Machine, plan: ResetPlan, said: Response | BaseException, **order: Any) -> None:
     """Apply a plan whose request is answered so, and has had no effect so far."""
 
     def reply(request: Request) -> Response:
@@ -77,17 +77,17 @@ def answered(here: Bench, plan: ResetPlan, said: Response | BaseException, **ord
             raise said
         return said
 
-    here.organisation.on_reset = reply
+    machine.organisation.on_reset = reply
     with suppress(OutcomeUnknownError, KeyboardInterrupt):
-        here.apply(plan, **order)
-    here.organisation.on_reset = None
+        machine.apply(plan, **order)
+    machine.organisation.on_reset = None
 
 
-def rewritten(here: Bench, plan: ResetPlan, change: Callable[[Event], Event], *more: Event) -> None:
+def rewritten(machine: Machine, plan: ResetPlan, change: Callable[[Event], Event], *more: Event) -> None:
     """Put the journal in the words of an older version, whose audit log did not quote it."""
-    events, folder = here.events(plan), here.state / "plans" / plan.digest
+    events, folder = machine.events(plan), machine.state / "plans" / plan.digest
     (folder / "journal.jsonl").unlink()
-    (here.state / "audit.jsonl").unlink()
+    (machine.state / "audit.jsonl").unlink()
     with Journal.open(folder) as journal:
         for event in (*map(change, events), *more):
             journal.note(event)
@@ -104,17 +104,17 @@ def with_status(problem: Any, status: int) -> BaseException:
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_r05_what_was_accepted_stays_unknown_until_it_is_seen(tmp_path: Path, name: str) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    answered(here, plan, ACCEPTED[name])
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    answered(machine, plan, ACCEPTED[name])
     for _ in range(3):
-        here.puppet.clock += LATER
-        assert ends(here.resume(plan)) == [Outcome.UNKNOWN] * 3
-    assert len(here.organisation.resets) == 1
-    for one in here.organisation.rows:
+        machine.puppet.clock += LATER
+        assert ends(machine.resume(plan)) == [Outcome.UNKNOWN] * 3
+    assert len(machine.organisation.resets) == 1
+    for one in machine.organisation.rows:
         one.update(CLEARED)
-    assert here.resume(plan).is_complete
-    assert len(here.organisation.resets) == 1
+    assert machine.resume(plan).is_complete
+    assert len(machine.organisation.resets) == 1
 
 
 BROKEN = {
@@ -126,40 +126,40 @@ BROKEN = {
 @pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize(("status", "sent"), [(202, 1), (200, 1), (500, 2), (302, 2)])
 def test_an_answer_without_a_body_counts_by_status(tmp_path: Path, how: str, status: int, sent: int) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    answered(here, plan, BROKEN[how](status))
-    assert here.events(plan)[-1] == evolve(_lost(here, plan), status=status)
-    here.puppet.clock += LATER
-    here.resume(plan)
-    assert len(here.organisation.resets) == sent
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    answered(machine, plan, BROKEN[how](status))
+    assert machine.events(plan)[-1] == evolve(_lost(machine, plan), status=status)
+    machine.puppet.clock += LATER
+    machine.resume(plan)
+    assert len(machine.organisation.resets) == sent
 
 
-def _lost(here: Bench, plan: ResetPlan) -> Lost:
-    (event,) = [event for event in here.events(plan) if isinstance(event, Lost)]
+def _lost(machine: Machine, plan: ResetPlan) -> Lost:
+    (event,) = [event for event in machine.events(plan) if isinstance(event, Lost)]
     return event
 
 
 def test_a_request_without_any_answer_is_sent_again_when_nobody_expects_it_any_more(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    here.lose(plan, arrives=False)
-    here.puppet.clock += SHORT
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN] * 3
-    here.puppet.clock += LATER - SHORT
-    assert here.resume(plan).is_complete
-    assert len(here.organisation.resets) == 2
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    machine.lose(plan, arrives=False)
+    machine.puppet.clock += SHORT
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN] * 3
+    machine.puppet.clock += LATER - SHORT
+    assert machine.resume(plan).is_complete
+    assert len(machine.organisation.resets) == 2
 
 
 def test_a_cached_answer_is_one_that_was_accepted(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
-    here.calls = evolve(CALLS, is_fresh=True)
-    answered(here, plan, answer({"usersUpdated": 1}, headers={"age": "60"}))
-    here.calls = CALLS
-    here.puppet.clock += LATER
-    here.resume(plan)
-    assert _lost(here, plan).status == 200
+    machine = live(tmp_path)
+    plan = machine.plan(0)
+    machine.calls = evolve(CALLS, is_fresh=True)
+    answered(machine, plan, answer({"usersUpdated": 1}, headers={"age": "60"}))
+    machine.calls = CALLS
+    machine.puppet.clock += LATER
+    machine.resume(plan)
+    assert _lost(machine, plan).status == 200
 
 
 class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -208,46 +208,46 @@ def test_both_clients_note_the_status_of_a_broken_answer(ask: Asker, status: int
 
 
 def test_a_new_plan_is_the_persons_decision(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1)
-    answered(here, plan, ACCEPTED["202, empty"])
-    here.puppet.clock += LATER
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1)
+    answered(machine, plan, ACCEPTED["202, empty"])
+    machine.puppet.clock += LATER
     with pytest.raises(OverlappingPlanError, match="Resume that plan first"):
-        here.apply(_again(here))
-    here.resume(plan)
-    assert len(here.organisation.resets) == 0, "planning has cleared the list"
-    assert here.apply(_again(here)).is_complete
-    assert len(here.organisation.resets) == 1
+        machine.apply(_again(machine))
+    machine.resume(plan)
+    assert len(machine.organisation.resets) == 0, "planning has cleared the list"
+    assert machine.apply(_again(machine)).is_complete
+    assert len(machine.organisation.resets) == 1
 
 
-def _again(here: Bench) -> ResetPlan:
-    now = START + timedelta(seconds=here.puppet.clock)
-    return evolve(here.plan(0, 1), read_at=now, expires_at=now + timedelta(days=1))
+def _again(machine: Machine) -> ResetPlan:
+    now = START + timedelta(seconds=machine.puppet.clock)
+    return evolve(machine.plan(0, 1), read_at=now, expires_at=now + timedelta(days=1))
 
 
 # --- a slow queue -----------------------------------------------------------------------------------------------------
 
 
 def test_r05_a_slow_queue_behind_a_late_feed_resets_nobody_twice(tmp_path: Path) -> None:
-    here = live(tmp_path, 16)
-    plan = here.plan(*range(16))
-    answered(here, plan, ACCEPTED["202, empty"])
-    sent = here.puppet.clock
+    machine = live(tmp_path, 16)
+    plan = machine.plan(*range(16))
+    answered(machine, plan, ACCEPTED["202, empty"])
+    sent = machine.puppet.clock
 
     def show(request: Request) -> None:
-        seen = here.puppet.clock - LAG.total_seconds()
-        for number, one in enumerate(here.organisation.rows):
+        seen = machine.puppet.clock - LAG.total_seconds()
+        for number, one in enumerate(machine.organisation.rows):
             if seen >= sent + 90 * (number + 1):
                 one.update(CLEARED)
 
-    here.organisation.before = show
-    here.puppet.clock = sent + SHORT + 1
-    early = here.resume(plan)
+    machine.organisation.before = show
+    machine.puppet.clock = sent + SHORT + 1
+    early = machine.resume(plan)
     assert 0 < early.counts[Outcome.RESET] < 16
     assert early.counts[Outcome.UNKNOWN] == 16 - early.counts[Outcome.RESET]
-    here.puppet.clock += 1800
-    assert here.resume(plan).is_complete
-    assert len(here.organisation.resets) == 1
+    machine.puppet.clock += 1800
+    assert machine.resume(plan).is_complete
+    assert len(machine.organisation.resets) == 1
 
 
 # --- journals of before -----------------------------------------------------------------------------------------------
@@ -269,66 +269,66 @@ def _without_cause(event: Event) -> Event:
 def test_older_journals_accept_unreadable(
     tmp_path: Path, name: str, change: Callable[[Event], Event]
 ) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    answered(here, plan, ACCEPTED[name])
-    rewritten(here, plan, change)
-    here.puppet.clock += LATER
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN] * 3
-    assert len(here.organisation.resets) == 1
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    answered(machine, plan, ACCEPTED[name])
+    rewritten(machine, plan, change)
+    machine.puppet.clock += LATER
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN] * 3
+    assert len(machine.organisation.resets) == 1
 
 
 def test_people_whom_an_older_version_would_have_sent_again_are_not(tmp_path: Path) -> None:
     """It was accepted without a count, and then read back as not applied, which meant: to be sent again."""
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    here.lose(plan, arrives=False)
-    late = START + timedelta(seconds=here.puppet.clock + SHORT + 60)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    machine.lose(plan, arrives=False)
+    late = START + timedelta(seconds=machine.puppet.clock + SHORT + 60)
     read = ReadBack(late, 0, {user_id(number): "not applied" for number in range(3)})
     taken = Answered(START, 0, None, "r-1")
-    rewritten(here, plan, lambda event: taken if isinstance(event, Lost) else _without_status(event), read)
-    folder = here.state / "plans" / plan.digest
-    found = read_unfinished(StateDirectory.open(here.state), folder, late)
+    rewritten(machine, plan, lambda event: taken if isinstance(event, Lost) else _without_status(event), read)
+    folder = machine.state / "plans" / plan.digest
+    found = read_unfinished(StateDirectory.open(machine.state), folder, late)
     assert found is not None
     assert (found.unknown, found.left) == (3, 0)
-    here.puppet.clock += A_WEEK / 14
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN] * 3
-    assert len(here.organisation.resets) == 1
-    for one in here.organisation.rows:
+    machine.puppet.clock += A_WEEK / 14
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN] * 3
+    assert len(machine.organisation.resets) == 1
+    for one in machine.organisation.rows:
         one.update(CLEARED)
-    assert here.resume(plan).is_complete
+    assert machine.resume(plan).is_complete
 
 
 def test_people_whom_an_older_version_has_sent_again_are_not_sent_a_third_time(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
-    here.lose(plan, arrives=False)
-    here.puppet.clock += LATER
-    here.organisation.on_reset = lambda _: answer({}, 500)
+    machine = live(tmp_path)
+    plan = machine.plan(0)
+    machine.lose(plan, arrives=False)
+    machine.puppet.clock += LATER
+    machine.organisation.on_reset = lambda _: answer({}, 500)
     with pytest.raises(OutcomeUnknownError):
-        here.resume(plan)
-    here.organisation.on_reset = None
+        machine.resume(plan)
+    machine.organisation.on_reset = None
     taken = Answered(START, 0, None, "r-1")
-    first = _lost_events(here, plan)[0]
-    rewritten(here, plan, lambda event: taken if event == first else event)
-    here.puppet.clock += LATER
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
-    assert len(here.organisation.resets) == 2
+    first = _lost_events(machine, plan)[0]
+    rewritten(machine, plan, lambda event: taken if event == first else event)
+    machine.puppet.clock += LATER
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
+    assert len(machine.organisation.resets) == 2
 
 
-def _lost_events(here: Bench, plan: ResetPlan) -> list[Event]:
-    return [event for event in here.events(plan) if isinstance(event, Lost)]
+def _lost_events(machine: Machine, plan: ResetPlan) -> list[Event]:
+    return [event for event in machine.events(plan) if isinstance(event, Lost)]
 
 
 def test_an_older_journal_takes_the_default_time(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
-    here.lose(plan, arrives=False)
-    rewritten(here, plan, _without_status)
-    here.puppet.clock += SHORT
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
-    here.puppet.clock += PROCESSING_TIME.total_seconds()
-    assert here.resume(plan).is_complete
+    machine = live(tmp_path)
+    plan = machine.plan(0)
+    machine.lose(plan, arrives=False)
+    rewritten(machine, plan, _without_status)
+    machine.puppet.clock += SHORT
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
+    machine.puppet.clock += PROCESSING_TIME.total_seconds()
+    assert machine.resume(plan).is_complete
 
 
 # --- how long it is waited for what was not accepted ------------------------------------------------------------------
@@ -337,52 +337,52 @@ LONG = Safeguards(processing_time=timedelta(hours=6))
 
 
 def test_the_time_of_the_beginning_holds_for_a_client_with_a_shorter_one(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
-    here.lose(plan, arrives=False, safeguards=LONG)
-    here.puppet.clock += LATER
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
-    here.puppet.clock += 5 * 3600
-    assert here.resume(plan).is_complete
+    machine = live(tmp_path)
+    plan = machine.plan(0)
+    machine.lose(plan, arrives=False, safeguards=LONG)
+    machine.puppet.clock += LATER
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
+    machine.puppet.clock += 5 * 3600
+    assert machine.resume(plan).is_complete
 
 
 def test_a_longer_time_of_the_client_that_resumes_holds_from_then_on(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
-    here.lose(plan, arrives=False)
-    here.puppet.clock += LATER
-    assert ends(here.resume(plan, safeguards=LONG)) == [Outcome.UNKNOWN]
-    assert replay(here.events(plan)).processing_seconds == 6 * 3600
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
-    assert len(here.organisation.resets) == 1
+    machine = live(tmp_path)
+    plan = machine.plan(0)
+    machine.lose(plan, arrives=False)
+    machine.puppet.clock += LATER
+    assert ends(machine.resume(plan, safeguards=LONG)) == [Outcome.UNKNOWN]
+    assert replay(machine.events(plan)).processing_seconds == 6 * 3600
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
+    assert len(machine.organisation.resets) == 1
 
 
 @pytest.mark.parametrize("by", ["journal", "client"])
 def test_another_plan_waits_as_long(tmp_path: Path, by: str) -> None:
-    here = live(tmp_path)
+    machine = live(tmp_path)
     first, other = ({"safeguards": LONG}, {}) if by == "journal" else ({}, {"safeguards": LONG})
-    assert here.apply(here.plan(0, 1), **first).is_complete
-    here.organisation.rows = [row(0), row(1)]
-    here.puppet.clock += LATER
+    assert machine.apply(machine.plan(0, 1), **first).is_complete
+    machine.organisation.rows = [row(0), row(1)]
+    machine.puppet.clock += LATER
     with pytest.raises(OverlappingPlanError, match="may show older data until 2026-03-01 16:1"):
-        here.apply(_again(here), **other)
-    here.puppet.clock += 5 * 3600
-    assert here.apply(_again(here), **other).is_complete
+        machine.apply(_again(machine), **other)
+    machine.puppet.clock += 5 * 3600
+    assert machine.apply(_again(machine), **other).is_complete
 
 
 def test_it_is_never_shorter_than_what_the_proof_has_seen(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0)
+    machine = live(tmp_path)
+    plan = machine.plan(0)
 
     def prove(ground: ProofScope) -> Proof:
         return Proof(ground, START, "u", "c", "one", ("two",), counted=True, seen_after_seconds=7200.0)
 
-    here.lose(plan, arrives=False)
-    here.puppet.clock += LATER
-    here.find_proof = prove
-    assert ends(here.resume(plan)) == [Outcome.UNKNOWN]
-    here.puppet.clock += 3600
-    assert here.resume(plan).is_complete
+    machine.lose(plan, arrives=False)
+    machine.puppet.clock += LATER
+    machine.find_proof = prove
+    assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
+    machine.puppet.clock += 3600
+    assert machine.resume(plan).is_complete
 
 
 @pytest.mark.parametrize("time", [timedelta(0), timedelta(seconds=-1), timedelta(days=400), 3600])

@@ -31,7 +31,8 @@ from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.verifying import saved_report
 from unit.sdk.evidence.past import purge_state
 from unit.sdk.fakes import START, row
-from unit.sdk.test_resume import LATER, Bench, bench, ends, interrupted_before_sending
+from unit.sdk.machine import LATER, Machine, ends, new_machine
+from unit.sdk.test_resume import interrupted_before_sending
 
 Attack = Callable[[Path], object]
 
@@ -58,8 +59,8 @@ def cut(folder: Path) -> None:
 ATTACKS: tuple[Attack, ...] = (removed, emptied, damaged, cut)
 
 
-def folder_of(here: Bench, plan: ResetPlan) -> Path:
-    return here.state / "plans" / plan.digest
+def folder_of(machine: Machine, plan: ResetPlan) -> Path:
+    return machine.state / "plans" / plan.digest
 
 
 def another(plan: ResetPlan) -> ResetPlan:
@@ -67,107 +68,99 @@ def another(plan: ResetPlan) -> ResetPlan:
     return evolve(plan, expires_at=plan.expires_at + timedelta(hours=1))
 
 
-def now(here: Bench) -> datetime:
-    return START + timedelta(seconds=here.puppet.clock)
+def now(machine: Machine) -> datetime:
+    return START + timedelta(seconds=machine.puppet.clock)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_people_whose_fate_was_open_are_not_sent_by_another_plan(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    attack(folder_of(here, lost))
+def test_people_whose_fate_was_open_are_not_sent_by_another_plan(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    attack(folder_of(machine, lost))
     with pytest.raises(OverlappingPlanError, match=f"Nothing was sent.*plan close {lost.short_digest}"):
-        here.apply(here.plan(1, 2))
-    assert here.organisation.resets == []
+        machine.apply(machine.plan(1, 2))
+    assert machine.organisation.resets == []
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
-def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    attack(folder_of(here, lost))
-    assert ends(here.apply(here.plan(2))) == [Outcome.RESET]
+def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    attack(folder_of(machine, lost))
+    assert ends(machine.apply(machine.plan(2))) == [Outcome.RESET]
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
-def test_an_outline_protects_its_people_while_it_is_unchanged(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    attack(folder_of(here, lost))
-    outline = plan_copy.outline_in(folder_of(here, lost))
-    (folder_of(here, lost) / "plan.json").unlink()
-    path = folder_of(here, lost) / "outline.json"
+def test_an_outline_protects_its_people_while_it_is_unchanged(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    attack(folder_of(machine, lost))
+    outline = plan_copy.outline_in(folder_of(machine, lost))
+    (folder_of(machine, lost) / "plan.json").unlink()
+    path = folder_of(machine, lost) / "outline.json"
     path.write_bytes(json.dumps({**json.loads(outline), "users": []}).encode())
     with pytest.raises(OverlappingPlanError):
-        here.apply(here.plan(0, 2))
+        machine.apply(machine.plan(0, 2))
     path.write_bytes(outline)
-    assert ends(here.apply(here.plan(2))) == [Outcome.RESET]
+    assert ends(machine.apply(machine.plan(2))) == [Outcome.RESET]
 
 
-def test_without_a_copy_everyone_in_its_courses_is_protected(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    removed(folder_of(here, lost))
+def test_without_a_copy_everyone_in_its_courses_is_protected(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    removed(folder_of(machine, lost))
     with pytest.raises(OverlappingPlanError):
-        here.apply(here.plan(2))
+        machine.apply(machine.plan(2))
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
-def test_a_plan_that_has_ended_blocks_nobody(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.apply(lost)
-    attack(folder_of(here, lost))
-    here.apply(here.plan(2))
+def test_a_plan_that_has_ended_blocks_nobody(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.apply(lost)
+    attack(folder_of(machine, lost))
+    machine.apply(machine.plan(2))
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
-def test_a_plan_that_sent_nothing_blocks_nobody(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    interrupted_before_sending(here, lost)
-    attack(folder_of(here, lost))
-    here.apply(another(here.plan(0, 1)))
+def test_a_plan_that_sent_nothing_blocks_nobody(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    interrupted_before_sending(machine, lost)
+    attack(folder_of(machine, lost))
+    machine.apply(another(machine.plan(0, 1)))
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
 def test_on_a_live_service_a_lost_plan_counts_until_the_feed_shows_it(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path, reference=False)
-    lost = here.plan(0, 1)
-    here.apply(lost, reason="renewal")
-    attack(folder_of(here, lost))
-    here.organisation.rows[1].update(row(1))  # the feed shows the past
-    again = here.plan(1, 2)
+    machine = new_machine(tmp_path, reference=False)
+    lost = machine.plan(0, 1)
+    machine.apply(lost, reason="renewal")
+    attack(folder_of(machine, lost))
+    machine.organisation.rows[1].update(row(1))  # the feed shows the past
+    again = machine.plan(1, 2)
     with pytest.raises(OverlappingPlanError, match=r"may show older data until"):
-        here.apply(again, reason="yearly")
-    here.puppet.clock += LATER + 60
-    here.apply(here.plan(2), reason="yearly")
+        machine.apply(again, reason="yearly")
+    machine.puppet.clock += LATER + 60
+    machine.apply(machine.plan(2), reason="yearly")
 
 
-def test_plans_of_another_organisation_block_nobody(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    removed(folder_of(here, lost))
-    here.organisation.organisation_id = "role_other"
-    here.apply(here.plan(0, 1))
+def test_plans_of_another_organisation_block_nobody(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    removed(folder_of(machine, lost))
+    machine.organisation.organisation_id = "role_other"
+    machine.apply(machine.plan(0, 1))
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=True)
-    cut(folder_of(here, lost))
-    state = StateDirectory.open(here.state)
+def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=True)
+    cut(folder_of(machine, lost))
+    state = StateDirectory.open(machine.state)
     with pytest.raises(RecordsDamagedError, match="was changed or shortened"):
-        report_in(state, folder_of(here, lost), now(here))
+        report_in(state, folder_of(machine, lost), now(machine))
     found = [one for one in check_records(state) if one.plan == lost.digest]
     assert any("was changed or shortened" in one.message for one in found)
     assert not any("nothing was sent" in one.message for one in found)
@@ -175,63 +168,59 @@ def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(tmp_path: Path) -
 
 @pytest.mark.parametrize("attack", [removed, emptied])
 def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
-    attack: Attack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    attack: Attack, machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither where its report went with the journal: nobody may take it for a plan of which nothing was sent."""
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    lost.save(tmp_path / "plan.json")
-    here.lose(lost, arrives=True)
-    (folder_of(here, lost) / "report.json").unlink()
-    attack(folder_of(here, lost))
-    records = ["--state-dir", str(here.state), "--profiles", ""]
+    lost = machine.plan(0, 1)
+    lost.save(machine.state / "plan.json")
+    machine.lose(lost, arrives=True)
+    (folder_of(machine, lost) / "report.json").unlink()
+    attack(folder_of(machine, lost))
+    records = ["--state-dir", str(machine.state), "--profiles", ""]
     for command in ("report", "resume"):
-        for named in (lost.short_digest, lost.digest, str(tmp_path / "plan.json")):
+        for named in (lost.short_digest, lost.digest, str(machine.state / "plan.json")):
             assert main([command, named, *records]) == ExitCode.RECORDS
             told = capsys.readouterr().err
             assert f"The journal of plan #{lost.short_digest} is missing" in told
             assert f"Restore a copy of plans/{lost.digest}" in told
     with pytest.raises(RecordsDamagedError, match="is missing"):
-        saved_report(here.state, lost.short_digest)
+        saved_report(machine.state, lost.short_digest)
     with pytest.raises(RecordsDamagedError, match="Nothing was sent"):
-        here.resume(lost)
+        machine.resume(lost)
     assert main(["report", "--list", *records]) == ExitCode.DONE
     assert f"#{lost.short_digest} is missing" in capsys.readouterr().err
     assert main(["report", "ab" * 8, *records]) == ExitCode.USAGE
-    assert len(here.organisation.resets) == 1
+    assert len(machine.organisation.resets) == 1
 
 
 def test_a_report_without_journal_and_log_is_noted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.apply(lost)
-    (here.state / "audit.jsonl").unlink()
-    (folder_of(here, lost) / "journal.jsonl").unlink()
-    records = ["--state-dir", str(here.state), "--profiles", ""]
+    lost = machine.plan(0, 1)
+    machine.apply(lost)
+    (machine.state / "audit.jsonl").unlink()
+    (folder_of(machine, lost) / "journal.jsonl").unlink()
+    records = ["--state-dir", str(machine.state), "--profiles", ""]
     assert main(["report", lost.short_digest, *records]) == ExitCode.DONE
     assert "The journal of this plan is missing" in capsys.readouterr().err
 
 
-def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    state = StateDirectory.open(here.state)
+def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    state = StateDirectory.open(machine.state)
     older = [{k: v for k, v in one.items() if k != "journal"} for one in entries_by_plan(state)[lost.digest]]
     assert PlanRecords.read(state, lost.digest, older).lost() is None
-    cut(folder_of(here, lost))
+    cut(folder_of(machine, lost))
     assert PlanRecords.read(state, lost.digest, older).lost() is not None
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
-def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    attack(folder_of(here, lost))
-    state = StateDirectory.open(here.state)
+def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    attack(folder_of(machine, lost))
+    state = StateDirectory.open(machine.state)
     later = datetime.now(UTC) + timedelta(days=9999)
     assert list(stray_copies(state.evidence, later, partial(is_closed, state), ())) == []
 
@@ -241,95 +230,90 @@ def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, tmp_path: Path
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -> None:
-    here = bench(tmp_path, reference=False)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False, reason="renewal")
-    attack(folder_of(here, lost))
-    state = StateDirectory.open(here.state)
+    machine = new_machine(tmp_path, reference=False)
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False, reason="renewal")
+    attack(folder_of(machine, lost))
+    state = StateDirectory.open(machine.state)
     assert find_digest(state, lost.digest[:12]) == lost.digest
     with pytest.raises(InvalidArgumentError, match="was not closed"):
-        close_plan(state, lost.digest, reason="looked at", now=now(here) + timedelta(hours=2))
-    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
-    close_plan(state, lost.digest, reason="looked at", now=now(here))
+        close_plan(state, lost.digest, reason="looked at", now=now(machine) + timedelta(hours=2))
+    machine.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    close_plan(state, lost.digest, reason="looked at", now=now(machine))
     assert AuditLog(state.audit).entries()[-1]["event"] == "plan closed"
     with pytest.raises(AlreadyAppliedError, match="closed by hand before"):
-        close_plan(state, lost.digest, reason="looked at", now=now(here))
-    assert ends(here.apply(another(here.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
+        close_plan(state, lost.digest, reason="looked at", now=now(machine))
+    assert ends(machine.apply(another(machine.plan(0, 1)), reason="yearly")) == [Outcome.RESET] * 2
     assert is_closed(state, lost.digest)
-    purged = purge_state(state, now(here) + timedelta(days=9999))
+    purged = purge_state(state, now(machine) + timedelta(days=9999))
     assert [one.purged for one in purged if one.plan_digest == lost.digest] == [True]
 
 
-def test_a_cut_journal_does_not_open_again_what_a_person_closed(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False)
-    cut(folder_of(here, lost))
-    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
-    close_plan(StateDirectory.open(here.state), lost.digest, reason="looked at", now=now(here))
-    for how in (here.apply, here.resume):
+def test_a_cut_journal_does_not_open_again_what_a_person_closed(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False)
+    cut(folder_of(machine, lost))
+    machine.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    close_plan(StateDirectory.open(machine.state), lost.digest, reason="looked at", now=now(machine))
+    for how in (machine.apply, machine.resume):
         with pytest.raises(AlreadyAppliedError, match="closed by hand"):
             how(lost)
 
 
 def test_closing_waits_for_as_long_as_the_service_may_work(tmp_path: Path) -> None:
-    here = bench(tmp_path, reference=False)
-    lost = here.plan(0, 1)
-    here.lose(lost, arrives=False, reason="renewal")
-    removed(folder_of(here, lost))
-    state, longer = StateDirectory.open(here.state), PROCESSING_TIME + timedelta(hours=9)
-    here.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
+    machine = new_machine(tmp_path, reference=False)
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False, reason="renewal")
+    removed(folder_of(machine, lost))
+    state, longer = StateDirectory.open(machine.state), PROCESSING_TIME + timedelta(hours=9)
+    machine.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
     with pytest.raises(InvalidArgumentError, match="was not closed"):
-        close_plan(state, lost.digest, reason="looked at", now=now(here), processing_time=longer)
-    close_plan(state, lost.digest, reason="looked at", now=now(here))
-    assert not folder_of(here, lost).exists()
+        close_plan(state, lost.digest, reason="looked at", now=now(machine), processing_time=longer)
+    close_plan(state, lost.digest, reason="looked at", now=now(machine))
+    assert not folder_of(machine, lost).exists()
 
 
-def test_a_lost_plan_that_ended_and_has_no_evidence_has_nothing_to_close(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    lost = here.plan(0, 1)
-    here.apply(lost)
-    removed(folder_of(here, lost))
-    shutil.rmtree(here.state / "evidence")
+def test_a_lost_plan_that_ended_and_has_no_evidence_has_nothing_to_close(machine: Machine) -> None:
+    lost = machine.plan(0, 1)
+    machine.apply(lost)
+    removed(folder_of(machine, lost))
+    shutil.rmtree(machine.state / "evidence")
     with pytest.raises(InvalidArgumentError, match="nothing to close"):
-        close_plan(StateDirectory.open(here.state), lost.digest, reason="looked at", now=now(here))
+        close_plan(StateDirectory.open(machine.state), lost.digest, reason="looked at", now=now(machine))
 
 
 # --- what resuming another plan believes ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
-def test_what_a_lost_plan_may_have_done_is_no_proof_of_this_one(attack: Attack, tmp_path: Path) -> None:
+def test_what_a_lost_plan_may_have_done_is_no_proof_of_this_one(attack: Attack, machine: Machine) -> None:
     """R21: a reset by a lost plan is not counted as that of the plan that is resumed."""
-    here = bench(tmp_path)
-    mine = here.plan(0)
+    mine = machine.plan(0)
     other = another(mine)
-    here.lose(mine, arrives=False)
-    here.puppet.clock += LATER
+    machine.lose(mine, arrives=False)
+    machine.puppet.clock += LATER
     with mock.patch("training_sdk.resets.recorder.refuse_overlapping"):  # as before it looked
-        assert here.apply(other).is_complete
-    attack(folder_of(here, other))
-    assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
+        assert machine.apply(other).is_complete
+    attack(folder_of(machine, other))
+    assert ends(machine.resume(mine)) == [Outcome.UNKNOWN]
 
 
-def test_what_is_unknown_of_another_plan_is_no_proof_of_this_one(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    mine = here.plan(0)
+def test_what_is_unknown_of_another_plan_is_no_proof_of_this_one(machine: Machine) -> None:
+    mine = machine.plan(0)
     other = another(mine)
-    here.lose(mine, arrives=False)
-    here.puppet.clock += LATER
+    machine.lose(mine, arrives=False)
+    machine.puppet.clock += LATER
     with mock.patch("training_sdk.resets.recorder.refuse_overlapping"):  # as after a decision to plan again
-        here.lose(other, arrives=True)
-    assert ends(here.resume(mine)) == [Outcome.UNKNOWN]
-    assert ends(here.resume(other)) == [Outcome.RESET]
+        machine.lose(other, arrives=True)
+    assert ends(machine.resume(mine)) == [Outcome.UNKNOWN]
+    assert ends(machine.resume(other)) == [Outcome.RESET]
 
 
-def test_a_damaged_journal_of_which_nothing_else_is_known_stops_everything(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    folder = here.state / "plans" / ("cd" * 32)
+def test_a_damaged_journal_of_which_nothing_else_is_known_stops_everything(machine: Machine) -> None:
+    folder = machine.state / "plans" / ("cd" * 32)
     folder.mkdir(parents=True, mode=0o700)
-    (here.state / "plans").chmod(0o700)
+    (machine.state / "plans").chmod(0o700)
     (folder / "journal.jsonl").write_bytes(b"{}\n")
     with pytest.raises(RecordsDamagedError, match=r"journal\.jsonl"):
-        here.apply(here.plan(0))
-    assert here.organisation.resets == []
+        machine.apply(machine.plan(0))
+    assert machine.organisation.resets == []

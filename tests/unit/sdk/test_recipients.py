@@ -40,9 +40,9 @@ from unit.sdk.fakes import (
     untouched,
     user_id,
 )
+from unit.sdk.machine import LATER, Machine, ends, new_machine
 from unit.sdk.proving import proof_of
 from unit.sdk.resetting import planned
-from unit.sdk.test_resume import LATER, Bench, bench, ends
 
 LADDERS = "bad00bad00bad00bad00bad0"
 COMPLETED = {
@@ -85,9 +85,9 @@ class TwoCourses(Organisation):
         return answer({})
 
 
-def of_everyone(here: Bench) -> ResetPlan:
-    plan = evolve(planned(here.organisation, calls=CALLS), read_at=START)
-    here.organisation.sent.clear()
+def of_everyone(machine: Machine) -> ResetPlan:
+    plan = evolve(planned(machine.organisation, calls=CALLS), read_at=START)
+    machine.organisation.sent.clear()
     return plan
 
 
@@ -141,43 +141,43 @@ def test_resume_calls_for_the_second_course_where_everyone_stands_as_planned(tmp
 
 @pytest.mark.parametrize("reference", [True, False])
 def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path, reference: bool) -> None:
-    here = bench(tmp_path, 3, reference=reference)
-    here.organisation.rows[0].update(completed_at="", completed_lessons=1, progress_percent=33.3)
-    plan = of_everyone(here)
-    here.lose(plan, arrives=False, server_side=True)
-    here.organisation.rows[0].update(completed_at="2026-03-01T08:30:00Z", completed_lessons=3)
-    here.puppet.clock += LATER
+    machine = new_machine(tmp_path, 3, reference=reference)
+    machine.organisation.rows[0].update(completed_at="", completed_lessons=1, progress_percent=33.3)
+    plan = of_everyone(machine)
+    machine.lose(plan, arrives=False, server_side=True)
+    machine.organisation.rows[0].update(completed_at="2026-03-01T08:30:00Z", completed_lessons=3)
+    machine.puppet.clock += LATER
     with pytest.raises(IncompleteResetError, match=r"names the people who are left\. Then close") as caught:
-        here.resume(plan)
+        machine.resume(plan)
     assert caught.value.report is not None
     assert ends(caught.value.report) == [Outcome.UNKNOWN, Outcome.SKIPPED, Outcome.SKIPPED]
     assert "One call for everyone" in (caught.value.report.users[1].detail or "")
-    assert len(here.organisation.resets) == 1
+    assert len(machine.organisation.resets) == 1
 
 
 def test_a_lost_call_is_made_again_where_everyone_stands_as_planned(tmp_path: Path) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    here.organisation.rows.append(untouched(2))
-    plan = of_everyone(here)
-    here.lose(plan, arrives=False, server_side=True)
-    here.puppet.clock += LATER
-    assert ends(here.resume(plan)) == [Outcome.RESET, Outcome.RESET, Outcome.NOTHING_TO_RESET]
+    machine = new_machine(tmp_path, 2, reference=False)
+    machine.organisation.rows.append(untouched(2))
+    plan = of_everyone(machine)
+    machine.lose(plan, arrives=False, server_side=True)
+    machine.puppet.clock += LATER
+    assert ends(machine.resume(plan)) == [Outcome.RESET, Outcome.RESET, Outcome.NOTHING_TO_RESET]
 
 
 def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path) -> None:
-    here = bench(tmp_path, 2, reference=False)
+    machine = new_machine(tmp_path, 2, reference=False)
     idle = untouched(2)
-    here.organisation.rows.append(idle)
-    plan = of_everyone(here)
+    machine.organisation.rows.append(idle)
+    plan = of_everyone(machine)
 
     def refused(request: Request) -> Response:
-        here.organisation.on_reset = None
+        machine.organisation.on_reset = None
         idle.update(COMPLETED)
         raise NotDeliveredError("refused")
 
-    here.organisation.on_reset = refused
+    machine.organisation.on_reset = refused
     with pytest.raises(StalePlanError, match=r"No\. 2") as caught:
-        here.apply(plan, server_side=True)
+        machine.apply(plan, server_side=True)
     assert caught.value.report is not None
     assert caught.value.report.users[2].code is Code.MOVED
     assert idle["completed_at"]
@@ -185,34 +185,34 @@ def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path)
 
 @pytest.mark.parametrize("counted", [False, True])
 def test_reading_back_later_counts_strangers_without_a_record_once(tmp_path: Path, *, counted: bool) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    plan = of_everyone(here)
+    machine = new_machine(tmp_path, 2, reference=False)
+    plan = of_everyone(machine)
 
     def joined(request: Request) -> Response:
-        here.organisation.rows.append(row(7))
-        said = here.organisation.reset(request)  # it counts three
+        machine.organisation.rows.append(row(7))
+        said = machine.organisation.reset(request)  # it counts three
         if counted:
             return said
         raise NoAnswerError("the line was cut")
 
-    here.organisation.on_reset = joined
+    machine.organisation.on_reset = joined
     with pytest.raises(OutcomeUnknownError):
-        here.apply(plan, server_side=True)
-    report = here.resume(plan)
+        machine.apply(plan, server_side=True)
+    report = machine.resume(plan)
     assert (report.reached_others, report.is_complete) == (1, False)
-    back = [event for event in here.events(plan) if isinstance(event, ReadBack)]
+    back = [event for event in machine.events(plan) if isinstance(event, ReadBack)]
     assert [event.others for event in back] == [() if counted else (user_id(7),)]
-    assert replay(here.events(plan)).reached_others == 1
+    assert replay(machine.events(plan)).reached_others == 1
 
 
 def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    plan = of_everyone(here)
-    here.lose(plan, arrives=True, server_side=True)
-    here.organisation.rows.append(untouched(7))
-    here.organisation.rows.pop(1)  # so one person stays unknown, and the plan open
+    machine = new_machine(tmp_path, 2, reference=False)
+    plan = of_everyone(machine)
+    machine.lose(plan, arrives=True, server_side=True)
+    machine.organisation.rows.append(untouched(7))
+    machine.organisation.rows.pop(1)  # so one person stays unknown, and the plan open
     for _ in range(2):
-        report = here.resume(plan)
+        report = machine.resume(plan)
         assert (report.reached_others, report.others_seen) == (1, (user_id(7),))
         assert (
             f"not in the plan: {user_id(7)}. The call did not reset people who were assigned after it"
@@ -224,19 +224,19 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
 
 @pytest.mark.parametrize("not_reset", ["nobody", "left", "as before"])
 def test_people_who_join_after_an_exact_count_were_not_reset(tmp_path: Path, not_reset: str) -> None:
-    here = bench(tmp_path, 3, reference=False)
-    plan = of_everyone(here)
-    here.organisation.on_reset = lambda request: answer({"usersUpdated": 3})  # seen later
-    assert ends(here.apply(plan, server_side=True)) == [Outcome.UNKNOWN] * 3
-    for one in here.organisation.rows[not_reset == "as before" :]:
+    machine = new_machine(tmp_path, 3, reference=False)
+    plan = of_everyone(machine)
+    machine.organisation.on_reset = lambda request: answer({"usersUpdated": 3})  # seen later
+    assert ends(machine.apply(plan, server_side=True)) == [Outcome.UNKNOWN] * 3
+    for one in machine.organisation.rows[not_reset == "as before" :]:
         one.update(CLEARED)
-    here.organisation.rows.append(untouched(7))
+    machine.organisation.rows.append(untouched(7))
     if not_reset == "left":
-        here.organisation.rows.pop(0)
+        machine.organisation.rows.pop(0)
     if not_reset == "as before":
-        assert here.resume(plan).reached_others == 0  # so early, the feed may show their past
-        here.puppet.clock += LATER
-    report = here.resume(plan)
+        assert machine.resume(plan).reached_others == 0  # so early, the feed may show their past
+        machine.puppet.clock += LATER
+    report = machine.resume(plan)
     # Who came may have been counted in the place of whoever was not reset.
     expected = (0, True) if not_reset == "nobody" else (1, False)
     assert (report.reached_others, report.is_complete) == expected
@@ -249,54 +249,54 @@ def test_people_who_join_after_an_exact_count_were_not_reset(tmp_path: Path, not
 def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof_shows_otherwise(
     tmp_path: Path, count: int, others: int, proved: bool | None
 ) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    here.find_proof = lambda ground: evolve(proof_of(ground, START), counts_everyone=proved)
-    here.organisation.rows += [untouched(2), untouched(3)]
-    plan = of_everyone(here)
+    machine = new_machine(tmp_path, 2, reference=False)
+    machine.find_proof = lambda ground: evolve(proof_of(ground, START), counts_everyone=proved)
+    machine.organisation.rows += [untouched(2), untouched(3)]
+    plan = of_everyone(machine)
 
     def reset(request: Request) -> Response:
-        here.organisation.reset(request)
+        machine.organisation.reset(request)
         return answer({"usersUpdated": count})
 
-    here.organisation.on_reset = reset
+    machine.organisation.on_reset = reset
     if others:
         with pytest.raises(OutcomeUnknownError, match=f"At least {others} "):
-            here.apply(plan, server_side=True)
+            machine.apply(plan, server_side=True)
     else:
-        assert here.apply(plan, server_side=True).is_complete
-    assert replay(here.events(plan)).reached_others == others
+        assert machine.apply(plan, server_side=True).is_complete
+    assert replay(machine.events(plan)).reached_others == others
 
 
 def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(tmp_path: Path) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    plan = of_everyone(here)
-    here.lose(plan, arrives=False, server_side=True)
-    here.organisation.rows.append(untouched(7))
-    assert here.resume(plan).reached_others == 0
+    machine = new_machine(tmp_path, 2, reference=False)
+    plan = of_everyone(machine)
+    machine.lose(plan, arrives=False, server_side=True)
+    machine.organisation.rows.append(untouched(7))
+    assert machine.resume(plan).reached_others == 0
 
 
 def test_a_call_without_effect_has_reached_nobody(tmp_path: Path) -> None:
-    here = bench(tmp_path, 2, reference=False)
-    plan = of_everyone(here)
-    here.lose(plan, arrives=False, server_side=True)
-    here.organisation.rows.append(untouched(7))
-    here.puppet.clock += LATER
+    machine = new_machine(tmp_path, 2, reference=False)
+    plan = of_everyone(machine)
+    machine.lose(plan, arrives=False, server_side=True)
+    machine.organisation.rows.append(untouched(7))
+    machine.puppet.clock += LATER
     with pytest.raises(StalePlanError, match=r"No\. 7") as caught:
-        here.resume(plan)
+        machine.resume(plan)
     assert caught.value.report is not None
     assert caught.value.report.reached_others == 0
 
 
 def test_an_error_names_few_of_many_strangers(tmp_path: Path) -> None:
-    here = bench(tmp_path, 1, reference=False)
-    plan = of_everyone(here)
+    machine = new_machine(tmp_path, 1, reference=False)
+    plan = of_everyone(machine)
 
     def joined(request: Request) -> Response:
-        said = here.organisation.reset(request)
-        here.organisation.rows.extend(row(number) for number in range(10, 30))
+        said = machine.organisation.reset(request)
+        machine.organisation.rows.extend(row(number) for number in range(10, 30))
         return said
 
-    here.organisation.on_reset = joined
+    machine.organisation.on_reset = joined
     with pytest.raises(OutcomeUnknownError, match="and 15 more") as caught:
-        here.apply(plan, server_side=True)
+        machine.apply(plan, server_side=True)
     assert len(caught.value.info.metadata) == 20

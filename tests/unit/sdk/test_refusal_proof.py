@@ -38,9 +38,9 @@ from training_sdk.records.journal_state import PersonState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
 from unit.sdk.fakes import CALLS, CLEARED, COURSE, FakeDriver, answer, row, user_id
+from unit.sdk.machine import Machine, new_machine
+from unit.sdk.machine import any_proof as proof_of
 from unit.sdk.test_proof_run import FORMAT, Killed, Mortal, kept, planned, proving, service
-from unit.sdk.test_resume import Bench, bench
-from unit.sdk.test_resume import _proof as proof_of
 
 ABSENT = user_id(7)
 """A user who is assigned to another course only."""
@@ -382,53 +382,53 @@ def _prove_or_die(course: Course, plan: ProofPlan) -> bool:
 # --- what it changes --------------------------------------------------------------------------------------------------
 
 
-def proved(here: Bench, *statuses: int) -> None:
+def proved(machine: Machine, *statuses: int) -> None:
     """Let the bench apply under a proof that holds these statuses."""
 
     def find(ground: ProofScope) -> Proof | None:
         proof = proof_of(ground)
         return None if proof is None else evolve(proof, refusals_without_effect=statuses)
 
-    here.find_proof = find
+    machine.find_proof = find
 
 
 def test_r05_a_refusal_of_a_proved_status_is_certain_for_several_people(tmp_path: Path) -> None:
-    here: Bench = bench(tmp_path, reference=False)
-    proved(here, 404)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = refuses(404)
+    machine: Machine = new_machine(tmp_path, reference=False)
+    proved(machine, 404)
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = refuses(404)
     with pytest.raises(NotFoundError) as caught:
-        here.apply(plan)
+        machine.apply(plan)
     assert caught.value.report is not None
     assert [user.outcome for user in caught.value.report.users] == [Outcome.FAILED] * 3
-    assert [one for one in here.events(plan) if isinstance(one, Refused)]
-    here.organisation.on_reset = None
-    assert here.resume(plan).is_complete, "at once, and not after the lag"
-    assert [len(people) for people in here.organisation.people_sent] == [3, 3]
+    assert [one for one in machine.events(plan) if isinstance(one, Refused)]
+    machine.organisation.on_reset = None
+    assert machine.resume(plan).is_complete, "at once, and not after the lag"
+    assert [len(people) for people in machine.organisation.people_sent] == [3, 3]
 
 
 @pytest.mark.parametrize("status", [400, 403, 429])
 def test_r05_a_refusal_of_another_status_stays_unknown(tmp_path: Path, status: int) -> None:
-    here: Bench = bench(tmp_path, reference=False)
-    proved(here, 404)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = refuses(status)
+    machine: Machine = new_machine(tmp_path, reference=False)
+    proved(machine, 404)
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = refuses(status)
     with pytest.raises(OutcomeUnknownError):
-        here.apply(plan)
-    assert [one.status for one in here.events(plan) if isinstance(one, RefusedInDoubt)] == [status]
+        machine.apply(plan)
+    assert [one.status for one in machine.events(plan) if isinstance(one, RefusedInDoubt)] == [status]
 
 
 def test_r05_resume_believes_a_proved_status_too(tmp_path: Path) -> None:
-    here: Bench = bench(tmp_path, reference=False)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = refuses(404)
+    machine: Machine = new_machine(tmp_path, reference=False)
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = refuses(404)
     with pytest.raises(OutcomeUnknownError):
-        here.apply(plan)
-    proved(here, 404)
-    here.puppet.clock += 5 * 3600
+        machine.apply(plan)
+    proved(machine, 404)
+    machine.puppet.clock += 5 * 3600
     with pytest.raises(NotFoundError):
-        here.resume(plan)
-    assert [type(one) for one in here.events(plan) if isinstance(one, Refused | RefusedInDoubt)] == [
+        machine.resume(plan)
+    assert [type(one) for one in machine.events(plan) if isinstance(one, Refused | RefusedInDoubt)] == [
         RefusedInDoubt,
         Refused,
     ]

@@ -49,8 +49,8 @@ from unit.sdk.fakes import (
     sync_client,
     user_id,
 )
+from unit.sdk.machine import LATER, Machine, any_proof, ends, new_machine
 from unit.sdk.resetting import NothingKept, just_planned, planned
-from unit.sdk.test_resume import LATER, Bench, _proof, bench, ends
 
 REFUSALS = sorted(STATUS_ERRORS)
 SEVERAL = Request("POST", "/thing", b"{}", repeatable=False, final_refusals=frozenset())
@@ -74,16 +74,16 @@ def resets_some(organisation: Organisation, status: int, *, of: int) -> Callable
     return reply
 
 
-def live(tmp_path: Path, people: int = 3) -> Bench:
-    return bench(tmp_path, people, reference=False)
+def live(tmp_path: Path, people: int = 3) -> Machine:
+    return new_machine(tmp_path, people, reference=False)
 
 
-def refused(here: Bench, plan: ResetPlan, status: int, **order: Any) -> OutcomeUnknownError:
+def refused(machine: Machine, plan: ResetPlan, status: int, **order: Any) -> OutcomeUnknownError:
     """Apply a plan whose request resets two people and is refused for the third."""
-    here.organisation.on_reset = resets_some(here.organisation, status, of=2)
+    machine.organisation.on_reset = resets_some(machine.organisation, status, of=2)
     with pytest.raises(OutcomeUnknownError) as caught:
-        here.apply(plan, **order)
-    here.organisation.on_reset = None
+        machine.apply(plan, **order)
+    machine.organisation.on_reset = None
     return caught.value
 
 
@@ -122,40 +122,40 @@ def test_a_proof_is_believed_for_its_statuses_only() -> None:
 
 @pytest.mark.parametrize("status", REFUSALS)
 def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: Path, status: int) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    error = refused(here, plan, status)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    error = refused(machine, plan, status)
     assert ends(error.report) == [Outcome.UNKNOWN] * 3
     assert set(codes(error.report)) == {Code.REFUSAL_UNCERTAIN}
     assert "per_request=1" in str(error)
     assert "nobody" not in str(error)
-    (noted,) = [event for event in here.events(plan) if isinstance(event, RefusedInDoubt)]
+    (noted,) = [event for event in machine.events(plan) if isinstance(event, RefusedInDoubt)]
     assert (noted.status, noted.error) == (status, STATUS_ERRORS[status].__name__)
-    assert not [event for event in here.events(plan) if isinstance(event, Refused)]
+    assert not [event for event in machine.events(plan) if isinstance(event, Refused)]
 
-    here.puppet.clock += HOUR  # the feed may show older data
-    now, here.organisation.rows = here.organisation.rows, [row(one) for one in range(3)]
-    early = here.resume(plan)
+    machine.puppet.clock += HOUR  # the feed may show older data
+    now, machine.organisation.rows = machine.organisation.rows, [row(one) for one in range(3)]
+    early = machine.resume(plan)
     assert set(codes(early)) == {Code.REFUSAL_UNCERTAIN}
-    assert len(here.organisation.resets) == 1
+    assert len(machine.organisation.resets) == 1
 
-    here.organisation.rows = now
-    here.puppet.clock += LATER
-    assert here.resume(plan).is_complete
-    assert here.organisation.people_sent[1:] == [[user_id(2)]]
+    machine.organisation.rows = now
+    machine.puppet.clock += LATER
+    assert machine.resume(plan).is_complete
+    assert machine.organisation.people_sent[1:] == [[user_id(2)]]
     assert not [one for one in check_records(StateDirectory.open(tmp_path)) if not one.is_note]
 
 
 @pytest.mark.parametrize("status", [403, 404, 429])
 def test_r05_a_gateway_refusing_after_the_reset_resets_nobody_twice(tmp_path: Path, status: int) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = resets_some(here.organisation, status, of=3)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = resets_some(machine.organisation, status, of=3)
     with pytest.raises(OutcomeUnknownError):
-        here.apply(plan)
-    here.organisation.on_reset = None
-    assert here.resume(plan).is_complete
-    assert len(here.organisation.resets) == 1
+        machine.apply(plan)
+    machine.organisation.on_reset = None
+    assert machine.resume(plan).is_complete
+    assert len(machine.organisation.resets) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 501])
@@ -173,16 +173,15 @@ def test_a_call_for_everyone_is_in_doubt_even_where_it_reaches_one_person(status
 def _apply_live(organisation: Organisation, plan: ResetPlan, **order: Any) -> ResetReport:
     order = {"reason": "why", **order}
     recorder = NothingKept(None, None, timedelta(hours=4))
-    flow = apply_plan(CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), recorder, _proof)
+    flow = apply_plan(CALLS, Order(evolve(plan, read_at=START), ResetFormat(), **order), recorder, any_proof)
     return FakeDriver(organisation).run(flow)
 
 
-def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:
-    here = bench(tmp_path)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = lambda _: refusal(403)
+def test_the_reference_server_is_believed_as_before(machine: Machine) -> None:
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
-        here.apply(plan)
+        machine.apply(plan)
     assert ends(caught.value.report) == [Outcome.FAILED] * 3
 
 
@@ -190,53 +189,53 @@ def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:
 
 
 def test_a_refusal_of_one_person_stays_certain(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    here.organisation.on_reset = lambda _: refusal(403)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    machine.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
-        here.apply(plan, per_request=1)
+        machine.apply(plan, per_request=1)
     assert ends(caught.value.report) == [Outcome.FAILED, Outcome.SKIPPED, Outcome.SKIPPED]
-    here.organisation.on_reset = None
-    assert here.resume(plan).is_complete
-    assert [len(people) for people in here.organisation.people_sent] == [1, 1, 1, 1], "as it was begun"
+    machine.organisation.on_reset = None
+    assert machine.resume(plan).is_complete
+    assert [len(people) for people in machine.organisation.people_sent] == [1, 1, 1, 1], "as it was begun"
 
 
 def test_a_429_for_one_person_is_waited_for_as_long_as_there_is_time(tmp_path: Path) -> None:
-    here = live(tmp_path, 2)
-    plan = here.plan(0, 1)
-    here.organisation.on_reset = lambda request: (
-        here.organisation.reset(request) if here.puppet.slept else answer({}, 429, {"retry-after": "5"})
+    machine = live(tmp_path, 2)
+    plan = machine.plan(0, 1)
+    machine.organisation.on_reset = lambda request: (
+        machine.organisation.reset(request) if machine.puppet.slept else answer({}, 429, {"retry-after": "5"})
     )
-    assert here.apply(plan, per_request=1).is_complete
-    assert sum(sleep.seconds for sleep in here.puppet.slept) >= 5
-    again = Bench(tmp_path, here.organisation)
-    here.organisation.rows[0].update(row(0))
+    assert machine.apply(plan, per_request=1).is_complete
+    assert sum(sleep.seconds for sleep in machine.puppet.slept) >= 5
+    again = Machine(tmp_path, machine.organisation)
+    machine.organisation.rows[0].update(row(0))
     later = again.plan(0)
-    here.organisation.on_reset = lambda _: answer({}, 429, {"retry-after": "3600"})
+    machine.organisation.on_reset = lambda _: answer({}, 429, {"retry-after": "3600"})
     again.puppet.clock += 2 * LATER
     with pytest.raises(RateLimitError):
         again.apply(later, per_request=1)
 
 
 def test_after_a_refusal_in_doubt_the_others_are_sent_one_by_one_if_asked_for(tmp_path: Path) -> None:
-    here = live(tmp_path, 5)
-    plan = here.plan(*range(5))
-    refused(here, plan, 403)
-    here.puppet.clock += LATER + HOUR
-    assert here.resume(plan, per_request=1).is_complete
-    assert here.organisation.people_sent[1:] == [[user_id(2)], [user_id(3)], [user_id(4)]]
+    machine = live(tmp_path, 5)
+    plan = machine.plan(*range(5))
+    refused(machine, plan, 403)
+    machine.puppet.clock += LATER + HOUR
+    assert machine.resume(plan, per_request=1).is_complete
+    assert machine.organisation.people_sent[1:] == [[user_id(2)], [user_id(3)], [user_id(4)]]
 
 
 def test_a_wave_holds_several_requests(tmp_path: Path) -> None:
-    here = live(tmp_path, 5)
-    plan = here.plan(*range(5))
+    machine = live(tmp_path, 5)
+    plan = machine.plan(*range(5))
     waves = Waves(size=2, every=timedelta(hours=1), between=(time(7), time(23)), zone="UTC")
-    assert here.apply(plan, per_request=1, waves=waves).is_complete
-    assert [len(people) for people in here.organisation.people_sent] == [1] * 5
-    sent = [event.at for event in here.events(plan) if isinstance(event, Sent)]
+    assert machine.apply(plan, per_request=1, waves=waves).is_complete
+    assert [len(people) for people in machine.organisation.people_sent] == [1] * 5
+    sent = [event.at for event in machine.events(plan) if isinstance(event, Sent)]
     pauses = [later - earlier >= timedelta(minutes=59) for earlier, later in pairwise(sent)]
     assert pauses == [False, True, False, True]
-    (opened,) = [event for event in here.events(plan) if isinstance(event, Opened)]
+    (opened,) = [event for event in machine.events(plan) if isinstance(event, Opened)]
     assert opened.chunk_size == 1
 
 
@@ -256,12 +255,12 @@ def test_one_call_for_everyone_cannot_be_divided(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be divided"):
         client.resets.apply(plan, confirm=plan.phrase, server_side=True, per_request=1)
     assert not organisation.sent
-    here = live(tmp_path)
-    everyone = evolve(planned(here.organisation), read_at=START)
-    refused(here, everyone, 403, server_side=True)
+    machine = live(tmp_path)
+    everyone = evolve(planned(machine.organisation), read_at=START)
+    refused(machine, everyone, 403, server_side=True)
     with pytest.raises(InvalidArgumentError, match="cannot be divided"):
-        here.resume(everyone, per_request=1)
-    assert len(here.organisation.resets) == 1
+        machine.resume(everyone, per_request=1)
+    assert len(machine.organisation.resets) == 1
 
 
 # --- journals of before -----------------------------------------------------------------------------------------------
@@ -269,45 +268,45 @@ def test_one_call_for_everyone_cannot_be_divided(tmp_path: Path) -> None:
 
 def test_a_journal_of_before_keeps_the_meaning_of_its_time(tmp_path: Path) -> None:
     """A live service refused three people, and the version of then noted that as certain."""
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    refused(here, plan, 403)
-    folder = here.state / "plans" / plan.digest
-    events = here.events(plan)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    refused(machine, plan, 403)
+    folder = machine.state / "plans" / plan.digest
+    events = machine.events(plan)
     (folder / "journal.jsonl").unlink()
-    (here.state / "audit.jsonl").unlink()  # which quotes the journal
+    (machine.state / "audit.jsonl").unlink()  # which quotes the journal
     with Journal.open(folder) as journal:
         for event in events[:-1]:
             journal.note(event)
         journal.note(Refused(events[-1].at, 0, "PermissionDeniedError", "REFUSED", "not these people", None))
         assert set(journal.state().users.values()) == {PersonState.REFUSED}
-    here.organisation.rows = [row(one) for one in range(3)]
-    here.puppet.clock += HOUR
-    assert here.resume(plan).is_complete
-    assert [len(people) for people in here.organisation.people_sent] == [3, 3]
+    machine.organisation.rows = [row(one) for one in range(3)]
+    machine.puppet.clock += HOUR
+    assert machine.resume(plan).is_complete
+    assert [len(people) for people in machine.organisation.people_sent] == [3, 3]
 
 
 def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    refused(here, plan, 403)
-    events = here.events(plan)
-    folder = here.state / "plans" / plan.digest
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    refused(machine, plan, 403)
+    events = machine.events(plan)
+    folder = machine.state / "plans" / plan.digest
     (folder / "journal.jsonl").unlink()
-    (here.state / "audit.jsonl").unlink()  # which quotes the journal
+    (machine.state / "audit.jsonl").unlink()  # which quotes the journal
     with Journal.open(folder) as journal:
         for event in events[:-1]:
             journal.note(event)
-    here.puppet.clock += LATER + HOUR
-    assert here.resume(plan).is_complete
-    assert here.organisation.people_sent[1:] == [[user_id(2)]]
+    machine.puppet.clock += LATER + HOUR
+    assert machine.resume(plan).is_complete
+    assert machine.organisation.people_sent[1:] == [[user_id(2)]]
 
 
 def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
-    here = live(tmp_path)
-    plan = here.plan(0, 1, 2)
-    refused(here, plan, 404)
-    events = here.events(plan)
+    machine = live(tmp_path)
+    plan = machine.plan(0, 1, 2)
+    refused(machine, plan, 404)
+    events = machine.events(plan)
     state = replay(events)
     assert set(state.users.values()) == {PersonState.UNKNOWN}
     read = ReadBack(
@@ -317,10 +316,10 @@ def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
 
 
 def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Path) -> None:
-    here = bench(tmp_path, people=2, reference=False)
-    plan = here.plan(0, 1)
-    here.lose(plan, arrives=True, waves=Waves(size=1))
-    here.puppet.clock += LATER
+    machine = new_machine(tmp_path, people=2, reference=False)
+    plan = machine.plan(0, 1)
+    machine.lose(plan, arrives=True, waves=Waves(size=1))
+    machine.puppet.clock += LATER
 
     def withdrawn(ground: ProofScope) -> Proof | None:
         raise UnconfirmedFormatError("the proof was withdrawn", reason="PROOF_WITHDRAWN", remedy=PROVE_AGAIN)
@@ -330,12 +329,12 @@ def test_a_proof_that_does_not_hold_any_more_says_what_resuming_did(tmp_path: Pa
             "so nobody could see that. Nothing was sent", reason="PROOF_TOO_NARROW", remedy=PROVE_AGAIN
         )
 
-    for here.find_proof in (withdrawn, too_narrow):
+    for machine.find_proof in (withdrawn, too_narrow):
         with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
-            here.resume(plan)
+            machine.resume(plan)
         assert "Nothing was sent" not in caught.value.message
         assert "Prove the format again" in caught.value.message
-    here.find_proof = lambda ground: None
+    machine.find_proof = lambda ground: None
     with pytest.raises(UnconfirmedFormatError, match="nothing more was sent") as caught:
-        here.resume(plan)
+        machine.resume(plan)
     assert "so nothing was sent" not in caught.value.message

@@ -19,7 +19,7 @@ from training_sdk.local_plans.record_check import check_records
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file
-from unit.sdk.test_resume import LATER, Bench, bench
+from unit.sdk.machine import LATER, Machine, new_machine
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -31,10 +31,10 @@ def rewritten(folder: Path, change: Change) -> None:
     path.write_text(json.dumps(said))
 
 
-def two_applied(here: Bench) -> tuple[ResetPlan, ResetPlan]:
-    one, other = here.plan(0, 1), here.plan(2)
+def two_applied(machine: Machine) -> tuple[ResetPlan, ResetPlan]:
+    one, other = machine.plan(0, 1), machine.plan(2)
     for plan in (one, other):
-        here.apply(plan)
+        machine.apply(plan)
     return one, other
 
 
@@ -50,32 +50,30 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_report_of_other_people_is_named_and_hides_no_other(
-    change: Change, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    change: Change, machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R21: no outcome is shown for a plan but its own."""
-    here = bench(tmp_path)
-    one, other = two_applied(here)
-    folder = here.state / "plans" / one.digest
+    one, other = two_applied(machine)
+    folder = machine.state / "plans" / one.digest
     rewritten(folder, change)
     with pytest.raises(RecordsDamagedError, match=r"report\.json is not what was written .*restore a copy"):
         report_file.load(folder)
-    assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
+    assert_listed(machine, capsys, monkeypatch, shown=other, unread=one)
 
 
 def test_the_report_of_another_plan_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = bench(tmp_path)
-    one, other = two_applied(here)
-    plans = here.state / "plans"
+    one, other = two_applied(machine)
+    plans = machine.state / "plans"
     shutil.copy(plans / other.digest / report_file.REPORT, plans / one.digest / report_file.REPORT)
     with pytest.raises(RecordsDamagedError, match=f"is the report of plan #{other.short_digest}"):
         report_file.load(plans / one.digest)
-    assert_listed(here, capsys, monkeypatch, shown=other, unread=one)
+    assert_listed(machine, capsys, monkeypatch, shown=other, unread=one)
 
 
 def assert_listed(
-    here: Bench,
+    machine: Machine,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -83,7 +81,7 @@ def assert_listed(
     unread: ResetPlan | None,
 ) -> None:
     """What the command says of both plans."""
-    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(here.state))
+    monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(machine.state))
     monkeypatch.setenv("TRAINING_SDK_PROFILES", "")
     capsys.readouterr()
     assert main(["report", "--list", "--json"]) == ExitCode.DONE
@@ -98,19 +96,19 @@ def test_what_is_no_folder_of_a_plan_is_in_nobodys_way(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy of a folder from when its outcome was unknown would block its people for ever."""
-    here = bench(tmp_path, reference=False)
-    plan = here.plan(0, 1)
-    here.lose(plan, arrives=True, reason="yearly")
-    plans = here.state / "plans"
+    machine = new_machine(tmp_path, reference=False)
+    plan = machine.plan(0, 1)
+    machine.lose(plan, arrives=True, reason="yearly")
+    plans = machine.state / "plans"
     shutil.copytree(plans / plan.digest, plans / f"{plan.digest}.bak")
     (plans / ".DS_Store").write_text("x")
     (plans / "new folder").mkdir()
     (plans / ("cd" * 32)).write_text("a file")
-    here.puppet.clock += LATER + 60
-    here.resume(plan)
-    state = StateDirectory.open(here.state)
+    machine.puppet.clock += LATER + 60
+    machine.resume(plan)
+    state = StateDirectory.open(machine.state)
     assert find_digest(state, plan.digest[:12]) == plan.digest
-    assert_listed(here, capsys, monkeypatch, shown=plan, unread=None)
+    assert_listed(machine, capsys, monkeypatch, shown=plan, unread=None)
     found = check_records(state)
     assert [str(one).partition(" is not that of a plan")[0] for one in found] == [
         f"The folder plans/{plan.digest}.bak",

@@ -42,8 +42,8 @@ from unit.sdk.fakes import (
     tail,
     untouched,
 )
+from unit.sdk.machine import new_machine
 from unit.sdk.resetting import planned
-from unit.sdk.test_resume import bench
 
 H = timedelta(hours=1)
 SETTLED = timedelta(hours=3, minutes=15)
@@ -483,29 +483,29 @@ def test_a_report_from_long_ago_needs_no_waiting() -> None:
 
 def test_lateness_counts_from_the_request_for_each_person(tmp_path: Path) -> None:
     """The first was sent hours before the second, and only the second can still be late."""
-    here = bench(tmp_path, reference=False)
-    plan = here.plan(0, 1)
+    machine = new_machine(tmp_path, reference=False)
+    plan = machine.plan(0, 1)
     pause = timedelta(hours=4).total_seconds()
 
     def once(request: Request) -> Response:
-        here.organisation.on_reset = stop
-        return here.organisation.reset(request)
+        machine.organisation.on_reset = stop
+        return machine.organisation.reset(request)
 
     def stop(_: Request) -> Response:
         raise KeyboardInterrupt
 
-    here.organisation.on_reset = once
+    machine.organisation.on_reset = once
     with pytest.raises(KeyboardInterrupt):
-        here.apply(plan, per_request=1, reason="yearly")
-    here.organisation.on_reset = None
-    here.puppet.clock += pause
-    report = here.resume(plan)
+        machine.apply(plan, per_request=1, reason="yearly")
+    machine.organisation.on_reset = None
+    machine.puppet.clock += pause
+    report = machine.resume(plan)
     assert [user.outcome for user in report.users] == [Outcome.RESET, Outcome.RESET]
     for number in (0, 1):
-        here.organisation.rows[number].update(row(number))  # the feed shows what was before
-    recorder = Recorder(str(here.state), None, H)
+        machine.organisation.rows[number].update(row(number))  # the feed shows what was before
+    recorder = Recorder(str(machine.state), None, H)
     watch = VerificationOptions(timedelta(0), timedelta(minutes=5), 0)
-    found = here.puppet.run(wait_until_verified(here.calls, report, watch, recorder))
+    found = machine.puppet.run(wait_until_verified(machine.calls, report, watch, recorder))
     assert codes(found) == ["STILL_RECORDED", "NOT_SEEN_YET"]
 
 
@@ -521,14 +521,14 @@ def test_lessons_from_before_the_last_request_verify_nobody_whenever_applying_be
 
 
 def test_lessons_between_the_start_and_the_request_prove_no_reset(tmp_path: Path) -> None:
-    here = bench(tmp_path, 1, reference=False)
-    here.organisation = feed = Feed([row(0)], reference=False)
-    here.puppet = FakeDriver(feed, cost=300.0)  # so that evidence takes its time
-    report = here.apply(here.plan(0))
+    machine = new_machine(tmp_path, 1, reference=False)
+    machine.organisation = feed = Feed([row(0)], reference=False)
+    machine.puppet = FakeDriver(feed, cost=300.0)  # so that evidence takes its time
+    report = machine.apply(machine.plan(0))
     between = report.started_at + timedelta(seconds=1)
     feed.lesson = {"completed": True, "openedDateTime": f"{between:%Y-%m-%dT%H:%M:%SZ}"}
     flow = wait_until_verified(
         CALLS, report, VerificationOptions(timedelta(0), H, 1), Recorder(str(tmp_path), None, H)
     )
-    (seen,) = here.puppet.run(flow).people
+    (seen,) = machine.puppet.run(flow).people
     assert (seen.state, seen.code) == (PENDING, "LESSONS_RECORDED")

@@ -16,6 +16,7 @@ from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.chain import RESERVED, START, Lines, encode_line, head_of, next_entry
 from training_sdk.records.state import StateDirectory
 from unit.sdk.evidence.past import seal as closing
+from unit.sdk.machine import Machine
 from unit.sdk.records.first_form import unpacked
 from unit.sdk.records.test_record_check import (
     applied,
@@ -25,7 +26,6 @@ from unit.sdk.records.test_record_check import (
     purged,
     twice_begun,
 )
-from unit.sdk.test_resume import bench
 
 Entries = list[dict[str, Any]]
 OTHER_TIME = "2020-01-01T00:00:00+00:00"
@@ -207,17 +207,16 @@ def test_an_edit_inside_what_is_sealed_is_found_where_it_can_be_opened(name: str
 # --- what may not be gone on with -------------------------------------------------------------------------------------
 
 
-def test_nothing_is_sent_by_a_journal_that_was_edited(tmp_path: Path) -> None:
+def test_nothing_is_sent_by_a_journal_that_was_edited(machine: Machine) -> None:
     """R21: an edit that turns "unknown" into "refused" would have people sent twice."""
-    here = bench(tmp_path)
-    plan = here.plan(0, 1)
-    here.lose(plan, arrives=True)
-    sent = len(here.lines())
-    rewrite(here.state, lambda entries: entry_of(entries, "opened").update(reason="another"))
+    plan = machine.plan(0, 1)
+    machine.lose(plan, arrives=True)
+    sent = len(machine.lines())
+    rewrite(machine.state, lambda entries: entry_of(entries, "opened").update(reason="another"))
     with pytest.raises(RecordsDamagedError, match=r"was changed, shortened or lost.*Nothing was sent"):
-        here.resume(plan)
-    assert len(here.lines()) == sent
-    assert any("audit log quotes" in str(one) for one in check_records(StateDirectory.open(here.state)))
+        machine.resume(plan)
+    assert len(machine.lines()) == sent
+    assert any("audit log quotes" in str(one) for one in check_records(StateDirectory.open(machine.state)))
 
 
 # --- a damaged log ----------------------------------------------------------------------------------------------------
