@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import ssl
 import threading
 import zlib
@@ -272,6 +273,42 @@ def test_a_gzip_bomb_is_not_unpacked(real: Real, encoding: bytes, monkeypatch: p
     said = "exceeds 1000000 bytes|encoded more than once"
     with wire(says(packed(content, encoding))) as server, pytest.raises(APIConnectionError, match=said):
         real(server.url, read)
+
+
+@pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
+@pytest.mark.parametrize("encoding", [b"identity", b"gzip, gzip"])
+def test_the_connection_of_an_answer_that_is_not_read_to_its_end_is_closed(
+    real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, although the client stays open and the error is kept: connections of a pool are limited."""
+    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 1_000)
+    closed = threading.Event()
+
+    def part_of_an_answer(server: Wire) -> Callable[[socket.socket], None]:
+        def behave(connection: socket.socket) -> None:
+            server.read(connection)
+            head = HEAD + b"content-encoding: %s\r\ncontent-length: 9000\r\n\r\n" % encoding
+            connection.sendall(head + b"x" * 2_000)
+            if not connection.recv(1):
+                closed.set()
+
+        return behave
+
+    def use(client: Any) -> Any:
+        if real.backend != "sync":
+            return use_async(client)
+        with pytest.raises(APIConnectionError) as kept:
+            read(client)
+        return kept, closed.wait(5)
+
+    async def use_async(client: Any) -> Any:
+        with pytest.raises(APIConnectionError) as kept:
+            await read(client)
+        return kept, await anyio.to_thread.run_sync(closed.wait, 5)
+
+    with wire(part_of_an_answer) as server:
+        _, is_closed = real(server.url, use)
+    assert is_closed
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------
