@@ -18,6 +18,9 @@ EXTRAS ?= cli,fast,server,testing,pandas,polars,arrow
 # that tests of one file mostly share its fixtures, and none waits for long at the end.
 PYTEST := python -m pytest -n 2 --dist worksteal
 
+# Files that have long proofs; to collect the others takes each process 20 seconds.
+HEAVY = $(shell grep -rlw --include='test_*.py' heavy tests)
+
 .PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
 help:
@@ -54,7 +57,7 @@ test: setup
 	$(BIN)/$(PYTEST) -m 'not heavy and not browser'
 
 test-heavy: setup
-	$(BIN)/$(PYTEST) -m 'heavy and not browser'
+	$(BIN)/$(PYTEST) -m 'heavy and not browser' $(HEAVY)
 
 test-browser: setup
 	$(BIN)/python -m pip install --quiet --group browser
