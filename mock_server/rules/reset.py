@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from mock_server.policy import Behaviour
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mock_server.rules.authentication import Actor
     from mock_server.world.courses import Course
     from mock_server.world.organisation import Organisation
+    from mock_server.world.progress import CourseProgress
     from mock_server.world.world import World
 
 
@@ -35,7 +37,8 @@ def reset(world: World, organisation: Organisation, course: Course, user_ids: Se
     """
     messages = notifications.for_reset(world, organisation, course, user_ids)
     progress = organisation.progress[course.id]
-    progress.restart(user_ids, organisation.restarted(course.id, user_ids), _left(world))
+    left = _left(world, progress, user_ids)
+    progress.restart(user_ids, organisation.restarted(course.id, user_ids), left)
     _note(world, organisation, course, user_ids)
     world.outbox.extend(messages)
 
@@ -45,15 +48,16 @@ def reset_absent(world: World, organisation: Organisation, course: Course, user_
 
     There is no due date to restart (R20), and no notification to send (R18).
     """
-    progress, left = organisation.progress[course.id], _left(world)
+    progress = organisation.progress[course.id]
+    left = _left(world, progress, user_ids)
     for user_id in user_ids:
-        progress.put(user_id, left(progress.records.get(user_id)))
+        progress.put(user_id, left.get(user_id))
     _note(world, organisation, course, user_ids)
 
 
 def _note(world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]) -> None:
     """Note the time of the reset (R22), and withdraw certificates (R19)."""
-    organisation.progress[course.id].reset_at.update(dict.fromkeys(user_ids, world.clock.now()))
+    organisation.progress[course.id].reset_at.update(zip(user_ids, repeat(world.clock.now())))
     certificates.withdraw(world, organisation, course, user_ids)
 
 
@@ -64,15 +68,13 @@ _KEPT = {
 }
 
 
-def _left(world: World) -> Callable[[Record | None], Record | None]:
-    """Return what a reset leaves of a record: None, unless the world emulates a service that keeps some fields."""
+def _left(world: World, progress: CourseProgress, user_ids: Sequence[str]) -> dict[str, Record]:
+    """Return what a reset leaves of records: none, unless the world emulates a service that keeps some fields."""
     names = [name for behaviour, name in _KEPT.items() if behaviour in world.policy.emulates]
-    if not names:
-        return lambda _: None
-    now = world.clock.now()
-
-    def left(record: Record | None) -> Record | None:
+    left, now = {}, world.clock.now()
+    for user_id in user_ids if names else ():
+        record = progress.records.get(user_id)
         kept = {name: value for name in names if record is not None and (value := getattr(record, name))}
-        return Record(modified_at=now, **kept) if kept else None
-
+        if kept:
+            left[user_id] = Record(modified_at=now, **kept)
     return left

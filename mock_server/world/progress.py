@@ -8,7 +8,7 @@ until the row changes, and keeps a history of changes while the world emulates a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from weakref import ref
 
@@ -255,24 +255,20 @@ class CourseProgress:
         self.fragments.pop(user_id, None)
 
     def restart(
-        self,
-        user_ids: Sequence[str],
-        enrolments: Sequence[Enrolment],
-        left: Callable[[Record | None], Record | None],
+        self, user_ids: Sequence[str], enrolments: Sequence[Enrolment], left: Mapping[str, Record]
     ) -> None:
-        """Replace the enrolments of users on the roster, and each record by what ``left`` returns of it."""
+        """Replace the enrolments of users on the roster, and clear their records but for what is ``left``."""
+        if self.lag_history is not None:
+            for user_id in user_ids:
+                self._keep(user_id)
+        self.tally.count(map(self.records.get, user_ids), -1)
+        self.tally.count(left.values(), +1)
         for user_id in user_ids:
-            self._keep(user_id)
-        before = [self.records.get(user_id) for user_id in user_ids]
-        after = list(map(left, before))
-        self.tally.count(before, -1)
-        self.tally.count(after, +1)
-        for user_id, record, new in zip(user_ids, before, after, strict=True):
-            if new is not None:
-                self.records[user_id] = new  # in its place, so that a state document keeps its order
-            elif record is not None:
-                del self.records[user_id]
-            self.fragments.pop(user_id, None)
+            if user_id not in left:
+                self.records.pop(user_id, None)
+        self.records.update(left)  # in their places, so that a state document keeps its order
+        for user_id in self.fragments.keys() & user_ids:
+            del self.fragments[user_id]
         self.enrolments.update(zip(user_ids, enrolments, strict=True))
         self.changes += 1
 
