@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mock_server import MockTraining
-    from mock_server.control.journal import Exchange
+    from mock_server.control.calls import Exchange
     from mock_server.transports.serving import Server
     from training_sdk import AsyncTrainingClient, TrainingClient
     from training_sdk.testing.contract.checks import Check

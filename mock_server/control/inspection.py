@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from mock_server.control.journal import Body, Calls, Exchange
+from mock_server.control.calls import Body, Calls, Exchange
 from mock_server.refusal import Reason, RefusedError, invalid
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields, Params

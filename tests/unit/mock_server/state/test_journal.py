@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.api.routes import OPERATIONS
+from mock_server.control import calls as made_calls
 from mock_server.control import journal
 from mock_server.control.faults import Kind
 from mock_server.control.journal import Journal
@@ -168,7 +169,7 @@ def test_a_failure_points_at_the_test_and_not_into_the_journal(mock: MockTrainin
         with pytest.raises(AssertionError) as caught:
             ask()
         inside = [
-            each for each, _ in traceback.walk_tb(caught.tb) if each.f_code.co_filename == journal.__file__
+            each for each, _ in traceback.walk_tb(caught.tb) if each.f_code.co_filename == made_calls.__file__
         ]
         assert inside
         assert all(each.f_locals.get("__tracebackhide__") for each in inside)

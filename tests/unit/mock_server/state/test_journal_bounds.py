@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections.abc import Callable
 from sys import getsizeof
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -48,7 +52,7 @@ def test_one_long_header_query_or_path_is_cut(mock: MockTraining) -> None:
 
 @given(
     before=st.integers(0, journal.MAX_BODY + 10),
-    length=st.integers(1, 200),
+    length=st.integers(1, 400),
     times=st.integers(1, 400),
     behind=st.integers(0, 400),
 )
@@ -65,6 +69,88 @@ def test_no_part_of_a_token_is_left_at_a_cut(before: int, length: int, times: in
         assert b"0123" not in shown.data
         assert shown.is_cut or shown.data == b"x" * before + b"***" * times + b"y" * behind
         assert len(shown.data) <= journal.MAX_BODY
+
+
+LONG = [
+    b"x" * (journal.MAX_BODY + 200) + b"mock_0123456789abcdef",
+    b"mock_0123456789abcdef" * 5000,
+    b"k" * 100_000,
+    b"y" * journal.MAX_BODY,
+    b"",
+]
+"""Bodies that many exchanges share, as they share a page that is cached."""
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(LONG), st.sampled_from([8, 100, 5000]), st.booleans()), max_size=40)
+)
+def test_a_body_that_exchanges_share_is_shown_as_if_each_had_its_own(
+    sent: list[tuple[bytes, int, bool]],
+) -> None:
+    shared, apart = journal.Journal(), []
+    for number, (body, length, is_read) in enumerate(sent, 1):
+        request = Request("POST", "/", "", (("authorization", "k" * length),), body)
+        alone = journal.Journal()
+        for each in (alone, shared):
+            each.record(request, Response(200, (), body), {})
+        apart.append(evolve(alone.once(), number=number))
+        if is_read:
+            assert shared.seen[-1] == apart[-1]
+    assert list(shared) == apart
+
+
+def traced(work: Callable[[], object]) -> int:
+    """Return the bytes that are allocated and not freed by a piece of work."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        work()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pages", [1, 5, 30, 400])
+@pytest.mark.parametrize("is_read", [False, True])
+def test_no_long_body_is_kept_whole_beyond_the_bound(
+    monkeypatch: pytest.MonkeyPatch, pages: int, is_read: bool
+) -> None:
+    bound = 4_000_000
+    monkeypatch.setattr(journal, "MAX_BYTES", bound)
+    kept = journal.Journal()
+
+    def serve() -> None:
+        for turn in range(400):
+            if turn % pages == turn:
+                cached.append(b"%d" % turn + b"p" * 150_000)
+            kept.record(Request("GET", WHO), Response(200, (), cached[turn % pages]), {})
+            if is_read and turn % 50 == 0:
+                assert kept.seen[-1].number == turn + 1
+        cached.clear()
+
+    cached: list[bytes] = []
+    assert traced(serve) < bound + 1200 * len(kept)
+    assert kept.dropped + len(kept) == 400
+
+
+def test_one_giant_answer_takes_no_room_from_the_others() -> None:
+    kept = journal.Journal()
+    for body in [b"small"] * 20 + [b"g" * (journal.MAX_BYTES + 1), b"small"]:
+        kept.record(Request("GET", WHO), Response(200, (), body), {})
+    assert [each.answer.is_cut for each in kept] == [False] * 20 + [True, False]
+
+
+def test_a_page_that_is_served_again_and_again_is_copied_once() -> None:
+    kept, page = journal.Journal(), b"p" * 500_000
+
+    def serve() -> None:
+        for _ in range(100):
+            kept.record(Request("GET", WHO), Response(200, (), page), {})
+
+    assert traced(serve) < 2 * journal.MAX_BODY + 100 * 1500
+    assert [len(each.answer.data) for each in kept] == [journal.MAX_BODY] * 100
 
 
 def test_memory_is_bounded_although_masked(mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
