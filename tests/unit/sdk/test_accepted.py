@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -65,8 +66,9 @@ A_WEEK = timedelta(days=7).total_seconds()
 SHORT = (LAG + MARGIN).total_seconds()
 
 
-def live(tmp_path: Path, people: int = 3) -> Machine:
-    return new_machine(tmp_path, people, reference=False)
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return new_machine(tmp_path, reference=False)
 
 
 def answered(machine: Machine, plan: ResetPlan, said: Response | BaseException, **order: Any) -> None:
@@ -81,6 +83,10 @@ def answered(machine: Machine, plan: ResetPlan, said: Response | BaseException, 
     with suppress(OutcomeUnknownError, KeyboardInterrupt):
         machine.apply(plan, **order)
     machine.organisation.on_reset = None
+
+
+def proof_of(ground: ProofScope, **seen: Any) -> Proof:
+    return Proof(ground, START, "u", "c", "one", ("two",), counted=True, **seen)
 
 
 def rewritten(machine: Machine, plan: ResetPlan, change: Callable[[Event], Event], *more: Event) -> None:
@@ -103,8 +109,7 @@ def with_status(problem: Any, status: int) -> BaseException:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_r05_what_was_accepted_stays_unknown_until_it_is_seen(tmp_path: Path, name: str) -> None:
-    machine = live(tmp_path)
+def test_r05_what_was_accepted_stays_unknown_until_it_is_seen(machine: Machine, name: str) -> None:
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, ACCEPTED[name])
     for _ in range(3):
@@ -125,8 +130,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize(("status", "sent"), [(202, 1), (200, 1), (500, 2), (302, 2)])
-def test_an_answer_without_a_body_counts_by_status(tmp_path: Path, how: str, status: int, sent: int) -> None:
-    machine = live(tmp_path)
+def test_an_answer_without_a_body_counts_by_status(
+    machine: Machine, how: str, status: int, sent: int
+) -> None:
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, BROKEN[how](status))
     assert machine.events(plan)[-1] == evolve(_lost(machine, plan), status=status)
@@ -140,8 +146,7 @@ def _lost(machine: Machine, plan: ResetPlan) -> Lost:
     return event
 
 
-def test_a_request_without_any_answer_is_sent_again_when_nobody_expects_it_any_more(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_a_request_without_any_answer_is_sent_again_when_nobody_expects_it_any_more(machine: Machine) -> None:
     plan = machine.plan(0, 1, 2)
     machine.lose(plan, arrives=False)
     machine.puppet.clock += SHORT
@@ -151,8 +156,7 @@ def test_a_request_without_any_answer_is_sent_again_when_nobody_expects_it_any_m
     assert len(machine.organisation.resets) == 2
 
 
-def test_a_cached_answer_is_one_that_was_accepted(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_a_cached_answer_is_one_that_was_accepted(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.calls = evolve(CALLS, is_fresh=True)
     answered(machine, plan, answer({"usersUpdated": 1}, headers={"age": "60"}))
@@ -180,20 +184,8 @@ def test_both_clients_note_the_status_of_a_broken_answer(ask: Asker, status: int
     organisation = Organisation([row(0), row(1)], reference=False)
     plan, others = just_planned(organisation), over_the_wire(organisation)
     ground = ProofScope.of(plan.origin, ResetFormat(), server_side=False)
-    save_proof(
-        StateDirectory.open(tmp_path),
-        Proof(
-            ground,
-            START,
-            "u",
-            "c",
-            "one",
-            ("two",),
-            counted=True,
-            other_courses=("d",),
-            completions_stayed=True,
-        ),
-    )
+    proof = proof_of(ground, other_courses=("d",), completions_stayed=True)
+    save_proof(StateDirectory.open(tmp_path), proof)
 
     def handle(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, stream=Cut()) if request.url.path == RESET else others(request)
@@ -207,8 +199,7 @@ def test_both_clients_note_the_status_of_a_broken_answer(ask: Asker, status: int
     assert lost.status == status
 
 
-def test_a_new_plan_is_the_persons_decision(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_a_new_plan_is_the_persons_decision(machine: Machine) -> None:
     plan = machine.plan(0, 1)
     answered(machine, plan, ACCEPTED["202, empty"])
     machine.puppet.clock += LATER
@@ -229,7 +220,7 @@ def _again(machine: Machine) -> ResetPlan:
 
 
 def test_r05_a_slow_queue_behind_a_late_feed_resets_nobody_twice(tmp_path: Path) -> None:
-    machine = live(tmp_path, 16)
+    machine = new_machine(tmp_path, 16, reference=False)
     plan = machine.plan(*range(16))
     answered(machine, plan, ACCEPTED["202, empty"])
     sent = machine.puppet.clock
@@ -267,9 +258,8 @@ def _without_cause(event: Event) -> Event:
 @pytest.mark.parametrize("change", [_without_status, _without_cause])
 @pytest.mark.parametrize("name", ["200 as HTML", "201 and too few", "299, cut"])
 def test_older_journals_accept_unreadable(
-    tmp_path: Path, name: str, change: Callable[[Event], Event]
+    machine: Machine, name: str, change: Callable[[Event], Event]
 ) -> None:
-    machine = live(tmp_path)
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, ACCEPTED[name])
     rewritten(machine, plan, change)
@@ -278,9 +268,8 @@ def test_older_journals_accept_unreadable(
     assert len(machine.organisation.resets) == 1
 
 
-def test_people_whom_an_older_version_would_have_sent_again_are_not(tmp_path: Path) -> None:
+def test_people_whom_an_older_version_would_have_sent_again_are_not(machine: Machine) -> None:
     """It was accepted without a count, and then read back as not applied, which meant: to be sent again."""
-    machine = live(tmp_path)
     plan = machine.plan(0, 1, 2)
     machine.lose(plan, arrives=False)
     late = START + timedelta(seconds=machine.puppet.clock + SHORT + 60)
@@ -299,8 +288,7 @@ def test_people_whom_an_older_version_would_have_sent_again_are_not(tmp_path: Pa
     assert machine.resume(plan).is_complete
 
 
-def test_people_whom_an_older_version_has_sent_again_are_not_sent_a_third_time(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_people_whom_an_older_version_has_sent_again_are_not_sent_a_third_time(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.lose(plan, arrives=False)
     machine.puppet.clock += LATER
@@ -320,8 +308,7 @@ def _lost_events(machine: Machine, plan: ResetPlan) -> list[Event]:
     return [event for event in machine.events(plan) if isinstance(event, Lost)]
 
 
-def test_an_older_journal_takes_the_default_time(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_an_older_journal_takes_the_default_time(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.lose(plan, arrives=False)
     rewritten(machine, plan, _without_status)
@@ -336,8 +323,7 @@ def test_an_older_journal_takes_the_default_time(tmp_path: Path) -> None:
 LONG = Safeguards(processing_time=timedelta(hours=6))
 
 
-def test_the_time_of_the_beginning_holds_for_a_client_with_a_shorter_one(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_the_time_of_the_beginning_holds_for_a_client_with_a_shorter_one(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.lose(plan, arrives=False, safeguards=LONG)
     machine.puppet.clock += LATER
@@ -346,8 +332,7 @@ def test_the_time_of_the_beginning_holds_for_a_client_with_a_shorter_one(tmp_pat
     assert machine.resume(plan).is_complete
 
 
-def test_a_longer_time_of_the_client_that_resumes_holds_from_then_on(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_a_longer_time_of_the_client_that_resumes_holds_from_then_on(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.lose(plan, arrives=False)
     machine.puppet.clock += LATER
@@ -358,8 +343,7 @@ def test_a_longer_time_of_the_client_that_resumes_holds_from_then_on(tmp_path: P
 
 
 @pytest.mark.parametrize("by", ["journal", "client"])
-def test_another_plan_waits_as_long(tmp_path: Path, by: str) -> None:
-    machine = live(tmp_path)
+def test_another_plan_waits_as_long(machine: Machine, by: str) -> None:
     first, other = ({"safeguards": LONG}, {}) if by == "journal" else ({}, {"safeguards": LONG})
     assert machine.apply(machine.plan(0, 1), **first).is_complete
     machine.organisation.rows = [row(0), row(1)]
@@ -370,16 +354,11 @@ def test_another_plan_waits_as_long(tmp_path: Path, by: str) -> None:
     assert machine.apply(_again(machine), **other).is_complete
 
 
-def test_it_is_never_shorter_than_what_the_proof_has_seen(tmp_path: Path) -> None:
-    machine = live(tmp_path)
+def test_it_is_never_shorter_than_what_the_proof_has_seen(machine: Machine) -> None:
     plan = machine.plan(0)
-
-    def prove(ground: ProofScope) -> Proof:
-        return Proof(ground, START, "u", "c", "one", ("two",), counted=True, seen_after_seconds=7200.0)
-
     machine.lose(plan, arrives=False)
     machine.puppet.clock += LATER
-    machine.find_proof = prove
+    machine.find_proof = partial(proof_of, seen_after_seconds=7200.0)
     assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
     machine.puppet.clock += 3600
     assert machine.resume(plan).is_complete
@@ -396,7 +375,7 @@ def test_a_proof_of_before_is_read_without_the_time(tmp_path: Path) -> None:
     state = StateDirectory.open(tmp_path)
     origin = planned(Organisation([row(0)], reference=False)).origin
     ground = ProofScope.of(origin, ResetFormat(), server_side=False)
-    proof = Proof(ground, START, "u", "c", "one", ("two",), counted=True, seen_after_seconds=90.0)
+    proof = proof_of(ground, seen_after_seconds=90.0)
     save_proof(state, proof)
     (path,) = (tmp_path / "proofs").glob("*.json")
     document = json.loads(path.read_text())

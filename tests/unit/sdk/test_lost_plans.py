@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -63,6 +64,14 @@ def folder_of(machine: Machine, plan: ResetPlan) -> Path:
     return machine.state / "plans" / plan.digest
 
 
+def lose(machine: Machine, attack: Attack, **order: Any) -> ResetPlan:
+    """A plan for two people whose answer was lost, and then its records."""
+    lost = machine.plan(0, 1)
+    machine.lose(lost, arrives=False, **order)
+    attack(folder_of(machine, lost))
+    return lost
+
+
 def another(plan: ResetPlan) -> ResetPlan:
     """Another plan of the same people."""
     return evolve(plan, expires_at=plan.expires_at + timedelta(hours=1))
@@ -74,9 +83,7 @@ def now(machine: Machine) -> datetime:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_people_whose_fate_was_open_are_not_sent_by_another_plan(attack: Attack, machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    attack(folder_of(machine, lost))
+    lost = lose(machine, attack)
     with pytest.raises(OverlappingPlanError, match=f"Nothing was sent.*plan close {lost.short_digest}"):
         machine.apply(machine.plan(1, 2))
     assert machine.organisation.resets == []
@@ -84,17 +91,13 @@ def test_people_whose_fate_was_open_are_not_sent_by_another_plan(attack: Attack,
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
 def test_a_plan_whose_copy_is_there_protects_its_own_people_only(attack: Attack, machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    attack(folder_of(machine, lost))
+    lose(machine, attack)
     assert ends(machine.apply(machine.plan(2))) == [Outcome.RESET]
 
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
 def test_an_outline_protects_its_people_while_it_is_unchanged(attack: Attack, machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    attack(folder_of(machine, lost))
+    lost = lose(machine, attack)
     outline = plan_copy.outline_in(folder_of(machine, lost))
     (folder_of(machine, lost) / "plan.json").unlink()
     path = folder_of(machine, lost) / "outline.json"
@@ -106,9 +109,7 @@ def test_an_outline_protects_its_people_while_it_is_unchanged(attack: Attack, ma
 
 
 def test_without_a_copy_everyone_in_its_courses_is_protected(machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    removed(folder_of(machine, lost))
+    lose(machine, removed)
     with pytest.raises(OverlappingPlanError):
         machine.apply(machine.plan(2))
 
@@ -144,9 +145,7 @@ def test_on_a_live_service_a_lost_plan_counts_until_the_feed_shows_it(attack: At
 
 
 def test_plans_of_another_organisation_block_nobody(machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    removed(folder_of(machine, lost))
+    lose(machine, removed)
     machine.organisation.organisation_id = "role_other"
     machine.apply(machine.plan(0, 1))
 
@@ -217,9 +216,7 @@ def test_a_log_that_quotes_no_journal_tells_a_cut_one_by_its_outcomes(machine: M
 
 @pytest.mark.parametrize("attack", [emptied, damaged, cut])
 def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    attack(folder_of(machine, lost))
+    lose(machine, attack)
     state = StateDirectory.open(machine.state)
     later = datetime.now(UTC) + timedelta(days=9999)
     assert list(stray_copies(state.evidence, later, partial(is_closed, state), ())) == []
@@ -231,9 +228,7 @@ def test_the_copy_of_a_started_plan_is_not_purged(attack: Attack, machine: Machi
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -> None:
     machine = new_machine(tmp_path, reference=False)
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False, reason="renewal")
-    attack(folder_of(machine, lost))
+    lost = lose(machine, attack, reason="renewal")
     state = StateDirectory.open(machine.state)
     assert find_digest(state, lost.digest[:12]) == lost.digest
     with pytest.raises(InvalidArgumentError, match="was not closed"):
@@ -250,9 +245,7 @@ def test_closing_a_lost_plan_lets_others_go_on(attack: Attack, tmp_path: Path) -
 
 
 def test_a_cut_journal_does_not_open_again_what_a_person_closed(machine: Machine) -> None:
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False)
-    cut(folder_of(machine, lost))
+    lost = lose(machine, cut)
     machine.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
     close_plan(StateDirectory.open(machine.state), lost.digest, reason="looked at", now=now(machine))
     for how in (machine.apply, machine.resume):
@@ -262,9 +255,7 @@ def test_a_cut_journal_does_not_open_again_what_a_person_closed(machine: Machine
 
 def test_closing_waits_for_as_long_as_the_service_may_work(tmp_path: Path) -> None:
     machine = new_machine(tmp_path, reference=False)
-    lost = machine.plan(0, 1)
-    machine.lose(lost, arrives=False, reason="renewal")
-    removed(folder_of(machine, lost))
+    lost = lose(machine, removed, reason="renewal")
     state, longer = StateDirectory.open(machine.state), PROCESSING_TIME + timedelta(hours=9)
     machine.puppet.clock += LATER + LONGEST_SILENCE.total_seconds() + 60
     with pytest.raises(InvalidArgumentError, match="was not closed"):

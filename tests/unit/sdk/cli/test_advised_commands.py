@@ -72,9 +72,9 @@ def test_a_stale_plan_of_which_nothing_was_sent_is_not_to_be_resumed(run: Run, m
     assert len([*mock.calls.of("reset")]) == 1
 
 
-def test_a_closed_plan_and_its_report_name_who_is_left_and_the_closing(run: Run, mock: MockTraining) -> None:
-    run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
-    plan, done = ResetPlan.load("plan.json"), list[str]()
+def stopped_before_the_last_person(path: str) -> ResetPlan:
+    """A saved plan that was applied and stopped when one person was left."""
+    plan, done = ResetPlan.load(path), list[str]()
     with pytest.raises(ResetInterruptedError), TrainingClient() as client:
         client.resets.apply(
             plan,
@@ -84,6 +84,12 @@ def test_a_closed_plan_and_its_report_name_who_is_left_and_the_closing(run: Run,
             stop=lambda: bool(done),
             on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
         )
+    return plan
+
+
+def test_a_closed_plan_and_its_report_name_who_is_left_and_the_closing(run: Run, mock: MockTraining) -> None:
+    run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
+    plan = stopped_before_the_last_person("plan.json")
     left = plan.targets[-1]
     code, said = run("plan", "close", "plan.json", "--reason", "no more this year")
     assert code == ExitCode.DONE
@@ -105,12 +111,8 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
         code, said = run("apply", *where, "my plan.json", "--reason", "test", "--confirm", plan.phrase)
         assert code == ExitCode.INCOMPLETE
         assert f"  training-sdk resume {repeated} 'my plan.json'\n" in said
-        for listing in (
-            ("report", "my plan.json"),
-            ("report", "--list"),
-            ("report", "my plan.json", "--json"),
-        ):
-            code, said = run(*listing, *where)
+        for listing in (["my plan.json"], ["--list"], ["my plan.json", "--json"]):
+            code, said = run("report", *listing, *where)
             assert f"training-sdk resume {repeated} {plan.short_digest}. It" in said.replace("\n    ", " ")
         assert run("report", f"{plan.short_digest}.", *where)[0] == ExitCode.INCOMPLETE  # with its full stop
         code, said = run("resume", "my plan.json", "--confirm", plan.phrase)  # among the usual records
@@ -127,10 +129,7 @@ def test_advised_commands_repeat_the_options_that_name_the_records(run: Run, moc
 @pytest.mark.parametrize(
     ("common", "carried"),
     [
-        (
-            {"base_url": "http://me:geheim@127.0.0.1:9", "state_dir": Path("my records")},
-            "--state-dir 'my records'",
-        ),
+        ({"base_url": "http://me:geheim@127.0.0.1:9", "state_dir": Path("a b")}, "--state-dir 'a b'"),
         ({"base_url": None, "max_retry": 3.0, "as_json": True}, ""),
     ],
 )
@@ -138,31 +137,20 @@ def test_advised_commands_repeat_the_options_and_no_password(common: dict[str, o
     assert carried_options(common) == carried
 
 
+EVERYONE = ("plan", "--course", COURSE, "--everyone")
+FIXED = ("due", "--course", COURSE, "--zone", "UTC", "--fixed-date")
+UNREACHABLE = ("courses", "--base-url", "http://127.0.0.1:9")
+
+
 @pytest.mark.parametrize(
     ("arguments", "option", "python"),
     [
-        (
-            ("plan", "--course", COURSE, "--everyone", "--completed-before", "2026-01-01"),
-            "--completed-before",
-            "completed_before",
-        ),
-        (
-            ("plan", "--course", COURSE, "--everyone", "--score-below", "0"),
-            "--score-below must be",
-            "score_below",
-        ),
-        (
-            ("due", "--course", COURSE, "--fixed-date", "02-40", "--zone", "UTC"),
-            "--fixed-date '02-40'",
-            "\nday",
-        ),
+        ((*EVERYONE, "--completed-before", "2026-01-01"), "--completed-before", "completed_before"),
+        ((*EVERYONE, "--score-below", "0"), "--score-below must be", "score_below"),
+        ((*FIXED, "02-40"), "--fixed-date '02-40'", "\nday"),
         (("courses", "--max-retry", "-1"), "--max-retry must be", "max_retry_seconds"),
         (("courses", "--base-url", "nowhere"), "--base-url", "base_url"),
-        (
-            ("courses", "--base-url", "http://127.0.0.1:9", "--max-retry", "0"),
-            "Raise --max-retry",
-            "max_retry",
-        ),
+        ((*UNREACHABLE, "--max-retry", "0"), "Raise --max-retry", "max_retry"),
     ],
 )
 def test_errors_name_the_options_typed(
@@ -218,16 +206,7 @@ def test_a_title_in_place_of_a_course_id_gets_a_hint(run: Run) -> None:
 
 def test_where_another_plan_has_done_the_rest_the_way_out_is_to_close_this_one(run: Run) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "big plan.json")
-    plan, done = ResetPlan.load("big plan.json"), list[str]()
-    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
-        client.resets.apply(
-            plan,
-            confirm=plan.phrase,
-            reason="test",
-            waves=Waves(len(plan.targets) - 1),
-            stop=lambda: bool(done),
-            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
-        )
+    plan = stopped_before_the_last_person("big plan.json")
     run("plan", "--course", COURSE, "--user", plan.targets[-1].user_id, "--save", "rest.json")
     rest = ResetPlan.load("rest.json")
     code, said = run("apply", "rest.json", "--reason", "test", "--confirm", rest.phrase)
