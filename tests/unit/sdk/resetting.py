@@ -7,18 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from attrs import evolve
 
-from training_sdk import (
-    ResetFormat,
-    ResetPlan,
-    ResetReport,
-)
-from training_sdk._core.flow import (
-    Flow,
-    Request,
-    Response,
-)
+from training_sdk import ResetFormat, ResetPlan, ResetReport, TrainingError
+from training_sdk._core.flow import Flow, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
@@ -31,13 +24,7 @@ from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
-from unit.sdk.fakes import (
-    CALLS,
-    COURSE,
-    FakeDriver,
-    Organisation,
-    row,
-)
+from unit.sdk.fakes import CALLS, COURSE, FakeDriver, Organisation, row
 
 T = TypeVar("T")
 DECADES = timedelta(days=36500)
@@ -106,6 +93,16 @@ def apply(
 ) -> ResetReport:
     """Apply a plan whose confirmation is not what the test is about."""
     return (puppet or FakeDriver(organisation)).run(apply_flow(plan, calls=calls, **order))
+
+
+def refused(
+    organisation: Organisation, plan: ResetPlan, error: type[TrainingError], said: str, **order: Any
+) -> TrainingError:
+    """Apply a plan, which ends with this error, in whose text this is found, before anything is sent."""
+    with pytest.raises(error, match=said) as caught:
+        apply(organisation, plan, **order)
+    assert organisation.resets == []
+    return caught.value
 
 
 def apply_flow(plan: ResetPlan, *, calls: Calls = CALLS, **order: Any) -> Flow[ResetReport]:
