@@ -60,7 +60,22 @@ def test_an_unknown_field_within_a_field_is_passed_over_too(strict: Speaker, len
     assert lenient.send("PUT", path, body={"assignments": [change], "colour": 1}).status == 200
 
 
-@pytest.mark.parametrize("kind", [(), (("content-type", "text/plain"),), (("content-type", "a"),) * 2])
+CONTENT_TYPES = (
+    "text/plain",
+    "json",
+    "application/x-www-form-urlencoded",
+    "application/json; charset=utf-16",
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        (),
+        (("content-type", "a"),) * 2,
+        *((("content-type", one),) for one in CONTENT_TYPES),
+    ],
+)
 def test_content_type_policy(strict: Speaker, lenient: Speaker, kind: tuple[tuple[str, str], ...]) -> None:
     raw = json.dumps({"list_all": True}).encode()
     assert strict.send("POST", USERS, raw=raw, headers=kind).status == 415

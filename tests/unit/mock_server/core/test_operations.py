@@ -363,7 +363,8 @@ def test_permission_sets(admin: Speaker) -> None:
     paged = admin.post(path, {"limit": 2, "offset": 1}).json["permission_sets"]
     assert [each["permission_set"] for each in paged] == sets[1:3]
     assert len(admin.post(path, {"search": "MANAGER"}).json["permission_sets"]) == 3
-    assert admin.post(path, {"limit": 101}).status == 400
+    for wrong in ({"limit": 101}, {"limit": True}, {"offset": -1}):
+        assert admin.post(path, wrong).status == 400
 
 
 def assign(speaker: Speaker, body: object, course: str | None = None) -> tuple[int, object]:

@@ -17,6 +17,7 @@ from mock_server.wire.reading import strict_json
 from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
     AGENT,
+    ATTEMPTS,
     COURSES,
     FEED,
     JSON_TYPE,
@@ -73,7 +74,22 @@ def test_paths_must_be_encoded_as_utf8(admin: Speaker, path: str) -> None:
 
 @pytest.mark.parametrize(
     "course",
-    ["..", ".", "%2e%2e", "%2E", "a%2Fb", "..%2F..%2Fx", "a%5Cb", "a%00b", "a%0Ab", "x" * 129, "x" * 10_000],
+    [
+        "..",
+        ".",
+        "%2e%2e",
+        "%2E",
+        "a%2Fb",
+        "..%2F..%2Fx",
+        "a%5Cb",
+        "a%00b",
+        "a%0Ab",
+        "%FF%FE",
+        "%C3",
+        "%zz",
+        "x" * 129,
+        "x" * 10_000,
+    ],
 )
 def test_ids_in_paths_have_a_form(mock: MockTraining, admin: Speaker, course: str) -> None:
     before = mock.world.snapshot()
@@ -224,6 +240,9 @@ def test_reading_operations_take_no_body(admin: Speaker) -> None:
         (COURSES, "page="),
         (COURSES, "page=1e3"),
         (COURSES, "page=%D9%A1"),
+        (COURSES, "page=%201"),
+        (COURSES, "page=%2B1"),
+        (COURSES, "page=0x1"),
         (COURSES, "page=" + "9" * 5000),
         (COURSES, "page=1000000001"),
         (COURSES, "pageSize=0"),
@@ -259,6 +278,7 @@ def test_reading_operations_take_no_body(admin: Speaker) -> None:
         (FEED, "user_id=a&user_id=b"),
         (FEED, "user_id=a%2Fb"),
         (STATISTICS, "courseIds="),
+        (ATTEMPTS, "page=0"),
         (WHO, "x=1"),
         ("/feed/users", "limit=0"),
         ("/feed/users", "page=1"),
