@@ -96,7 +96,8 @@ def show_logs(formatter: VisibleFormatter | None = None) -> None:
 
 def is_plain(text: str) -> bool:
     """Return whether ``inline`` returns a text, and any part of it between spaces, as it is."""
-    return _is_seen(text) and " ".join(text.split()) == text
+    # Of all white space only the space is printable.
+    return _is_seen(text) and "  " not in text and text == text.strip(" ")
 
 
 def _is_seen(text: str) -> bool:

@@ -75,8 +75,9 @@ class ProgressRow(Model):
     @property
     def has_recorded_progress(self) -> bool:
         """True if a reset would clear anything: opened, completed, lessons, percent, score or time spent is set."""
-        numbers = (self.completed_lessons, self.progress_percent, self.score, self.time_spent_seconds)
-        return self.opened_at is not None or self.completed_at is not None or any(numbers)
+        has_date = self.opened_at is not None or self.completed_at is not None
+        has_progress = self.completed_lessons or self.progress_percent or self.score
+        return bool(has_date or has_progress or self.time_spent_seconds)
 
     @property
     def state(self) -> ProgressState:
@@ -88,7 +89,8 @@ class ProgressRow(Model):
     @property
     def user_name(self) -> str:
         """First and last name, if the feed has them; else an empty text."""
-        return " ".join(filter(None, (self.user_first_name, self.user_last_name)))
+        first, last = self.user_first_name, self.user_last_name
+        return f"{first} {last}" if first and last else first or last or ""
 
 
 class Progress(Bound[D]):

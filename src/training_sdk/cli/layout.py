@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from itertools import repeat
 from typing import cast
 
 from training_sdk._core.text import inline, is_plain
@@ -157,13 +159,12 @@ class StreamedTable:
         self._widths: Sequence[int] | None = None
         self._has_begun = False
 
-    def text(self, values: Sequence[Sequence[object]]) -> str:
-        """Return the next rows as text, and the header before the first ones."""
-        columns = [*map(column_cells, zip(*values, strict=True))]
+    def text(self, values: Iterable[Sequence[object]]) -> str:
+        """Return the next rows, given as columns, as text; and the header before the first ones."""
         if self._has_begun and self._widths is not None and self._width is None:
-            padded = map(_padded, columns, self._widths)
+            padded = map(column_cells, values, self._widths)
             return "\n".join([*map(str.rstrip, map(GAP.join, zip(*padded, strict=True))), ""])
-        rows = [*zip(*columns, strict=True)]
+        rows = [*zip(*map(column_cells, values), strict=True)]
         if not self._has_begun:
             self._has_begun = True
             self._widths = _column_widths(self._columns, rows, self._width)
@@ -174,18 +175,22 @@ class StreamedTable:
         return "\n".join([line for row in rows for line in _row([*map(_lines, row, widths)], widths)] + [""])
 
 
-def _padded(cells: Sequence[str], width: int) -> list[str]:
-    return [text.ljust(width) if text.isascii() else text + " " * (width - _length(text)) for text in cells]
+def column_cells(values: Sequence[object], width: int = 0) -> Iterable[str]:
+    """Return the values of a column as text, as ``cell`` does, and padded; equal texts and shared objects only once."""
+    texts = cast("Sequence[str]", values)
+    with suppress(TypeError):  # not all of it is text
+        together = "|".join(texts)
+        if is_plain(together) and not ("| " in together or " |" in together):
+            if together.isascii():
+                return map(str.ljust, texts, repeat(width))
+            return map({text: _padded(text, width) for text in set(texts)}.__getitem__, texts)
+    keys = [*map(id, values)]
+    padded = {key: _padded(cell(value), width) for key, value in dict(zip(keys, values, strict=True)).items()}
+    return map(padded.__getitem__, keys)
 
 
-def column_cells(values: Sequence[object]) -> Sequence[str]:
-    """Return the values of a column as text, as ``cell`` does, but each object once, because listings share them."""
-    if set(map(type, values)) == {str}:
-        texts = cast("Sequence[str]", values)
-        if is_plain(" | ".join(filter(None, texts))):
-            return texts
-    cells = {key: cell(value) for key, value in dict(zip(map(id, values), values, strict=True)).items()}
-    return [*map(cells.__getitem__, map(id, values))]
+def _padded(text: str, width: int) -> str:
+    return text.ljust(width) if text.isascii() else text + " " * (width - _length(text))
 
 
 def cells_of(row: Sequence[object]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial, wraps
 from pathlib import Path
@@ -92,12 +92,16 @@ def lists(*more: str) -> Callable[[Callable[..., None]], Callable[..., ExitCode]
 
 @frozen
 class Shown(Generic[T]):
-    """The items of a command: the key in the document, and the columns of the table."""
+    """The items of a command: the key in the document, and the columns of the table with what gives their values."""
 
     name: str
-    columns: Sequence[str]
-    row: Callable[[T], Sequence[object]]
+    columns: Mapping[str, Callable[[T], object]]
     one: str
+
+    def values(self, items: Sequence[T]) -> Iterator[list[object]]:
+        """Yield the values of each column."""
+        for value_of in self.columns.values():
+            yield [*map(value_of, items)]
 
 
 @define
@@ -198,13 +202,13 @@ def _show(out: Output, pages: Pages[T], shown: Shown[T]) -> None:
         out.document({shown.name: plain([one for page in pages for one in page])})
         return
 
-    def rows() -> Iterator[Iterable[Sequence[object]]]:
+    def columns() -> Iterator[Iterable[Sequence[object]]]:
         for page in _while_read(out, pages):
-            yield map(shown.row, page)
+            yield shown.values(page)
         if not pages.count:
-            yield ()
+            yield shown.values(())
 
-    out.streamed_table(shown.columns, rows())
+    out.streamed_table([*shown.columns], columns())
 
 
 def _text(pages: Iterable[Sequence[T]], writer: Writer) -> Iterator[str]:

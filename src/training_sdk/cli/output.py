@@ -141,11 +141,11 @@ class Output:
             write(stream, text)
 
     def streamed_table(self, columns: Sequence[str], pages: Iterable[Iterable[Sequence[object]]]) -> None:
-        """Print rows for people page by page; the widths of the columns are those of the first page."""
+        """Print pages for people, each given as columns; the widths of the columns are those of the first page."""
         stream = self.stdout
         table = StreamedTable(columns, width=table_width(stream), unicode=_has_unicode(stream))
         for page in pages:
-            write(stream, table.text([*page]))
+            write(stream, table.text(page))
 
     def listing(
         self,

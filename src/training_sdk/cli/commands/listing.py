@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from operator import attrgetter
 
 import click
 from attrs import define, field
@@ -55,8 +56,12 @@ def courses(session: Session, search: str | None, to: Destination) -> None:
     """List courses, with the ids by which other commands name them."""
     shown = Shown[Course](
         "courses",
-        ("id", "title", "status", "lessons"),
-        lambda one: (one.id, one.title, one.status or "", one.lesson_count),
+        {
+            "id": attrgetter("id"),
+            "title": attrgetter("title"),
+            "status": attrgetter("status"),
+            "lessons": attrgetter("lesson_count"),
+        },
         "course",
     )
     client = session.client()
@@ -70,8 +75,11 @@ def paths(session: Session, to: Destination) -> None:
     """List learning paths, which plan --path names by id or title."""
     shown = Shown[LearningPath](
         "paths",
-        ("id", "title", "published"),
-        lambda one: (one.id, one.title, PUBLISHED[one.is_published]),
+        {
+            "id": attrgetter("id"),
+            "title": attrgetter("title"),
+            "published": lambda one: PUBLISHED[one.is_published],
+        },
         "learning path",
     )
     client = session.client()
@@ -83,7 +91,7 @@ def paths(session: Session, to: Destination) -> None:
 @lists()
 def groups(session: Session, to: Destination) -> None:
     """List groups, with the ids by which plan --group names them."""
-    shown = Shown[Group]("groups", ("id", "name"), lambda one: (one.id, one.name), "group")
+    shown = Shown[Group]("groups", {"id": attrgetter("id"), "name": attrgetter("name")}, "group")
     write_listing(session.out, Pages(session.client().groups.list()), shown, to)
 
 
@@ -93,8 +101,12 @@ def sites(session: Session, to: Destination) -> None:
     """List sites, with the ids by which plan --site names them."""
     shown = Shown[Site](
         "sites",
-        ("id", "name", "belongs to", "state"),
-        lambda one: (one.id, one.name, one.parent_id, "deleted" if one.deleted else ""),
+        {
+            "id": attrgetter("id"),
+            "name": attrgetter("name"),
+            "belongs to": attrgetter("parent_id"),
+            "state": lambda one: "deleted" if one.deleted else "",
+        },
         "site",
     )
     write_listing(session.out, Pages(session.client().sites.list()), shown, to)
@@ -149,18 +161,17 @@ def progress(
 
 PROGRESS = Shown[ProgressRow](
     "progress",
-    ("course", "user id", "name", "e-mail", "state", "%", "completed (UTC)", "score", "due (UTC)"),
-    lambda row: (
-        row.course_title or row.course_id,
-        row.user_id,
-        row.user_name,
-        row.user_email,
-        row.state,
-        row.progress_percent,
-        row.completed_at,
-        row.score,
-        row.due_at,
-    ),
+    {
+        "course": lambda row: row.course_title or row.course_id,
+        "user id": attrgetter("user_id"),
+        "name": attrgetter("user_name"),
+        "e-mail": attrgetter("user_email"),
+        "state": attrgetter("state"),
+        "%": attrgetter("progress_percent"),
+        "completed (UTC)": attrgetter("completed_at"),
+        "score": attrgetter("score"),
+        "due (UTC)": attrgetter("due_at"),
+    },
     "row",
 )
 
