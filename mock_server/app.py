@@ -7,7 +7,7 @@ turn, after the token has been checked. Of a request whose token no world knows,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from attrs import define, evolve, field
@@ -98,9 +98,11 @@ class Exchange:
     request: Request
     request_id: str
     lenient: bool = field(init=False)
-    authorization: list[str] = field(init=False)
+    authorization: Sequence[str] = field(init=False)
     route: tuple[Operation, dict[str, str]] | RefusedError = field(init=False)
     """The operation and the parameters in the path, or why there is none."""
+    asked_for: Operation | None = field(init=False)
+    """The operation that the path names; None if there is none."""
     body: object = _UNREAD
     """The JSON body, None where the operation takes none, or what is wrong with it."""
     query: list[tuple[str, str]] | RefusedError = field(factory=list)
@@ -119,11 +121,7 @@ class Exchange:
         self.lenient = self.world.policy.is_lenient
         self.authorization = self.request.all_headers("authorization")
         self.route = _read(_ROUTER.find, self.request.method, self.request.path)
-
-    @property
-    def asked_for(self) -> Operation | None:
-        """The operation that the path names; None if there is none."""
-        return None if isinstance(self.route, RefusedError) else self.route[0]
+        self.asked_for = None if isinstance(self.route, RefusedError) else self.route[0]
 
     def read_content(self) -> None:
         """Read body and query, once."""
@@ -158,7 +156,8 @@ def _locked(exchange: Exchange) -> Response:
         exchange.read_content()  # now, so that no other request waits for it at the lock
     audited = token if operation is not None and operation.audited else None
     slot = None if audited is None else _slot(exchange, audited)
-    with world.keys.running(slot) as exchange.is_repeat, world.up_to_date():
+    with world.keys.running(slot) as exchange.is_repeat, world.lock:
+        world.run_due_resets()
         try:
             return _take_steps(exchange)
         except Exception as fault:

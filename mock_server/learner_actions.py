@@ -174,7 +174,8 @@ class LiveWorld(World):
             lambda desk, record: learning.surveyed(desk, record, question, answer),
         )
 
-    def _run_due_resets(self) -> None:
+    def run_due_resets(self) -> None:
+        """Carry out queued resets that are due, with the lock held."""
         queue.run_due(self)
 
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:

@@ -60,8 +60,9 @@ def reach(actor: Actor, family: Family, policy: Policy) -> Reach:
     if family is Family.RESET_EVERYONE:  # R02: the one right that is a policy
         (needed,) = granting(family, policy)
         return Reach.ALL if needed <= actor.permissions else Reach.NONE
-    *columns, widest = _TABLE[family]
-    for permission, far in zip(_COLUMNS, columns, strict=True):
+    columns = _TABLE[family]
+    widest = columns[-1]
+    for permission, far in zip(_COLUMNS, columns, strict=False):
         if far > widest and permission in actor.permissions:
             widest = far
     return widest
@@ -79,7 +80,7 @@ def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:
 
 def require(actor: Actor, policy: Policy, *families: Family) -> Reach:
     """Return how far a user's rights reach in any of these families; 403, naming what is missing, if not at all."""
-    far = max(reach(actor, family, policy) for family in families)
+    far = max([reach(actor, family, policy) for family in families])
     if far is Reach.NONE:
         raise _denied(actor, policy, families)
     return far

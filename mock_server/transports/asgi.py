@@ -65,16 +65,20 @@ class MockASGI:
         if complete is None:
             return
         request = origin_form(_read(scope, body))
-        response = await self._answer(request)
+        if self._is_answered_inline(request.path):
+            response = self._handler.handle(request)
+        else:
+            response = await self._answer_aside(request)
         if response.delivery is None:
             await _write(request.method, response, send, close=not complete or request.is_ambiguous)
         else:
             await _deliver(request, response, response.delivery, send)
 
-    async def _answer(self, request: Request) -> Response:
-        controls = request.path.startswith("/_mock/") and request.path != HEALTH
-        if not controls and (not self._under_control or request.path == HEALTH):
-            return self._handler.handle(request)
+    def _is_answered_inline(self, path: str) -> bool:
+        return path == HEALTH or not (self._under_control or path.startswith("/_mock/"))
+
+    async def _answer_aside(self, request: Request) -> Response:
+        controls = request.path.startswith("/_mock/")
         self._under_control += controls
 
         def done() -> None:
@@ -123,7 +127,8 @@ async def _fill(body: BodyBuffer, receive: Receive) -> bool | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        if not body.feed(message.get("body", b"")):
+        piece = message.get("body")
+        if piece and not body.feed(piece):
             return False
         if not message.get("more_body", False):
             return True

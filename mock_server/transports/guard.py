@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from attrs import field, frozen
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.transports.common import Handler, ServerAnswers
+from mock_server.transports.common import LONGEST_KEPT, Handler, ServerAnswers
 from mock_server.wire.message import Request, Response
 
 if TYPE_CHECKING:
@@ -57,8 +57,18 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 def _host_name(request: Request) -> str:
     """Return the name or address in the Host header, without port and brackets; "" unless there is exactly one."""
     hosts = request.all_headers("host")
-    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if len(hosts) != 1:
+        return ""
+    # Long ones are not cached: clients can send any number of them.
+    return _remembered_name(hosts[0]) if len(hosts[0]) <= LONGEST_KEPT else _name(hosts[0])
+
+
+def _name(host: str) -> str:
+    match = _HOST.fullmatch(host)
     return match.group(1).strip("[]").lower() if match else ""
+
+
+_remembered_name = lru_cache(maxsize=64)(_name)
 
 
 def _form(request: Request, host: str) -> RefusedError | None:

@@ -37,17 +37,26 @@ class Request:
     body: bytes = b""
     too_large: bool = False
     """True if the body exceeded MAX_BODY: the transport drained it, and ``body`` is empty."""
+    _by_name: dict[str, list[str]] = field(init=False, eq=False, repr=False)
+    """The values of each header: guard, rules and journal look for a dozen of them."""
+
+    def __attrs_post_init__(self) -> None:
+        named: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            if name in named:
+                named[name].append(value)
+            else:
+                named[name] = [value]
+        object.__setattr__(self, "_by_name", named)
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        values = self._by_name.get(name)
+        return values[0] if values else None
 
-    def all_headers(self, name: str) -> list[str]:
+    def all_headers(self, name: str) -> Sequence[str]:
         """Return every value of a header, for headers that must not be repeated."""
-        return [value for key, value in self.headers if key == name]
+        return self._by_name.get(name, ())
 
     @property
     def is_ambiguous(self) -> bool:

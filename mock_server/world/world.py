@@ -74,11 +74,11 @@ class World:
     def up_to_date(self) -> Iterator[None]:
         """Hold the lock, after carrying out the queued resets that are due."""
         with self.lock:
-            self._run_due_resets()
+            self.run_due_resets()
             yield
 
-    def _run_due_resets(self) -> None:
-        """Carry out queued resets that are due; a subclass has the rules for it."""
+    def run_due_resets(self) -> None:
+        """Carry out queued resets that are due, with the lock held; a subclass has the rules for it."""
 
     @property
     def courses(self) -> tuple[Course, ...]:
