@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.conftest import NewStage
-from contract.plant import DRAFT, FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.plant import DRAFT, FORKLIFT, RECORDED, Plant, grow, nothing_changes
 from contract.stage import Stage, typed
 from mock_server import Policy
 from mock_server.world.people import Seat, Status
@@ -21,19 +21,6 @@ def test_R09_everyone_with_any_recorded_progress_is_reset_and_counted(stage: Sta
     report = client.resets.apply(plan, confirm=typed(plan))
     assert report.reset_count == 4
     assert {row.progress_percent for row in client.progress.list(course_id=plant.forklift)} == {0.0}
-
-
-def test_R09_a_lone_discussion_post_is_progress_and_shows_in_the_feed(stage: Stage, plant: Plant) -> None:
-    (row,) = stage.client().progress.list(course_id=plant.forklift, user_id=plant.id("dora"))
-    assert row.opened_at is not None
-    plant.mock.world.post_to_discussion(FIRE, plant.id("fay"), "Who has the key?")
-    (row,) = stage.client().progress.list(course_id=plant.courses[FIRE], user_id=plant.id("fay"))
-    assert (row.opened_at, row.completed_lessons, row.progress_percent) == (
-        plant.mock.world.clock.now(),
-        0,
-        0,
-    )
-    assert row.has_recorded_progress
 
 
 def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:

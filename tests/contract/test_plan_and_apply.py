@@ -22,14 +22,13 @@ from contract.meddling import (
     unmarked,
     without_filters,
 )
-from contract.plant import FIRE, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.plant import FIRE, FORKLIFT, Plant, grow, nothing_changes
 from contract.stage import LIVE, Handle, Stage, typed
 from mock_server import MockTraining
 from mock_server.wire.message import Request, Response
 from training_sdk import (
     AlreadyAppliedError,
     DecodingError,
-    InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
     PlanMismatchError,
@@ -90,14 +89,6 @@ def test_R06_a_learner_who_moves_on_makes_the_plan_stale(stage: Stage, plant: Pl
     assert len(stage.tap.resets) == sent
 
 
-def test_R06_a_course_that_is_renamed_makes_the_plan_stale(stage: Stage, plant: Plant) -> None:
-    client = stage.client()
-    plan = client.resets.plan_everyone(plant.forklift)
-    plant.mock.world.update_course(FORKLIFT, title="Forklift advanced")
-    with nothing_changes(plant.mock), pytest.raises(StalePlanError, match="Forklift advanced"):
-        client.resets.apply(plan, confirm=typed(plan))
-
-
 def test_R16_whoever_joins_after_the_plan_is_not_reset(stage: Stage, plant: Plant) -> None:
     client = stage.client()
     plan = client.resets.plan_everyone(plant.forklift)
@@ -127,17 +118,6 @@ def test_R06_a_plan_may_be_applied_by_another_of_the_organisation(stage: Stage, 
     plan = stage.client("manager").resets.plan_everyone(plant.forklift)
     report = stage.client("admin").resets.apply(plan, confirm=typed(plan))
     assert (plan.origin.user_id, report.applied_by) == (plant.id("max"), plant.id("ada"))
-
-
-def test_R02_one_call_for_everyone_needs_a_plan_for_everyone(stage: Stage, plant: Plant) -> None:
-    client = stage.client()
-    for plan in (
-        client.resets.plan(plant.forklift, plant.ids(*RECORDED)),
-        client.resets.plan_everyone(plant.forklift, only="completed"),
-    ):
-        with pytest.raises(InvalidArgumentError, match="plan_everyone"):
-            client.resets.apply(plan, confirm=typed(plan), server_side=True)
-    assert not stage.tap.resets
 
 
 def test_R06_one_call_for_everyone_stays_within_a_team_leads_view(stage: Stage, plant: Plant) -> None:

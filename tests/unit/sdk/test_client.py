@@ -236,8 +236,8 @@ def test_a_client_of_a_subclass_or_a_double_of_one_is_taken(library: Any) -> Non
         pass
 
     with Own() as http:
-        TrainingClient("t", http_client=http)
-    TrainingClient("t", http_client=Mock(spec=library.Client))
+        for given in (http, Mock(spec=library.Client)):
+            assert TrainingClient("t", http_client=given)._driver._wire.http is given
 
 
 def test_a_reset_goes_through_a_client_of_each_library(library: Any, tmp_path: Path) -> None:

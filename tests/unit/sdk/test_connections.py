@@ -122,7 +122,7 @@ def test_a_loop_that_was_closed_without_ending_its_generators_does_not_hold_up_t
     client = make()
     for _ in range(3):
         loop = asyncio.new_event_loop()
-        loop.run_until_complete(read(client))
+        assert loop.run_until_complete(read(client))
         loop.close()
     asyncio.run(client.aclose())
     gc.collect()
@@ -156,7 +156,7 @@ def test_a_client_from_outside_without_connections_works_on_every_loop(
     for http in (closing, httpx.AsyncClient(transport=mock.transport())):
         client = make(http)
         for backend in (ASYNCIO, ASYNCIO, TRIO):
-            anyio.run(read, client, backend=backend)
+            assert anyio.run(read, client, backend=backend)
 
 
 class Wrapped(httpx.AsyncBaseTransport):

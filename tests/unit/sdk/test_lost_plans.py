@@ -119,7 +119,7 @@ def test_a_plan_that_has_ended_blocks_nobody(attack: Attack, machine: Machine) -
     lost = machine.plan(0, 1)
     machine.apply(lost)
     attack(folder_of(machine, lost))
-    machine.apply(machine.plan(2))
+    assert machine.apply(machine.plan(2)).is_complete
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
@@ -127,7 +127,7 @@ def test_a_plan_that_sent_nothing_blocks_nobody(attack: Attack, machine: Machine
     lost = machine.plan(0, 1)
     interrupted_before_sending(machine, lost)
     attack(folder_of(machine, lost))
-    machine.apply(another(machine.plan(0, 1)))
+    assert machine.apply(another(machine.plan(0, 1))).is_complete
 
 
 @pytest.mark.parametrize("attack", [removed, damaged])
@@ -147,7 +147,7 @@ def test_on_a_live_service_a_lost_plan_counts_until_the_feed_shows_it(attack: At
 def test_plans_of_another_organisation_block_nobody(machine: Machine) -> None:
     lose(machine, removed)
     machine.organisation.organisation_id = "role_other"
-    machine.apply(machine.plan(0, 1))
+    assert machine.apply(machine.plan(0, 1)).is_complete
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
