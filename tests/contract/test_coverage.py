@@ -131,23 +131,17 @@ OFFERED: dict[str, tuple[str, Call]] = {
 """The one method that is there for an operation."""
 
 BESIDE = {
-    *("courses.get", "request", "resets.plan", "resets.plan_everyone", "resets.plan_due", "resets.approve"),
-    *(
-        "progress.table",
-        "resets.resume",
-        "resets.plan_proof",
-        "resets.prove_format",
-        "resets.wait_until_verified",
-    ),
+    *("courses.get", "request", "resets.plan", "resets.plan_everyone", "resets.plan_due"),
+    *("resets.approve", "progress.table", "resets.resume", "resets.plan_proof", "resets.prove_format"),
+    "resets.wait_until_verified",
 }
 """Methods that are made of others' operations."""
 
 NOT_OF_TRAINING = {
     *("FeedInspections", "FeedInspectionItems", "FeedTemplates", "FeedTemplatePermissions"),
-    *("FeedSchedules", "FeedScheduleAssignees", "FeedScheduleOccurrences"),
-    *("FeedActions", "FeedActionAssignees", "FeedActionTimelineItems"),
-    *("FeedIssues", "FeedIssueAssignees", "FeedIssueTimelineItems", "FeedAssets"),
-    *("FeedActivityLogEvents", "FeedOnboardingProgress"),
+    *("FeedSchedules", "FeedScheduleAssignees", "FeedScheduleOccurrences", "FeedActions"),
+    *("FeedActionAssignees", "FeedActionTimelineItems", "FeedIssues", "FeedIssueAssignees"),
+    *("FeedIssueTimelineItems", "FeedAssets", "FeedActivityLogEvents", "FeedOnboardingProgress"),
 }
 """The vendor's, known by name, and nothing of Training: no method, and 501."""
 

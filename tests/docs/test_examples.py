@@ -27,16 +27,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(_generate.DOCS.rglob("*.md"))]
 PAGES = [page for page in PAGES if "_build" not in page.parts]
 NOT_RUN = (
-    "text",
-    "json",
-    "yaml",
-    "toml",
-    "javascript",
-    "typescript",
-    "powershell",
-    "{toctree}",
-    "{literalinclude}",
-    "{eval-rst}",
+    *("text", "json", "yaml", "toml", "javascript", "typescript", "powershell", "{toctree}"),
+    *("{literalinclude}", "{eval-rst}"),
 )
 """Fences that are no example of Python or of a POSIX shell; JavaScript and TypeScript are run by tests of their own."""
 

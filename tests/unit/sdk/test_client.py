@@ -416,35 +416,12 @@ def test_request_refuses_what_cannot_be_meant(ask: Asker, wrong: dict[str, Any])
 
 
 ROUTING = (
-    *(
-        "Cookie",
-        "Cookie2",
-        "Forwarded",
-        "Destination",
-        "X-Host",
-        "X-Path",
-        "X-Request-URI",
-        "Upgrade",
-        "Expect",
-    ),
-    *("X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix", "X-Forwarded-Proto"),
-    *(
-        "X-Original-Host",
-        "X-Original-URI",
-        "X-Original-Method",
-        "X-Rewrite-URL",
-        "X-Rewrite-Uri",
-        "X-Proxy-Url",
-    ),
-    *("X-Forwarded", "X-Forward-For", "X-Backend-Host", "X-Target-Host", "X-Upstream-Url", "X-Url-Scheme"),
-    "X-Remote-User",
-    *(
-        "X-Envoy-Original-Path",
-        "X-HTTP-Host-Override",
-        "X-HTTP-DestinationURL",
-        "X-Method-Override",
-        "Proxy-Host",
-    ),
+    *("Cookie", "Cookie2", "Forwarded", "Destination", "X-Host", "X-Path", "X-Request-URI", "Upgrade"),
+    *("Expect", "X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Uri", "X-Forwarded-Prefix"),
+    *("X-Forwarded-Proto", "X-Original-Host", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL"),
+    *("X-Rewrite-Uri", "X-Proxy-Url", "X-Forwarded", "X-Forward-For", "X-Backend-Host", "X-Target-Host"),
+    *("X-Upstream-Url", "X-Url-Scheme", "X-Remote-User", "X-Envoy-Original-Path", "X-HTTP-Host-Override"),
+    *("X-HTTP-DestinationURL", "X-Method-Override", "Proxy-Host"),
 )
 
 

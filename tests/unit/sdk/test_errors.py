@@ -38,23 +38,11 @@ ERRORS: list[type[TrainingError]] = [
     if isinstance(one := getattr(training_sdk, name), type) and issubclass(one, TrainingError)
 ]
 DIRECT = {
-    *("InvalidArgumentError", "APIConnectionError", "APIStatusError", "OutcomeUnknownError", "DecodingError"),
-    *(
-        "ApprovalError",
-        "EvidenceError",
-        "ConfirmationError",
-        "PlanMismatchError",
-        "StalePlanError",
-        "UnconfirmedFormatError",
-        "ProofFailedError",
-        "ClockError",
-        "ResetInterruptedError",
-        "ReadOnlyError",
-        "AlreadyAppliedError",
-        "OverlappingPlanError",
-        "IncompleteResetError",
-        "RecordsError",
-    ),
+    *("InvalidArgumentError", "APIConnectionError", "APIStatusError", "OutcomeUnknownError"),
+    *("DecodingError", "ApprovalError", "EvidenceError", "ConfirmationError", "PlanMismatchError"),
+    *("StalePlanError", "UnconfirmedFormatError", "ProofFailedError", "ClockError"),
+    *("ResetInterruptedError", "ReadOnlyError", "AlreadyAppliedError", "OverlappingPlanError"),
+    *("IncompleteResetError", "RecordsError"),
 }
 BY_STATUS = {
     400: "BadRequestError",

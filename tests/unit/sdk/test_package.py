@@ -180,11 +180,7 @@ def test_the_package_imports_what_is_used() -> None:
     )
     assert {"httpx", "training_sdk.api.users"} <= client
     late = {
-        "cattrs",
-        "filelock",
-        "platformdirs",
-        "msgspec",
-        "training_sdk.records.request_budget",
+        *("cattrs", "filelock", "platformdirs", "msgspec", "training_sdk.records.request_budget"),
         "training_sdk.api.courses",
     }
     assert not client & {*late, "training_sdk.reset_operations", "training_sdk.plans.plan"}

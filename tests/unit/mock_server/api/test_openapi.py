@@ -27,14 +27,8 @@ from mock_server.wire.schema import MARK, PROVENANCE
 from rawhttp import connected, read_answer
 
 NEVER_AN_OPERATIONS_ANSWER = {
-    "UNKNOWN_PATH",  # no operation
-    "METHOD_NOT_ALLOWED",  # no operation
-    "CONTROL_SECRET_REQUIRED",  # the control plane's
-    "WORLD_NOT_FOUND",  # the control plane's
-    "NOT_ASSIGNED",  # the control plane's
-    "LATE_WRITE",  # the control plane's
-    "WORLDS_EXHAUSTED",  # the control plane's
-    "INTERNAL",  # a fault; documented, it would be a promise
+    *("UNKNOWN_PATH", "METHOD_NOT_ALLOWED", "CONTROL_SECRET_REQUIRED", "WORLD_NOT_FOUND", "NOT_ASSIGNED"),
+    *("LATE_WRITE", "WORLDS_EXHAUSTED", "INTERNAL"),
 }
 
 

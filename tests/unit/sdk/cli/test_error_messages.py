@@ -96,13 +96,8 @@ PYTHON_ONLY = frozenset(
 
 PROFILE = frozenset(
     {
-        "allowed_signers",
-        "four_eyes",
-        "max_users",
-        "plan_lifetime",
-        "processing_time",
-        "signed_plans",
-        "protected_courses",
+        *("allowed_signers", "four_eyes", "max_users", "plan_lifetime", "processing_time"),
+        *("signed_plans", "protected_courses"),
     }
 )
 """Parameters that a profile has by the same name."""
