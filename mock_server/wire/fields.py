@@ -47,7 +47,9 @@ def _canonical(
     given: Iterable[tuple[str, _T]], allowed: tuple[str, ...], kind: str, *, lenient: bool
 ) -> dict[str, list[_T]]:
     """Return the values by their name in ``allowed``; refuse unknown names, unless lenient, and double spellings."""
-    spellings, read, spelled = _spellings(allowed), dict[str, list[_T]](), dict[str, str]()
+    spellings = _spellings(allowed)
+    read: dict[str, list[_T]] = {}
+    spelled: dict[str, str] = {}
     for name, value in given:
         if name not in spellings:
             if lenient:

@@ -17,6 +17,10 @@ from mock_server.world.argument_checks import check_argument, check_datetime
 # Not of the locale, as strftime() has them; email.utils has them too, and costs a start 10 ms.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""The limits of a world's time: a due date a century after the latest moment can still be written."""
+_SECOND = timedelta(seconds=1)
 
 
 def to_text(at: datetime) -> str:
@@ -26,12 +30,12 @@ def to_text(at: datetime) -> str:
 
 def to_http(at: datetime) -> str:
     """Return an aware datetime as HTTP's Date header writes it, in whole seconds."""
-    return _http_date(at.replace(microsecond=0))
+    return _http_date((at - EARLIEST) // _SECOND)
 
 
 @lru_cache(maxsize=16)
-def _http_date(second: datetime) -> str:
-    at = second.astimezone(UTC)
+def _http_date(seconds: int) -> str:
+    at = EARLIEST + seconds * _SECOND
     return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 
@@ -56,11 +60,6 @@ def add_months(at: datetime, months: int) -> datetime:
     years, month = divmod(at.month - 1 + months, 12)
     year = at.year + years
     return at.replace(year=year, month=month + 1, day=min(at.day, calendar.monthrange(year, month + 1)[1]))
-
-
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-"""The limits of a world's time: a due date a century after the latest moment can still be written."""
 
 
 class Clock:
