@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from unicodedata import normalize
 
 import pytest
 
+from e2e.fork_server import warm
 from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server
 from training_sdk.cli.exit_codes import ExitCode
 
@@ -119,7 +121,7 @@ def test_a_table_in_a_pipe_is_as_wide_as_columns_says(desk: Desk) -> None:
 
 def test_whoever_reads_may_go_away(desk: Desk) -> None:
     for command in ("courses", "progress --json", "progress"):
-        piped = f"{' '.join(SDK)} {command} | head -1"
+        piped = f"{shlex.join(warm('training_sdk.cli'))} {command} | head -1"
         done = subprocess.run(
             ["/bin/bash", "-c", f"{piped}; echo code ${{PIPESTATUS[0]}}"],
             capture_output=True,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from e2e.fork_server import run_forked
 from mock_server import MockTraining
 from mock_server.mock import TokenName
 from mock_server.transports.serving import serve
@@ -273,13 +274,7 @@ def test_what_cannot_be_checked_at_all_is_said(
     [[], ["--base-url", "elsewhere"], ["--base-url", "http://127.0.0.1:9", "--rule", "R28"]],
 )
 def test_misuse_is_told_from_what_is_broken(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "training_sdk.testing.contract", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = run_forked("training_sdk.testing.contract", arguments, cwd=Path.cwd(), env=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
     assert "contract" in done.stderr
     assert "Traceback" not in done.stderr

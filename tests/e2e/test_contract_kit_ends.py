@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import locale
 import os
 import signal
 import subprocess
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from e2e.fork_server import run_forked, starts_alike
+from e2e.fork_server import run_forked, starts_alike, warm
 from mock_server import MockTraining
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 
 PATIENCE = 120
 """Seconds after which a hanging process is given up; nothing waits for it when all is well."""
+UTF8 = {} if locale.getencoding().lower() == "utf-8" else {"PYTHONUTF8": "1"}
 FORKLIFT = "Forklift basics"
 KIT = [sys.executable, "-m", "training_sdk.testing.contract"]
 CLI = [sys.executable, "-m", "training_sdk.cli", "contract"]
@@ -36,13 +38,17 @@ def without_settings(**environment: str) -> dict[str, str]:
 
 
 def started(command: Sequence[str], *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    env = without_settings(**UTF8 | environment)
+    if starts_alike(env):
+        _, _, module, *first = command
+        command = [*warm(module), *first]
     return subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env=without_settings(**{"PYTHONUTF8": "1"} | environment),
+        env=env,
     )
 
 

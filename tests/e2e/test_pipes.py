@@ -6,13 +6,13 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.training_sdk_process import PATIENCE, SDK, Desk, Server, serving
+from e2e.fork_server import warm
+from e2e.training_sdk_process import PATIENCE, Desk, Server, serving
 from training_sdk.cli.exit_codes import ExitCode
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -34,7 +34,9 @@ def desk(server: Server, tmp_path: Path) -> Desk:
 
 def bash(desk: Desk, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command in bash: words that begin with ``<(`` are process substitutions, all others are quoted."""
-    line = " ".join(one if one.startswith("<(") else shlex.quote(one) for one in (*SDK, *words))
+    line = " ".join(
+        one if one.startswith("<(") else shlex.quote(one) for one in (*warm("training_sdk.cli"), *words)
+    )
     done = subprocess.run(
         ["/bin/bash", "-c", line],
         capture_output=True,
@@ -93,7 +95,8 @@ def test_process_substitution_is_an_input_file_like_any_other(desk: Desk) -> Non
     ids=lambda words: words[-2],
 )
 def test_a_device_without_end_is_refused_in_bounded_memory(desk: Desk, words: tuple[str, ...]) -> None:
-    line = f"ulimit -v 1500000; exec {shlex.join((*SDK, *words))}"
+    command = shlex.join((*warm("training_sdk.cli"), *words))
+    line = f"ulimit -v 1500000; exec {command}"
     done = subprocess.run(
         ["/bin/bash", "-c", line],
         capture_output=True,
@@ -130,7 +133,7 @@ def test_the_reference_server_reads_a_pipe_once_and_a_device_without_end_not_at_
         "course_id,course_title,course_external_id,user_id,user_first_name,user_last_name,user_email,user_external_id,"
         "opened_at,completed_at,total_lessons,completed_lessons,progress_percent,score,due_at"
     )
-    mock = shlex.join([sys.executable, "-m", "mock_server", "serve", "--port", "0"])
+    mock = shlex.join([*warm("mock_server"), "serve", "--port", "0"])
     os.mkfifo(desk.folder / "pipe", 0o600)
     for source, said in (
         (f"--exporter-csv <(echo {header}; sleep 0.3; echo c,C,,u,A,B,a@x.example,,,,1,x,0,,)", "line 2"),

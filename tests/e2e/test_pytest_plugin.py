@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from e2e.fork_server import run_forked
 from mock_server import MockTraining
 
 pytest_plugins = ["pytester"]
@@ -16,12 +18,10 @@ pytest_plugins = ["pytester"]
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     """Run tests in a pytest of their own that has this plugin alone: the others take seconds to load."""
     pytester.makepyfile(source)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        return pytester.runpytest_subprocess(
-            *("-p", "pytest_training_sdk", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"),
-            *arguments,
-        )
+    own = ("-p", "pytest_training_sdk", "-p", "no:cacheprovider", "--strict-markers", "-W", "error")
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = run_forked("pytest", [*own, *arguments], cwd=pytester.path, env=env)
+    return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0)
 
 
 def test_the_plugin_is_found_through_its_entry_point(pytester: pytest.Pytester) -> None:

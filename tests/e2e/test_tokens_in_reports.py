@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from e2e.fork_server import run_forked
 from mock_server import MockTraining
 
 SOURCE = Path(__file__).with_name("failing_with_tokens.txt")
@@ -23,11 +22,9 @@ def test_no_token_stands_in_a_report(tmp_path: Path, options: tuple[str, ...]) -
     (tmp_path / "test_failing.py").write_text(source, encoding="utf-8")
     names = ("SAFETYCULTURE_", "TRAINING_SDK_", "PYTEST_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "pytest_training_sdk", *options, "test_failing.py"],
-        capture_output=True,
-        text=True,
-        timeout=300,
+    done = run_forked(
+        "pytest",
+        ["-p", "pytest_training_sdk", *options, "test_failing.py"],
         cwd=tmp_path,
         env={
             **kept,

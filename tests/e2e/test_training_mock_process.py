@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from attrs import fields, frozen
 
+from e2e.fork_server import warm
 from mock_server import MockTraining, Policy, __version__
 from mock_server.world.seeds.exporter_rows import COLUMNS
 from rawhttp import PATIENCE, Answer, connected, read_answer, request
 from unit.sdk.wire import says, wire
 
-TRAINING_MOCK = [sys.executable, "-m", "mock_server"]
 AGENT = ("user-agent", "tests/1")
 WHO = "/accounts/user/v1/user:WhoAmI"
 ENGINES = ["stdlib", "uvicorn"]
@@ -65,7 +65,7 @@ def running(
     *arguments: str, environment: dict[str, str] | None = None, address: str = r"127\.0\.0\.1"
 ) -> Iterator[Running]:
     process = subprocess.Popen(
-        [*TRAINING_MOCK, "serve", "--port", "0", *arguments],
+        [*warm("mock_server"), "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,7 +86,7 @@ def running(
 def ended(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """A command that has run to its end."""
     return subprocess.run(
-        [*TRAINING_MOCK, *arguments],
+        [*warm("mock_server"), *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -118,7 +118,11 @@ WRITING = [
 def test_output_that_cannot_be_written_is_one_line_and_exit_code_2(arguments: Sequence[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*TRAINING_MOCK, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE
+            [*warm("mock_server"), *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
         )
     said = "training-mock: The output could not be written: No space left on device.\n"
     assert (done.returncode, done.stderr) == (2, said)

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from e2e.fork_server import run_forked
+from e2e.fork_server import run_forked, warm
 from mock_server import MockTraining, Policy
 
 RESET = "POST /training/courseprogress/v1/reset"
-CLI = (sys.executable, "-m", "training_sdk.cli")
 LIVE_TOKEN = "scapi_live_0123456789abcdef"
 
 
@@ -61,7 +60,7 @@ def command(live: Live, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 def rehearse(live: Live, *script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run(live, sys.executable, "-m", "mock_server", "rehearse", "--", *script, **environment)
+    return run(live, *warm("mock_server"), "rehearse", "--", *script, **environment)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,7 @@ def test_a_profile_without_a_token_source_is_no_disagreement(
 
 
 def test_a_rehearsal_of_the_command_line_does_not_speak_to_the_live_service(live: Live) -> None:
-    done = rehearse(live, *CLI, "courses")
+    done = rehearse(live, *warm("training_sdk.cli"), "courses")
     assert done.returncode == 0, done.stderr
     assert "ListCourses -> 200" in done.stdout
     assert "Forklift basics" in done.stdout
@@ -156,18 +155,18 @@ def test_no_option_of_a_rehearsed_command_reaches_another_address(
     live: Live, options: tuple[str, ...]
 ) -> None:
     named = (*options, live.url) if options == ("--base-url",) else options
-    done = rehearse(live, *CLI, "courses", *named)
+    done = rehearse(live, *warm("training_sdk.cli"), "courses", *named)
     assert done.returncode == 2
     assert len(live.mock.calls) == 0
     live.profile(f'base_url = "{live.url}"')  # no token source: the environment's address goes first
-    again = rehearse(live, *CLI, "courses", *named)
+    again = rehearse(live, *warm("training_sdk.cli"), "courses", *named)
     assert again.returncode == (2 if "--base-url" in named else 0), again.stderr
     assert len(live.mock.calls) == 0
 
 
 def test_a_rehearsed_script_that_unsets_the_profile_variable_is_refused_too(live: Live) -> None:
-    done = rehearse(live, "env", "-u", "TRAINING_SDK_PROFILE", *CLI, "courses")
+    done = rehearse(live, "env", "-u", "TRAINING_SDK_PROFILE", *warm("training_sdk.cli"), "courses")
     assert done.returncode == 2
     gone = ("env", "-u", "TRAINING_SDK_PROFILE", "-u", "SAFETYCULTURE_BASE_URL")
-    assert rehearse(live, *gone, *CLI, "courses").returncode == 2
+    assert rehearse(live, *gone, *warm("training_sdk.cli"), "courses").returncode == 2
     assert len(live.mock.calls) == 0

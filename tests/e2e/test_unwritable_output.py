@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.training_sdk_process import PATIENCE, SDK, Desk
+from e2e.fork_server import warm
+from e2e.training_sdk_process import PATIENCE, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.plan_references import short_digest
@@ -34,8 +35,9 @@ def planned(desk: Desk) -> ResetPlan:
 
 def ended(desk: Desk, words: Sequence[str], redirected: str) -> tuple[int, str, str]:
     """Run a command with redirected streams; its exit code, and what it printed to those that were not."""
+    command = shlex.join((*warm("training_sdk.cli"), *words))
     done = subprocess.run(
-        ["/bin/bash", "-c", f"{shlex.join((*SDK, *words))} {redirected}; exit ${{PIPESTATUS[0]}}"],
+        ["/bin/bash", "-c", f"{command} {redirected}; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
         cwd=desk.folder,
@@ -96,7 +98,7 @@ def test_a_new_file_for_which_there_is_no_room_leaves_nothing_and_ends_with_its_
         ("audit", "bundle", "plan.json", "--output", "new"),
     ):
         before = sorted(desk.folder.iterdir())
-        limited = ("/bin/bash", "-c", 'ulimit -f 0; exec "$@"', "limited", *SDK, *words)
+        limited = ("/bin/bash", "-c", 'ulimit -f 0; exec "$@"', "limited", *warm("training_sdk.cli"), *words)
         done = subprocess.run(
             limited,
             capture_output=True,

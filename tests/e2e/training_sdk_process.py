@@ -15,12 +15,11 @@ from typing import Any
 import httpx
 from attrs import frozen
 
-from e2e.fork_server import run_forked, starts_alike
+from e2e.fork_server import run_forked, starts_alike, warm
 
 PATIENCE = 60.0
 """Seconds after which a process is taken for stuck; none of them comes near."""
 SDK = [sys.executable, "-m", "training_sdk.cli"]
-MOCK = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
 
 
 @frozen
@@ -57,7 +56,8 @@ class Server:
 
 @contextlib.contextmanager
 def serving(*arguments: str) -> Iterator[Server]:
-    process = subprocess.Popen([*MOCK, *arguments], stdout=subprocess.PIPE, text=True)
+    command = [*warm("mock_server"), "serve", "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         match = re.search(r"http://\S+", process.stdout.readline())
