@@ -98,6 +98,18 @@ class FakeDriver:
         return self.answer(effect)
 
 
+@define
+class Recorded:
+    """Answers that note what was asked, of the SDK's own requests or of a library's."""
+
+    answer: Callable[[Any], Any]
+    sent: list[Any] = field(factory=list)
+
+    def __call__(self, request: Any) -> Any:
+        self.sent.append(request)
+        return self.answer(request)
+
+
 def script(*steps: Response | BaseException) -> Answer:
     """Answers in order; the last one goes on for ever."""
     left = list(steps)

@@ -31,6 +31,7 @@ from unit.sdk.fakes import (
     ORIGIN,
     TOKEN,
     Asker,
+    Recorded,
     answer,
     no_waiting,
     over_the_wire,
@@ -50,14 +51,10 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seen(ask: Asker, use: Any, **options: Any) -> httpx.Request:
     """The request that a call sends."""
-    requests: list[httpx.Request] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        requests.append(request)
-        return httpx.Response(200, json=ME)
-
-    ask(handle, use, **options)
-    (request,) = requests
+    wire = Recorded(lambda _: httpx.Response(200, json=ME))
+    ask(wire, use, **options)
+    request: httpx.Request
+    (request,) = wire.sent
     return request
 
 
@@ -95,20 +92,15 @@ def test_a_token_is_sent_as_a_bearer(ask: Asker, monkeypatch: pytest.MonkeyPatch
 def test_a_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "from-the-environment")
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "https://gate.example.test/api/")
-    sent: list[httpx.Request] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        return httpx.Response(200, json=ME)
-
-    with httpx.Client(transport=httpx.MockTransport(handle)) as http:
+    wire = Recorded(lambda _: httpx.Response(200, json=ME))
+    with httpx.Client(transport=httpx.MockTransport(wire)) as http:
         TrainingClient(http_client=http).users.me()
         TrainingClient("given", base_url=ORIGIN, http_client=http).users.me()
-    assert [request.headers["authorization"] for request in sent] == [
+    assert [request.headers["authorization"] for request in wire.sent] == [
         "Bearer from-the-environment",
         "Bearer given",
     ]
-    assert [str(request.url) for request in sent] == [
+    assert [str(request.url) for request in wire.sent] == [
         "https://gate.example.test/api/accounts/user/v1/user:WhoAmI",
         f"{ORIGIN}/accounts/user/v1/user:WhoAmI",
     ]
@@ -281,12 +273,7 @@ def test_requests_say_who_sends_them(ask: Asker) -> None:
 
 
 def test_a_client_from_outside_keeps_its_headers_but_not_its_auth_params_or_redirects() -> None:
-    sent: list[httpx.Request] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
-
+    wire = Recorded(lambda _: httpx.Response(302, headers={"location": "https://elsewhere.test/"}))
     settings: dict[str, Any] = {
         "auth": ("user", "password"),
         "params": {"userIds": "everyone"},
@@ -295,11 +282,11 @@ def test_a_client_from_outside_keeps_its_headers_but_not_its_auth_params_or_redi
         "follow_redirects": True,
         "base_url": "https://elsewhere.test/api",
     }
-    with httpx.Client(transport=httpx.MockTransport(handle), **settings) as http:
+    with httpx.Client(transport=httpx.MockTransport(wire), **settings) as http:
         client = TrainingClient(TOKEN, base_url=ORIGIN, http_client=http)
         with pytest.raises(TrainingError, match="redirects"):
             client.users.me()
-    (request,) = sent
+    (request,) = wire.sent
     assert str(request.url) == f"{ORIGIN}/accounts/user/v1/user:WhoAmI"
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["x-corporate"] == "1"

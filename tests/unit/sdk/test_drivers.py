@@ -28,7 +28,7 @@ from training_sdk import (
     TrainingError,
 )
 from training_sdk._core import exchange, network
-from unit.sdk.fakes import no_waiting
+from unit.sdk.fakes import Recorded, no_waiting
 from unit.sdk.wire import (
     GOOD,
     HEAD,
@@ -419,11 +419,7 @@ def test_many_threads_share_real_connections() -> None:
 @pytest.mark.parametrize("trouble", ["down", "404", "429"])
 def test_trouble_with_a_request_that_a_hook_makes_says_nothing_about_ours(library: Any, trouble: str) -> None:
     """A hook posts every answer to a log collector, which is down or refuses."""
-    ours: list[Any] = []
-
-    def handle(request: Any) -> Any:
-        ours.append(request)
-        return library.Response(200, json={"usersUpdated": 1})
+    wire = Recorded(lambda _: library.Response(200, json={"usersUpdated": 1}))
 
     def collector(request: Any) -> Any:
         if trouble == "down":
@@ -435,20 +431,15 @@ def test_trouble_with_a_request_that_a_hook_makes_says_nothing_about_ours(librar
             other.post("https://logs.example.test/").raise_for_status()
 
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [report]}
-    with library.Client(transport=library.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+    with library.Client(transport=library.MockTransport(wire), event_hooks=hooks) as http, no_waiting():
         client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
         with pytest.raises(OutcomeUnknownError):
             write(client)
-    assert len(ours) == 1
+    assert len(wire.sent) == 1
 
 
 def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what(library: Any) -> None:
-    seen: list[Any] = []
-
-    def handle(request: Any) -> Any:
-        seen.append(request.headers)
-        return library.Response(200, json={"user_id": "u", "organisation_id": "o"})
-
+    wire = Recorded(lambda _: library.Response(200, json={"user_id": "u", "organisation_id": "o"}))
     smuggled = {
         "X-Original-URL": "/training/courseprogress/v1/reset",
         "X-HTTP-Method-Override": "POST",
@@ -459,25 +450,20 @@ def test_a_client_from_outside_cannot_set_what_decides_who_is_asked_for_what(lib
         "Idempotency-Key": "k",
         "Reset-Confirmation": "{}",
     }
-    with library.Client(transport=library.MockTransport(handle), headers=smuggled) as http:
+    with library.Client(transport=library.MockTransport(wire), headers=smuggled) as http:
         TrainingClient("t", base_url="https://api.example.test", http_client=http).users.me()
-    (headers,) = seen
+    headers = wire.sent[0].headers
     assert headers["host"] == "api.example.test"
     assert not headers.keys() & {name.lower() for name in smuggled} - {"host"}
 
 
 def test_a_hook_that_raises_for_a_status_is_heard_as_the_status(library: Any) -> None:
-    requests: list[Any] = []
-
-    def handle(request: Any) -> Any:
-        requests.append(request)
-        return library.Response(404, json={"message": "no such thing"})
-
+    wire = Recorded(lambda _: library.Response(404, json={"message": "no such thing"}))
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [library.Response.raise_for_status]}
-    with library.Client(transport=library.MockTransport(handle), event_hooks=hooks) as http, no_waiting():
+    with library.Client(transport=library.MockTransport(wire), event_hooks=hooks) as http, no_waiting():
         client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
         for use in (read, write):
             with pytest.raises(APIStatusError) as caught:
                 use(client)
             assert caught.value.status == 404
-    assert len(requests) == 2
+    assert len(wire.sent) == 2

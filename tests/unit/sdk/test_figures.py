@@ -35,7 +35,7 @@ from training_sdk import (
 )
 from training_sdk._core import model
 from training_sdk._core.flow import Request, Response
-from unit.sdk.fakes import Asker, answer, over_the_wire
+from unit.sdk.fakes import Asker, Recorded, answer, over_the_wire
 
 ANALYTICS = "/training/analytics/v1"
 WHEN, TEXT = datetime(2026, 3, 1, 8, tzinfo=UTC), "2026-03-01T08:00:00Z"
@@ -182,16 +182,11 @@ def always(said: Response, _: Request) -> Response:
 def test_a_row_is_read_in_both_spellings_and_what_is_new_is_kept(
     ask: Asker, case: Case, spelled: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
-    sent: list[str] = []
-
-    def reply(request: Request) -> Response:
-        sent.append(request.target)
-        return listing(spelled(case.row), {**spelled(case.row), "newField": [1]})
-
-    first, second = ask(over_the_wire(reply), case.use)
+    wire = Recorded(lambda _: listing(spelled(case.row), {**spelled(case.row), "newField": [1]}))
+    first, second = ask(over_the_wire(wire), case.use)
     assert first == case.read
     assert (dict(second.extra), attrs.evolve(second, extra=first.extra)) == ({"newField": [1]}, case.read)
-    assert sent == [f"{case.path}?page=1&pageSize=1000"]
+    assert [one.target for one in wire.sent] == [f"{case.path}?page=1&pageSize=1000"]
 
 
 @each_case
@@ -311,20 +306,17 @@ RANKINGS: dict[str, Any] = {
 
 
 def test_rankings_come_in_order_with_equals_on_one_rank(ask: Asker) -> None:
-    sent: list[str] = []
-
-    def reply(request: Request) -> Response:
-        sent.append(request.target)
-        return answer(RANKINGS)
-
-    found = ask(over_the_wire(reply), lambda client: client.leaderboards.rankings("b 1"))
+    wire = Recorded(lambda _: answer(RANKINGS))
+    found = ask(over_the_wire(wire), lambda client: client.leaderboards.rankings("b 1"))
     rankings = (
         Ranking(1, "u", "Ann", 91.5),
         Ranking(1, "v", "Ben", 91.5),
         Ranking(3, "w", is_not_attempted=True),
     )
     assert found == LeaderboardRankings("b 1", rankings, "March")
-    assert sent == ["/training/individualleaderboards/v1/rankings?leaderboardId=b+1"]
+    assert [one.target for one in wire.sent] == [
+        "/training/individualleaderboards/v1/rankings?leaderboardId=b+1"
+    ]
 
 
 def test_the_rankings_of_another_leaderboard_are_no_answer(ask: Asker) -> None:

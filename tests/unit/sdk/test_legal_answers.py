@@ -30,6 +30,7 @@ from unit.sdk.fakes import (
     COURSE,
     Asker,
     Organisation,
+    Recorded,
     answer,
     no_waiting,
     over_the_wire,
@@ -319,15 +320,10 @@ def test_a_reading_cut_short_is_read_again(ask: Asker) -> None:
 
 
 def test_a_reading_that_is_cut_short_every_time_is_an_error_soon() -> None:
-    sent: list[Request] = []
-
-    def reply(request: Request) -> Response:
-        sent.append(request)
-        return answer(body=b'{"data": [')
-
+    wire = Recorded(lambda _: answer(body=b'{"data": ['))
     with no_waiting(), pytest.raises(DecodingError, match="answer must be JSON") as caught:
-        list(sync_client(reply).progress.list())
-    assert (caught.value.reason, len(sent)) == ("CUT_SHORT", 3)
+        list(sync_client(wire).progress.list())
+    assert (caught.value.reason, len(wire.sent)) == ("CUT_SHORT", 3)
 
 
 # --- planning and evidence --------------------------------------------------------------------------------------------

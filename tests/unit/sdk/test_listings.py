@@ -29,6 +29,7 @@ from unit.sdk.fakes import (
     ORIGIN,
     TOKEN,
     Asker,
+    Recorded,
     answer,
     no_waiting,
     over_the_wire,
@@ -86,14 +87,9 @@ def test_nothing_is_sent_before_iteration(ask: Asker) -> None:
         return client.users.me()
 
     me = {"user_id": "u", "organisation_id": "o"}
-    sent: list[str] = []
-
-    def reply(request: Request) -> Response:
-        sent.append(request.path)
-        return answer(me)
-
-    ask(over_the_wire(reply), only_make_it)
-    assert sent == ["/accounts/user/v1/user:WhoAmI"]
+    wire = Recorded(lambda _: answer(me))
+    ask(over_the_wire(wire), only_make_it)
+    assert [one.path for one in wire.sent] == ["/accounts/user/v1/user:WhoAmI"]
 
 
 @pytest.mark.parametrize("total", [0, 1, 999, 1000, 1001, 2000, 2500])
@@ -299,15 +295,10 @@ def test_next_page_is_followed_under_any_prefix(ask: Asker, prefix: str, repeats
     "link", ["https://evil.test" + FEED, "//evil.test/x", "/../x", "/training/courseprogress/v1/reset"]
 )
 def test_a_next_page_that_leads_elsewhere_is_not_followed(ask: Asker, link: str) -> None:
-    hosts: list[str] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        hosts.append(str(request.url))
-        return httpx.Response(200, json={"metadata": {"next_page": link}, "data": [row(1)]})
-
+    wire = Recorded(lambda _: httpx.Response(200, json={"metadata": {"next_page": link}, "data": [row(1)]}))
     with pytest.raises(DecodingError, match="not followed"):
-        ask(handle, lambda client: client.progress.list())
-    assert len(hosts) == 1
+        ask(wire, lambda client: client.progress.list())
+    assert len(wire.sent) == 1
 
 
 # --- endless ----------------------------------------------------------------------------------------------------------

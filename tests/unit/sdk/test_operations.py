@@ -46,6 +46,7 @@ from unit.sdk.fakes import (
     TOKEN,
     Asker,
     FakeDriver,
+    Recorded,
     answer,
     over_the_wire,
     refused_wire,
@@ -401,20 +402,15 @@ def test_clearing_everyone_needs_the_title(ask: Asker, clear: str, both: list[An
 
 
 def test_assignments_are_a_change_list(ask: Asker) -> None:
-    sent: list[bytes | None] = []
-
-    def reply(request: Any) -> Any:
-        sent.append(request.body)
-        return answer({"usersUpdated": 2})
-
+    wire = Recorded(lambda _: answer({"usersUpdated": 2}))
     done = ask(
-        over_the_wire(reply),
+        over_the_wire(wire),
         lambda client: client.courses.update_assignments(
             COURSE, add_users=["a", "a"], remove_groups=["g"], add_sites=["s"], universal_access=False
         ),
     )
     assert (done.users_updated, done.groups_updated) == (2, 0)
-    assert sent == [
+    assert [one.body for one in wire.sent] == [
         b'{"assignments":[{"id":"a","type":"ASSIGNMENT_TYPE_USER","isAssigned":true},'
         b'{"id":"g","type":"ASSIGNMENT_TYPE_GROUP","isAssigned":false},'
         b'{"id":"s","type":"ASSIGNMENT_TYPE_SITE","isAssigned":true}],"universalAccess":false}'

@@ -23,8 +23,8 @@ from training_sdk import (
     Webhook,
     WebhookSecret,
 )
-from training_sdk._core.flow import Request, Response
-from unit.sdk.fakes import Asker, answer, chain, no_waiting, over_the_wire, refused_wire
+from training_sdk._core.flow import Response
+from unit.sdk.fakes import Asker, Recorded, answer, chain, no_waiting, over_the_wire, refused_wire
 
 HOOKS, TOKEN = "/webhooks/v1/webhooks", "/webhooks/v1/token"
 SECRET = "whsec_0123456789abcdef"
@@ -53,20 +53,15 @@ def known(webhook: Webhook) -> tuple[object, ...]:
 
 
 def test_all_webhooks_come_in_one_answer(ask: Asker) -> None:
-    sent: list[str] = []
-
-    def reply(request: Request) -> Response:
-        sent.append(request.target)
-        return answer({"webhook": [ROW, {**ROW, "webhook_id": "w2", "enabled": False}]})
-
-    found = ask(over_the_wire(reply), lambda client: client.webhooks.list())
+    wire = Recorded(lambda _: answer({"webhook": [ROW, {**ROW, "webhook_id": "w2", "enabled": False}]}))
+    found = ask(over_the_wire(wire), lambda client: client.webhooks.list())
     assert [(one.webhook_id, one.enabled, dict(one.extra)) for one in found] == [
         ("w1", None, {"colour": "red"}),
         ("w2", False, {"colour": "red"}),
     ]
     assert known(found[0]) == known(made())
     assert [event.is_known for event in found[0].trigger_events] == [True, False]
-    assert sent == [HOOKS]
+    assert [one.target for one in wire.sent] == [HOOKS]
 
 
 def test_an_answer_without_webhooks_has_none(ask: Asker) -> None:
@@ -86,12 +81,7 @@ def test_one_webhook_is_read_bare_and_wrapped(ask: Asker, use: Use, body: object
 
 
 def test_what_is_sent_is_what_was_said(ask: Asker) -> None:
-    sent: list[tuple[str, str, bytes | None]] = []
-
-    def reply(request: Request) -> Response:
-        sent.append((request.method, request.target, request.body))
-        return answer({"token": SECRET} if request.path == TOKEN else ROW)
-
+    wire = Recorded(lambda request: answer({"token": SECRET} if request.path == TOKEN else ROW))
     for use in (
         lambda client: client.webhooks.create(
             "http://127.0.0.1:9/a?b=1", events=[TriggerEvent.COURSE_RESET, "ODD", "ODD"]
@@ -101,11 +91,11 @@ def test_what_is_sent_is_what_was_said(ask: Asker) -> None:
         lambda client: client.webhooks.secret(),
         lambda client: client.webhooks.renew_secret(),
     ):
-        ask(over_the_wire(reply), use)
+        ask(over_the_wire(wire), use)
     body = (
         b'{"url":"http://127.0.0.1:9/a?b=1","trigger_events":["TRIGGER_EVENT_TRAINING_COURSE_RESET","ODD"]}'
     )
-    assert sent == [
+    assert [(one.method, one.target, one.body) for one in wire.sent] == [
         ("POST", HOOKS, body),
         ("DELETE", f"{HOOKS}/w%201", None),
         ("GET", f"{HOOKS}/w%201", None),

@@ -17,6 +17,7 @@ from training_sdk.testing.contract.config import ContractConfig
 from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError, Result
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import World
+from unit.sdk.fakes import Recorded
 
 LONG = "x" * 5000
 
@@ -213,13 +214,8 @@ def test_where_nothing_can_be_read_no_rule_is_called_broken(said: str, read_only
     "host", ["https://api.safetyculture.io", "https://API.SafetyCulture.io.", "https://x.safetyculture.com"]
 )
 def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
-    asked: list[str] = []
-
-    def live(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.path)
-        return httpx.Response(200, json={"data": [], "users": []})
-
-    made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(live)))
+    wire = Recorded(lambda _: httpx.Response(200, json={"data": [], "users": []}))
+    made = Wire.to(host, http_client=httpx.Client(transport=httpx.MockTransport(wire)))
     with pytest.raises(CannotRunError, match="Use only --read-only with a live service"):
         run(made, given=ContractConfig({"admin": "t"}, "c"), allowed=lambda title: True)
     with pytest.raises(CannotRunError, match="Use only --read-only with a live service"):
@@ -228,26 +224,21 @@ def test_the_vendors_own_service_is_never_played_with(host: str) -> None:
         run(made, read_only=True)
     with pytest.raises(CannotRunError, match="must not receive the secret"):
         made.control("GET", "tokens")
-    assert asked == []
+    assert wire.sent == []
 
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_the_control_plane_never_gets_the_secret(read_only: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", "a-token-that-is-none")
-    asked: list[httpx.Request] = []
-
-    def live(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        return httpx.Response(401)
-
-    http = httpx.Client(transport=httpx.MockTransport(live))
+    wire = Recorded(lambda _: httpx.Response(401))
+    http = httpx.Client(transport=httpx.MockTransport(wire))
     with pytest.raises(CannotRunError):
         run(
             Wire.to("https://api.safetyculture.io", http_client=http, secret="s3cret-word"),
             read_only=read_only,
         )
-    assert [each.url.path for each in asked] == ["/training/v1/feed/training-course-progress"] * read_only
-    assert not any("s3cret-word" in str(each.headers) for each in asked)
+    assert [each.url.path for each in wire.sent] == ["/training/v1/feed/training-course-progress"] * read_only
+    assert not any("s3cret-word" in str(each.headers) for each in wire.sent)
 
 
 def test_a_feed_is_followed_on_its_own_host_only() -> None:

@@ -27,7 +27,7 @@ from training_sdk import AsyncListing, InvalidArgumentError, PermissionDeniedErr
 from training_sdk._core.flow import Request, Response
 from training_sdk.frames import columns as columns_module
 from training_sdk.frames.columns import library
-from unit.sdk.fakes import Asker, answer, over_the_wire, sync_client
+from unit.sdk.fakes import Asker, Recorded, answer, over_the_wire, sync_client
 from unit.sdk.frames.reading import PAGE, organisation
 
 PATIENCE = 30
@@ -99,16 +99,11 @@ def test_a_stream_can_be_opened_again_and_again() -> None:
 
 
 def test_a_stream_is_read_page_by_page() -> None:
-    asked: list[Request] = []
-
-    def reply(request: Request) -> Response:
-        asked.append(request)
-        return organisation(ROWS)(request)
-
-    reader = pa.RecordBatchReader.from_stream(sync_client(reply).progress.list())
-    assert not asked
+    wire = Recorded(lambda request: organisation(ROWS)(request))
+    reader = pa.RecordBatchReader.from_stream(sync_client(wire).progress.list())
+    assert not wire.sent
     reader.read_next_batch()
-    assert len(asked) == 1
+    assert len(wire.sent) == 1
 
 
 def refused(request: Request) -> Response:
