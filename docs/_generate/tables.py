@@ -100,7 +100,7 @@ def _next_step(verdict: SendDecision) -> str:
 
 def error_classes() -> list[type[TrainingError]]:
     """Every class of the tree that is public."""
-    public = (getattr(training_sdk, name) for name in training_sdk.__all__)
+    public = (getattr(training_sdk, name) for name in training_sdk._MODULES)
     return [each for each in public if isinstance(each, type) and issubclass(each, TrainingError)]
 
 

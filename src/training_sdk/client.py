@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from training_sdk.api.rapid_refreshes import RapidRefreshes
     from training_sdk.api.users import Users
     from training_sdk.api.webhooks import Webhooks
-    from training_sdk.reset_format import ResetFormat
     from training_sdk.reset_operations import Resets
-    from training_sdk.safeguards import Safeguards
+    from training_sdk.safeguards import ResetFormat, Safeguards
 
 _RESOURCES = {
     "users": "api.users",

@@ -18,8 +18,7 @@ from training_sdk.errors import InvalidArgumentError
 
 if TYPE_CHECKING:  # imported when they are used: most programs only read
     from training_sdk.records.request_budget import Limits
-    from training_sdk.reset_format import ResetFormat
-    from training_sdk.safeguards import Safeguards
+    from training_sdk.safeguards import ResetFormat, Safeguards
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0
@@ -45,7 +44,7 @@ class Options:
     @property
     def reset_format(self) -> ResetFormat:
         """The format that was given, or the default."""
-        from training_sdk.reset_format import ResetFormat
+        from training_sdk.safeguards import ResetFormat
 
         return self.given_format or ResetFormat()
 
@@ -179,7 +178,7 @@ def _paced(pace: bool | None) -> bool | None:
 def _format(reset_format: ResetFormat | None) -> ResetFormat | None:
     if reset_format is None:
         return None
-    from training_sdk.reset_format import ResetFormat
+    from training_sdk.safeguards import ResetFormat
 
     if not isinstance(reset_format, ResetFormat):
         raise InvalidArgumentError(

@@ -12,8 +12,7 @@ from attrs import evolve
 from training_sdk._core import argument_checks, codec
 from training_sdk._core.flow import Flow
 from training_sdk._core.operation import D, operation
-from training_sdk.approval.approvals import Approval
-from training_sdk.approval.confirmation import check_confirmation, check_safeguards
+from training_sdk.approval.approvals import Approval, check_confirmation, check_safeguards
 from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof.operations import (
@@ -22,11 +21,10 @@ from training_sdk.format_proof.operations import (
     checked_functions,
     checked_number,
 )
-from training_sdk.plans.people import People
+from training_sdk.plans.people import People, Where
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_plan
-from training_sdk.plans.selection import Where
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports.report import ResetReport

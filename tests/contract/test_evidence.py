@@ -15,7 +15,7 @@ from training_sdk import EvidenceError, PermissionDeniedError
 from training_sdk._core.flow import Flow
 from training_sdk.evidence import Pack, history, verify_pack
 from training_sdk.evidence.collecting import collect
-from training_sdk.plans.origin import ProvenCalls
+from training_sdk.plans.reading import ProvenCalls
 
 
 def keep(stage: Stage, folder: Path, targets: dict[str, list[str]], who: Any = "admin") -> Pack:

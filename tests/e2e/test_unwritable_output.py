@@ -14,7 +14,7 @@ from e2e.fork_server import warm
 from e2e.training_sdk_process import PATIENCE, Desk
 from training_sdk import ResetPlan, TrainingClient
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.plan_references import short_digest
+from training_sdk.plans.wording import short_digest
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 
 from training_sdk._core import send_policy, urls
 from training_sdk._core.exchange import READ_ONLY, WRITABLE
@@ -46,6 +46,11 @@ class Calls:
     is_fresh: bool = False
     """Refuse answers from a cache; otherwise they are logged once."""
     logged: set[str] = field(factory=set, repr=False, eq=False)
+
+    @classmethod
+    def of(cls, calls: Calls, **more: Any) -> Self:
+        """Return these calls as calls of this class."""
+        return cls(**{each.name: getattr(calls, each.name) for each in fields(Calls)}, **more)
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None
@@ -166,12 +171,8 @@ class Filter(Generic[T]):
     """The wanted ones by query, or the same for all."""
     of: Callable[[T], str]
 
-    def fits(self, item: T, query: int) -> bool:
-        """Return whether an item is of the course or user that this query asked for."""
-        return self.of(item) in self.wanted[query if len(self.wanted) > 1 else 0]
-
-    def fits_all(self, items: Iterable[T], query: int) -> bool:
-        """Return whether all items fit; faster than asking for each."""
+    def fits(self, items: Iterable[T], query: int) -> bool:
+        """Return whether all items are of the courses or users that this query asked for."""
         return set(map(self.of, items)).issubset(self.wanted[query if len(self.wanted) > 1 else 0])
 
 
@@ -187,12 +188,12 @@ class FilterCheck:
 
     def sort(self, items: tuple[T, ...], filters: Iterable[Filter[T]], query: int) -> tuple[T, ...]:
         """Return the items that fit; note the others."""
-        if all(each.fits_all(items, query) for each in filters):
+        if all(each.fits(items, query) for each in filters):
             self.fitting += len(items)
             return items
         fitting = []
         for item in items:
-            if failed := [each for each in filters if not each.fits(item, query)]:
+            if failed := [each for each in filters if not each.fits((item,), query)]:
                 for each in failed:
                     self.strange.setdefault(each.parameter, set()).add(each.of(item))
             else:
@@ -369,8 +370,7 @@ class Paginator(Generic[T]):
             cursor.filter_check.judge(cursor.page.request.path)
             return None
         self.calls.forget()
-        again = FilterCheck(is_second=True)
-        return Cursor(self.first, {self.first.request}, set(), cursor.number + 1, filter_check=again)
+        return evolve(self.start(), number=cursor.number + 1, filter_check=FilterCheck(is_second=True))
 
     def gather(self) -> Flow[tuple[T, ...]]:
         """Return all items, for flows that need the whole listing."""

@@ -14,17 +14,28 @@ from training_sdk import ssh_signatures
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk.api.users import SeatType, User, UserStatus, found_users
-from training_sdk.approval.approvals import Approval, Approved, Approver, Kind, message
-from training_sdk.approval.confirmation import check_confirmation, check_lifetime
+from training_sdk.approval.approvals import (
+    Approval,
+    Approved,
+    Approver,
+    Kind,
+    check_confirmation,
+    check_lifetime,
+    message,
+)
 from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError, Remedy
 from training_sdk.outcome import Code
-from training_sdk.plan_references import short_digest
 from training_sdk.plans.changes import change_of, identity_changed
-from training_sdk.plans.course_rows import read_rows, sees_everyone
-from training_sdk.plans.origin import CurrentOrigin, check_same_origin, read_me_and_origin
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
-from training_sdk.plans.wording import shown, span, who
+from training_sdk.plans.reading import (
+    CurrentOrigin,
+    check_same_origin,
+    read_me_and_origin,
+    read_rows,
+    sees_everyone,
+)
+from training_sdk.plans.wording import short_digest, shown, span, who
 from training_sdk.records.tokens import redacted
 from training_sdk.safeguards import Safeguards
 

@@ -23,10 +23,9 @@ from training_sdk.errors import (
 from training_sdk.evidence import history
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import is_file_of_a_pack
-from training_sdk.plans.people import People
+from training_sdk.plans.people import People, Where
 from training_sdk.plans.people_file import KNOWN as COLUMNS
 from training_sdk.plans.people_file import Named
-from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import shown
 from training_sdk.records.events import EvidenceKept, Sent
 from training_sdk.records.journal import JournalCopy

@@ -25,7 +25,7 @@ from training_sdk.cli.arguments import duration
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence.files import Unseal
 from training_sdk.records import storage
-from training_sdk.records.in_flight import PROCESSING_TIME
+from training_sdk.records.journal import PROCESSING_TIME
 from training_sdk.records.state import expanded, usual_folder
 from training_sdk.safeguards import DEFAULT_PLAN_LIFETIME, Safeguards
 

@@ -21,7 +21,7 @@ from training_sdk.client import TrainingClient
 from training_sdk.client_options import BASE_URL_VARIABLE, allowed_address
 from training_sdk.errors import InvalidArgumentError, PermissionDeniedError, TrainingError
 from training_sdk.evidence import packs_in
-from training_sdk.plan_references import COMMANDS, ShellCommands
+from training_sdk.plans.wording import COMMANDS, ShellCommands
 from training_sdk.records.state import StateDirectory
 
 

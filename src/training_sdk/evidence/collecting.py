@@ -95,7 +95,7 @@ def collect(
     try:
         begun: Moment = yield Now()
         yield RunLocally(lambda: writer.begin(plan_document, begun.utc), "evidence: begin a pack")
-        reading = _Collection(RecordedCalls.of(calls), writer, progress, require_surveys)
+        reading = _Collection(RecordedCalls.of(calls, inner=calls), writer, progress, require_surveys)
         yield from reading.run()
         refuse_gaps(writer.tables)
         if not accept_missing_lessons:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Request, Response
 from training_sdk._core.listing import LISTING_INCOMPLETE, Calls, Paginator
@@ -58,12 +58,6 @@ class RecordedCalls(Calls):
         answers, self.stored[:] = list(self.stored), []
         for request, answer, at in answers:
             yield request, evolve(answer, body=zlib.decompress(answer.body)), at
-
-    @classmethod
-    def of(cls, calls: Calls) -> RecordedCalls:
-        """Return these calls, with each answer stored."""
-        settings = {each.name: getattr(calls, each.name) for each in fields(Calls)}
-        return cls(**settings, inner=calls)
 
 
 @frozen

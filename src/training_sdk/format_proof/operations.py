@@ -14,28 +14,24 @@ from training_sdk._core.flow import Flow
 from training_sdk._core.listing import Calls
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import token_fingerprint
-from training_sdk.approval.approvals import Approval
-from training_sdk.approval.confirmation import check_safeguards
+from training_sdk.approval.approvals import Approval, check_safeguards
 from training_sdk.errors import InvalidArgumentError, Remedy
 from training_sdk.format_proof.proof_ends import ProofRecorder
-from training_sdk.format_proof.proof_plan import ProofPlan
 from training_sdk.format_proof.proof_planner import WantedProof, check_phrase, plan_proof
 from training_sdk.format_proof.proof_run import ProofRun, RefusalProofRun
-from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, kept_fields_at
+from training_sdk.format_proof.proofs import Proof, ProofPlan, ProofScope, find_proof, kept_fields_at
 from training_sdk.local_plans.admission import proof_that_holds
 from training_sdk.local_plans.plan_records import resets_known
-from training_sdk.plans.people import People
+from training_sdk.plans.people import People, Where
 from training_sdk.plans.plan import Only
 from training_sdk.plans.planned import LastResets, Origin
 from training_sdk.plans.planner import PlanOptions
 from training_sdk.plans.reset_effect import KeptFields
-from training_sdk.plans.selection import Where
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.tokens import refuse_typed
-from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order, Progress
-from training_sdk.safeguards import Safeguards
+from training_sdk.safeguards import ResetFormat, Safeguards
 
 LONGEST_DURATION = timedelta(days=7)
 """The longest time for which one call reads back a reset or a proof."""

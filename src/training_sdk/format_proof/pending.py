@@ -9,8 +9,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from training_sdk.errors import RecordsDamagedError
-from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import ProofScope, Way
+from training_sdk.format_proof.proofs import ProofPlan, ProofScope, Way
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.records import storage
@@ -18,7 +17,7 @@ from training_sdk.records.events import Event, Sent
 from training_sdk.records.journal import read_journal
 from training_sdk.records.journal_state import JournalState, RecordedRequest, RequestState, replay
 from training_sdk.records.state import StateDirectory
-from training_sdk.reset_format import ResetFormat
+from training_sdk.safeguards import ResetFormat
 
 OPEN = (RequestState.SENT, RequestState.ANSWERED, RequestState.LOST, RequestState.READ_BACK)
 """The states of a proof's request whose effect is still to be observed."""

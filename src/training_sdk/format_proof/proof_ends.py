@@ -15,10 +15,9 @@ from training_sdk._core.text import sentence
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import ProofFailedError, RecordsLockedError
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import Proof, save_proof, withdraw_proof
-from training_sdk.plans.origin import CurrentOrigin
+from training_sdk.format_proof.proofs import Proof, ProofPlan, save_proof, withdraw_proof
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reading import CurrentOrigin
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.plans.wording import shown
 from training_sdk.records.audit import PROOF_FAILED

@@ -13,18 +13,17 @@ from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk._core.text import mailbox
 from training_sdk.api.progress import ProgressRow, progress_rows
-from training_sdk.approval import confirmation
+from training_sdk.approval import approvals
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof import pending
-from training_sdk.format_proof.proof_plan import ProofPlan
-from training_sdk.format_proof.proofs import ProofScope, Way
-from training_sdk.plans.origin import LiveCalls, read_origin
+from training_sdk.format_proof.proofs import ProofPlan, ProofScope, Way
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import PlanOptions, make_plan, no_kept_fields
+from training_sdk.plans.reading import LiveCalls, read_origin
 from training_sdk.plans.wording import number, shown
 from training_sdk.records.state import StateDirectory
-from training_sdk.reset_format import ResetFormat
+from training_sdk.safeguards import ResetFormat
 
 MOST_PEOPLE = 5
 """The largest number of people on the test course: a service that does not know the format may reset them all."""
@@ -222,4 +221,4 @@ def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> No
             "The proof was planned for another ResetFormat than that of this client. Nothing was sent. Plan it again.",
             argument="plan",
         )
-    confirmation.check_phrase(confirm, plan.phrase, "proof")
+    approvals.check_phrase(confirm, plan.phrase, "proof")

@@ -31,16 +31,19 @@ from training_sdk.errors import (
 )
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_ends import ProofEnds
-from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_planner import check_witnesses, read_people
-from training_sdk.format_proof.proofs import PROVABLE, Proof, find_proof, save_proof
+from training_sdk.format_proof.proofs import PROVABLE, Observation, Proof, find_proof, save_proof
 from training_sdk.local_plans.admission import proof_that_holds
-from training_sdk.plan_references import short_digest
-from training_sdk.plans.course_rows import missing_have_nothing, read_rows
-from training_sdk.plans.origin import LiveCalls, check_same_origin, read_origin
+from training_sdk.plans.reading import (
+    LiveCalls,
+    check_same_origin,
+    missing_have_nothing,
+    read_origin,
+    read_rows,
+)
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, resets_completed_only
-from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number
-from training_sdk.records.in_flight import waiting_time
+from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
+from training_sdk.records.journal import waiting_time
 from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from training_sdk._core.model import Key
 from training_sdk._core.urls import service_name
+from training_sdk.approval.approvals import Approval, approval_bytes
 from training_sdk.errors import (
     AlreadyAppliedError,
     InvalidArgumentError,
@@ -26,14 +28,14 @@ from training_sdk.local_plans.plan_records import (
     lost_there,
     read_records,
 )
-from training_sdk.plan_references import COMMANDS, short_digest
-from training_sdk.plans.plan import FORM, ResetPlan
+from training_sdk.plans.outline import PlanOutline
+from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes
 from training_sdk.plans.planned import Origin
-from training_sdk.plans.wording import LOOK_INTO_IT, others, some, who
-from training_sdk.records import storage
-from training_sdk.records.audit import CLOSED, AuditLog, contradicts
-from training_sdk.records.in_flight import minute_text
-from training_sdk.records.journal import Journal
+from training_sdk.plans.wording import COMMANDS, LOOK_INTO_IT, others, short_digest, some, who
+from training_sdk.records import approvals, plan_copy, storage
+from training_sdk.records.audit import CLOSED, JOURNAL, AuditLog, contradicts
+from training_sdk.records.chain import Head
+from training_sdk.records.journal import Journal, minute_text
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import make_folder
@@ -299,3 +301,33 @@ def _refuting(state: StateDirectory, ground: ProofScope, proof: Proof | None) ->
         if at is not None and (proof is None or proof.proved_at <= at):
             return other
     return None
+
+
+PLAN_OUTLINE = plan_copy.OUTLINE_SHA256
+APPROVAL, APPROVAL_OUTLINE = "approval_sha256", "approval_outline_sha256"
+
+
+def quote_journal(heads: Sequence[Head]) -> dict[str, Any]:
+    """Return the head of a journal, if it has an entry; a later change of the entries up to it is then detected."""
+    return {JOURNAL: {"n": heads[-1].n, "hash": heads[-1].hash}} if heads else {}
+
+
+def quote_begun(plan: ResetPlan, approval: Approval | None) -> dict[str, str]:
+    """Return the SHA-256 of an approval, and of the outlines of plan and approval that are never sealed or purged."""
+    quotes: dict[str, str] = {}
+    if not isinstance(plan, PlanOutline):
+        quotes[PLAN_OUTLINE] = _sha256(plan_copy.outline_of(plan_bytes(plan)))
+    if approval is not None:
+        content = approval_bytes(approval)
+        quotes[APPROVAL] = _sha256(content)
+        quotes[APPROVAL_OUTLINE] = _sha256(approvals.outline_of(content))
+    return quotes
+
+
+def approvals_in(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the SHA-256 of each approval that entries of the log quote, with that of its outline."""
+    return {str(entry[APPROVAL]): str(entry.get(APPROVAL_OUTLINE)) for entry in entries if APPROVAL in entry}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -15,15 +15,20 @@ from training_sdk._core import argument_checks
 from training_sdk.errors import AlreadyAppliedError, InvalidArgumentError, Remedy
 from training_sdk.evidence.purging import PURGING, plan_of_pack
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.audit_quotes import quote_journal
+from training_sdk.local_plans.admission import quote_journal
 from training_sdk.local_plans.plan_records import LostPlan, PlanEffects, PlanRecords, entries_by_plan
-from training_sdk.plan_references import short_digest
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, AuditLog
 from training_sdk.records.events import Closed
-from training_sdk.records.in_flight import PROCESSING_TIME, RequestsInFlight, minute_text
-from training_sdk.records.journal import FILE, Journal, is_closed
+from training_sdk.records.journal import (
+    FILE,
+    PROCESSING_TIME,
+    Journal,
+    RequestsInFlight,
+    is_closed,
+    minute_text,
+)
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.records.tokens import refuse_typed

@@ -13,9 +13,8 @@ from training_sdk._core.model import Key
 from training_sdk.api.webhooks import WebhookEvent
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
 from training_sdk.local_plans.plan_records import LostPlan, PlanRecords, read_records
-from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.records.events import Intent, Opened, Resumed, Sent
-from training_sdk.records.in_flight import journal_processing_time
+from training_sdk.records.journal import LARGEST_DIFFERENCE, journal_processing_time
 from training_sdk.records.journal_state import PersonState
 from training_sdk.records.state import StateDirectory
 

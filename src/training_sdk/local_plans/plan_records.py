@@ -17,9 +17,9 @@ from attrs import evolve, frozen
 from training_sdk._core.model import Key
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.format_proof import pending
-from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.planned import LastResets, Origin
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import plan_copy, storage
 from training_sdk.records.audit import (
     BEGUN,
@@ -33,8 +33,7 @@ from training_sdk.records.audit import (
     counted,
     unseen_in_proof,
 )
-from training_sdk.records.in_flight import PROCESSING_TIME, RequestsInFlight, waiting_time
-from training_sdk.records.journal import FILE, JournalCopy
+from training_sdk.records.journal import FILE, PROCESSING_TIME, JournalCopy, RequestsInFlight, waiting_time
 from training_sdk.records.journal_state import JournalState, PersonState
 from training_sdk.records.state import StateDirectory, is_digest
 from training_sdk.reports.report_file import last_resets

@@ -13,7 +13,7 @@ from training_sdk._core.text import sentence_of
 from training_sdk.errors import RecordsDamagedError, TrainingError
 from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
-from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
+from training_sdk.local_plans.admission import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.local_plans.record_reading import Entry, PlanReading, RecordFinding, at, entries_of
 from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan

@@ -14,7 +14,7 @@ from training_sdk.errors import EvidenceError, RecordsError
 from training_sdk.evidence.files import Unseal
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, Manifest, StoredPack
 from training_sdk.evidence.purging import PURGING
-from training_sdk.plan_references import short_digest
+from training_sdk.plans.wording import short_digest
 from training_sdk.records.audit import BEGUN, KEPT, RESUMED
 from training_sdk.records.chain import Lines, check_chain
 from training_sdk.records.events import Event, EvidenceKept, Opened, Resumed

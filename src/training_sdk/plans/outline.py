@@ -19,8 +19,8 @@ from training_sdk.errors import (
     RecordsError,
 )
 from training_sdk.evidence.files import Unseal
-from training_sdk.plan_references import short_digest
 from training_sdk.plans.plan import ResetPlan, Scope, check_shape, parse_plan
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import plan_copy
 from training_sdk.records.plan_copy import OUTLINE, PLAN, SEALED
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from attrs import Attribute, evolve, field, frozen
 
-from training_sdk import plan_references, ssh_signatures
+from training_sdk import ssh_signatures
 from training_sdk._core import codec
 from training_sdk._core.model import Key
 from training_sdk._core.text import sentence, visible
@@ -63,9 +63,7 @@ def plain_of_form(value: Any, form: int) -> dict[str, Any]:
 
 def phrase_tail(digest: str, form: int) -> str:
     """Return a digest as a phrase of this form ends with it."""
-    return (
-        digest[: plan_references.OLD_DIGITS] if form <= SHORT_TAIL else plan_references.short_digest(digest)
-    )
+    return digest[: wording.OLD_DIGITS] if form <= SHORT_TAIL else wording.short_digest(digest)
 
 
 @frozen

@@ -16,9 +16,7 @@ from training_sdk._core.text import MOST_NAMED
 from training_sdk.api.courses import Course, all_courses
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError, Remedy
-from training_sdk.plans.course_rows import people_counted, read_rows, refuse_narrow_view
-from training_sdk.plans.origin import read_origin
-from training_sdk.plans.people import People
+from training_sdk.plans.people import People, Where
 from training_sdk.plans.people_lookup import Resolved, Rows, member_ids, resolve
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
 from training_sdk.plans.plan_warnings import (
@@ -32,11 +30,11 @@ from training_sdk.plans.plan_warnings import (
     warnings_of,
 )
 from training_sdk.plans.planned import LastResets, Origin, PlannedCourse, PlannedReset
+from training_sdk.plans.reading import people_counted, read_origin, read_rows, refuse_narrow_view
 from training_sdk.plans.reset_effect import KeptFields
-from training_sdk.plans.selection import Where
 from training_sdk.plans.wording import few, number, shown, some
-from training_sdk.recertification.civil import refuse_future, zone_called
 from training_sdk.recertification.due import Due
+from training_sdk.recertification.rules import refuse_future, zone_called
 from training_sdk.safeguards import Safeguards
 
 RENEWED = "RENEWED"

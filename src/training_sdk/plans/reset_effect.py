@@ -14,12 +14,11 @@ from training_sdk._core.listing import LISTING_INCOMPLETE, Calls
 from training_sdk.api.analytics import LessonProgress, lessons_of_user
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, NotFoundError, PermissionDeniedError
-from training_sdk.plans.origin import LARGEST_DIFFERENCE
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.plan_warnings import Fact, warnings_of
 from training_sdk.plans.planned import PlannedReset
-from training_sdk.records.in_flight import Since
+from training_sdk.records.journal import LARGEST_DIFFERENCE, Since
 
 NAMES: Mapping[str, str] = {
     "score": "the score",

@@ -4,10 +4,16 @@ These functions send nothing and store nothing between two runs. The people foun
 confirmed and applied like any other.
 """
 
-from training_sdk.recertification.civil import LeapDay
 from training_sdk.recertification.deciding import who_is_due
 from training_sdk.recertification.due import Due, DueCase, DueState, Standing
-from training_sdk.recertification.rules import Anniversary, BeforeExpiry, FixedDate, FromCompletion, Rule
+from training_sdk.recertification.rules import (
+    Anniversary,
+    BeforeExpiry,
+    FixedDate,
+    FromCompletion,
+    LeapDay,
+    Rule,
+)
 
 __all__ = [
     "Anniversary",

@@ -12,7 +12,7 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.recertification import civil
+from training_sdk.recertification import rules
 from training_sdk.recertification.due import Due, DueCase, DueState, Held, Hold, HoldList, by_key
 from training_sdk.recertification.rules import (
     Anniversary,
@@ -68,15 +68,15 @@ def who_is_due(
 
     Raises InvalidArgumentError for a time without a zone, an unknown zone, and any other invalid argument.
     """
-    zone = civil.zone_called(zone)
+    zone = rules.zone_called(zone)
     resets, doubts = by_key(already, "already", max), by_key(in_doubt, "in_doubt", max)
     doubts = {key: when for key, when in doubts.items() if key not in resets or resets[key] < when}
     sorter = _Sorter(
         _a_rule(rule),
         _a_day(on, zone),
         zone,
-        civil.whole_days(warn, "warn"),
-        civil.whole_days(grace, "grace"),
+        rules.whole_days(warn, "warn"),
+        rules.whole_days(grace, "grace"),
         resets,
         by_key(history, "history", max),
         doubts,
@@ -160,7 +160,7 @@ class _Sorter:
         return evolve(found, standing=DueState.HELD, why=found.why + hold.why)
 
     def _complete(self, row: ProgressRow, completed_at: datetime) -> DueCase | None:
-        completed = civil.day_of(completed_at, self.zone)
+        completed = rules.day_of(completed_at, self.zone)
         self._refuse_odd(completed)
         due_on = self.rule.due_on(completed, row, self.zone)
         standing = self._standing(due_on)
@@ -188,7 +188,7 @@ class _Sorter:
         """Return the case of a person who was complete once, or was reset, and has no valid completion."""
         known_at, was_complete_at = self.resets.get(_key(row)), self.history.get(_key(row))
         reset_at = self.doubts.get(_key(row)) if known_at is None else known_at
-        reset_on = None if reset_at is None else civil.day_of(reset_at, self.zone)
+        reset_on = None if reset_at is None else rules.day_of(reset_at, self.zone)
         expiry = self._expiry(row)
         expired_on = expiry if expiry is not None and expiry <= self.today else None
         since = _earliest(reset_on, expired_on)
@@ -216,7 +216,7 @@ class _Sorter:
         return DueCase.of(row, standing, why, due_on, reset_from, since, days)
 
     def _completion(self, completed_at: datetime | None, then: str = ", ") -> str:
-        return "" if completed_at is None else f"completed on {civil.day_of(completed_at, self.zone)}{then}"
+        return "" if completed_at is None else f"completed on {rules.day_of(completed_at, self.zone)}{then}"
 
     def _days(self, since: date | None) -> str:
         if since is None:
@@ -245,7 +245,7 @@ class _Sorter:
         """Return the day on which the completion expires, by the feed; None for a date before EARLIEST, a zero date."""
         if row.completion_expiry_date is None:
             return None
-        expiry = civil.day_of(row.completion_expiry_date, self.zone)
+        expiry = rules.day_of(row.completion_expiry_date, self.zone)
         return expiry if expiry >= EARLIEST else None
 
     def _reset_on(self, row: ProgressRow) -> date | None:
@@ -253,7 +253,7 @@ class _Sorter:
         reset_at = self.doubts.get(_key(row), self.resets.get(_key(row)))
         if reset_at is None or row.completed_at is None or reset_at < row.completed_at:
             return None
-        return civil.day_of(reset_at, self.zone)
+        return rules.day_of(reset_at, self.zone)
 
     def _unseen(self, row: ProgressRow, reset_on: date) -> str:
         """Return the reason why the result of a reset is not known, if the feed does not show its effect."""
@@ -312,9 +312,9 @@ def _a_rule(rule: object) -> Rule:
 
 
 def _a_day(on: date | datetime, zone: ZoneInfo) -> date:
-    today = civil.day(on, zone, "on")
-    if not EARLIEST.year <= today.year <= civil.LAST_YEAR:
+    today = rules.day(on, zone, "on")
+    if not EARLIEST.year <= today.year <= rules.LAST_YEAR:
         raise InvalidArgumentError(
-            f"on must be between {EARLIEST.year} and {civil.LAST_YEAR}, not {today}.", argument="on"
+            f"on must be between {EARLIEST.year} and {rules.LAST_YEAR}, not {today}.", argument="on"
         )
     return today

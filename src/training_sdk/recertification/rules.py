@@ -1,12 +1,16 @@
-"""Rules for the day on which a completion must be renewed: frozen values, without today's date and earlier resets."""
+"""Rules for the day on which a completion must be renewed: frozen values, without today's date and earlier resets.
+
+Days are civil dates in a named time zone, with months of different length and 29 February.
+"""
 
 from __future__ import annotations
 
-from calendar import monthrange
+from calendar import isleap, monthrange
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import field, frozen
 
@@ -15,9 +19,116 @@ from training_sdk._core.model import Key
 from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.recertification import civil
-from training_sdk.recertification.civil import LeapDay
 from training_sdk.recertification.due import by_key
+
+LAST_YEAR = 8999
+"""The last year accepted: a period added to a day in it is still within the range of dates."""
+
+LONGEST_DAYS = 36_600
+"""About a century: more is a typing error."""
+
+
+class LeapDay(StrEnum):
+    """The day that replaces 29 February in a year without one."""
+
+    FEBRUARY_28 = "28 February"
+    MARCH_1 = "1 March"
+
+
+def zone_called(zone: ZoneInfo | str) -> ZoneInfo:
+    """Return a time zone, given itself or by its IANA name; the zone of the machine is never used."""
+    if isinstance(zone, ZoneInfo):
+        return zone
+    if not isinstance(zone, str):
+        raise InvalidArgumentError(
+            f"zone must be a ZoneInfo or a name such as 'Europe/Zurich', not {zone!r}.", argument="zone"
+        )
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidArgumentError(
+            f"This machine does not know the time zone {zone!r}. Use a name such as 'Europe/Zurich'. If the machine "
+            "has no time zones at all, run: pip install tzdata.",
+            argument="zone",
+        ) from error
+
+
+def day(when: date | datetime, zone: ZoneInfo, name: str) -> date:
+    """Return the civil day of a time in a zone; a date is returned as it is. A datetime must have a zone."""
+    if isinstance(when, datetime):
+        return day_of(argument_checks.moment(when, name), zone)
+    if not isinstance(when, date):
+        raise InvalidArgumentError(
+            f"{name} must be a date or a datetime with a time zone, not {when!r}.", argument=name
+        )
+    return when
+
+
+def day_of(when: datetime, zone: ZoneInfo) -> date:
+    """Return the civil day of a time; at the ends of the calendar, if the zone would leave it, its own day."""
+    try:
+        return when.astimezone(zone).date()
+    except OverflowError:
+        return when.date()
+
+
+def refuse_future(on: date, zone: ZoneInfo, now: datetime, remedy: str = "Make the list for today.") -> None:
+    """Raise InvalidArgumentError for a day that is after today in a zone."""
+    today = day_of(now, zone)
+    if on > today:
+        raise InvalidArgumentError(
+            f"The list is for {on}, and today is {today} in {zone}. A reset clears progress at once, so a list for a "
+            f"later day cannot become a plan. Nothing was planned or saved. {remedy}"
+        )
+
+
+def whole_days(value: timedelta | int, name: str, *, least: int = 0) -> int:
+    """Return a number of whole days, from an int or a timedelta."""
+    if isinstance(value, timedelta):
+        if value % timedelta(days=1):
+            raise InvalidArgumentError(f"{name} must be whole days, not {value}.", argument=name)
+        value = value.days
+    return whole(value, name, least, LONGEST_DAYS, " days")
+
+
+def whole(value: object, name: str, least: int, most: int, unit: str = "") -> int:
+    """Return a whole number within a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidArgumentError(
+            f"{name} must be a whole number from {least} to {most}{unit}, not {value!r}.", argument=name
+        )
+    return value
+
+
+def in_year(month: int, day_of_month: int, year: int, leap_day: LeapDay) -> date:
+    """Return a day of a year; ``leap_day`` replaces 29 February."""
+    if (month, day_of_month) == (2, 29) and not isleap(year):
+        return date(year, 2, 28) if leap_day is LeapDay.FEBRUARY_28 else date(year, 3, 1)
+    return date(year, month, day_of_month)
+
+
+def add_months(start: date, months: int, leap_day: LeapDay) -> date:
+    """Return the same day some months later, or the last day of a shorter month."""
+    years, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + years, month + 1
+    if month == start.month:
+        return in_year(month, start.day, year, leap_day)
+    return date(year, month, min(start.day, monthrange(year, month)[1]))
+
+
+def next_yearly(month: int, day_of_month: int, after: date, leap_day: LeapDay) -> date:
+    """Return the first such day after a date."""
+    this_year = in_year(month, day_of_month, after.year, leap_day)
+    if this_year > after:
+        return this_year
+    return in_year(month, day_of_month, after.year + 1, leap_day)
+
+
+def last_yearly(month: int, day_of_month: int, until: date, leap_day: LeapDay) -> date:
+    """Return the last such day up to and including a date."""
+    this_year = in_year(month, day_of_month, until.year, leap_day)
+    return this_year if this_year <= until else in_year(month, day_of_month, until.year - 1, leap_day)
+
 
 Dates: TypeAlias = Mapping[str, date] | Mapping[Key, date] | Mapping[str | Key, date]
 """A date or a datetime with a zone by user id, or by course and user."""
@@ -52,9 +163,9 @@ class FromCompletion:
     leap_day: LeapDay = field(default=LeapDay.FEBRUARY_28, converter=_leap_day)
 
     def __attrs_post_init__(self) -> None:
-        civil.whole(self.years, "years", 0, 100)
-        civil.whole(self.months, "months", 0, 1200)
-        civil.whole(self.days, "days", 0, civil.LONGEST_DAYS)
+        whole(self.years, "years", 0, 100)
+        whole(self.months, "months", 0, 1200)
+        whole(self.days, "days", 0, LONGEST_DAYS)
         if not self.years and not self.months and not self.days:
             raise InvalidArgumentError(
                 "FromCompletion must have a period, such as FromCompletion(months=12)."
@@ -74,7 +185,7 @@ class FromCompletion:
 
     def _after(self, completed: date, periods: int) -> date:
         """Return the day after some periods, counted from the completion, so that the 31st does not stay the 28th."""
-        months_later = civil.add_months(completed, periods * self._whole_months, self.leap_day)
+        months_later = add_months(completed, periods * self._whole_months, self.leap_day)
         return months_later + timedelta(days=periods * self.days)
 
     @property
@@ -100,17 +211,17 @@ class FixedDate:
     leap_day: LeapDay = field(default=LeapDay.FEBRUARY_28, converter=_leap_day, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        civil.whole(self.month, "month", 1, 12)
+        whole(self.month, "month", 1, 12)
         longest = monthrange(2024, self.month)[1]  # a leap year: 29 February is a day
-        civil.whole(self.day, "day", 1, longest, f" in {MONTHS[self.month - 1]}")
+        whole(self.day, "day", 1, longest, f" in {MONTHS[self.month - 1]}")
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
         """Return the first such day after the completion."""
-        return civil.next_yearly(self.month, self.day, completed, self.leap_day)
+        return next_yearly(self.month, self.day, completed, self.leap_day)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
         """Return the last such day up to today."""
-        return civil.last_yearly(self.month, self.day, today, self.leap_day)
+        return last_yearly(self.month, self.day, today, self.leap_day)
 
     def __str__(self) -> str:
         return f"every year on {self.day} {MONTHS[self.month - 1]}"
@@ -158,18 +269,18 @@ class Anniversary:
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
         """Return the first anniversary after the completion. Raises UnclearError if there is no date."""
         month, day = self._month_and_day(completed, row, zone)
-        return civil.next_yearly(month, day, completed, self.leap_day)
+        return next_yearly(month, day, completed, self.leap_day)
 
     def window_start(self, completed: date, row: ProgressRow, zone: ZoneInfo, today: date) -> date:
         """Return the last anniversary up to today."""
         month, day = self._month_and_day(completed, row, zone)
-        return civil.last_yearly(month, day, today, self.leap_day)
+        return last_yearly(month, day, today, self.leap_day)
 
     def _month_and_day(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> tuple[int, int]:
         found = self.of.get((row.course_id, row.user_id)) or self.of.get(row.user_id)
         if found is None and not self.or_completion:
             raise UnclearError("no date is known for the anniversary")
-        its_day = completed if found is None else civil.day(found, zone, "the date of an anniversary")
+        its_day = completed if found is None else day(found, zone, "the date of an anniversary")
         return its_day.month, its_day.day
 
     def __str__(self) -> str:
@@ -177,7 +288,7 @@ class Anniversary:
 
 
 def _lead(value: timedelta | int) -> int:
-    return civil.whole_days(value, "lead")
+    return whole_days(value, "lead")
 
 
 @frozen
@@ -194,7 +305,7 @@ class BeforeExpiry:
         """Return the day by which to renew. Raises UnclearError if the expiry is not known, or not possible."""
         if row.completion_expiry_date is None:
             raise UnclearError("no expiry date is known")
-        expires = civil.day_of(row.completion_expiry_date, zone)
+        expires = day_of(row.completion_expiry_date, zone)
         if expires <= completed:
             raise UnclearError(f"expires on {expires}, which is not after the completion")
         if (expires - completed).days <= self.lead:

@@ -13,10 +13,10 @@ from training_sdk.approval.approvals import approved_by
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal
 from training_sdk.outcome import Outcome
-from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.planned import LastResets, Origin
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import storage
 from training_sdk.records.events import ApprovalKept
 from training_sdk.records.plan_copy import PLAN as PLAN

@@ -26,8 +26,7 @@ from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.reset_effect import resets_completed_only
 from training_sdk.plans.wording import COMPLETED_ONLY, span
 from training_sdk.records.events import ReadBack, Refused, Sent
-from training_sdk.records.in_flight import RequestsInFlight
-from training_sdk.records.journal import Journal, JournalCopy
+from training_sdk.records.journal import Journal, JournalCopy, RequestsInFlight
 from training_sdk.records.journal_state import (
     APPLIED,
     JournalState,

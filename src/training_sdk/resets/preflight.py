@@ -11,13 +11,18 @@ from training_sdk._core.flow import Flow, Moment, Now, Pace, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.text import sentence
 from training_sdk._version import __version__
-from training_sdk.approval.approvals import Approved
-from training_sdk.approval.confirmation import check_lifetime, end_of
+from training_sdk.approval.approvals import Approved, check_lifetime, end_of
 from training_sdk.approval.four_eyes import check_signed, require_approval
 from training_sdk.errors import InvalidArgumentError, UnconfirmedFormatError
 from training_sdk.format_proof.proofs import Proof, ProofScope, kept_fields_at
 from training_sdk.plans.changes import refuse_new_warnings
-from training_sdk.plans.origin import CurrentOrigin, ProvenCalls, check_origin, check_same_origin, read_origin
+from training_sdk.plans.reading import (
+    CurrentOrigin,
+    ProvenCalls,
+    check_origin,
+    check_same_origin,
+    read_origin,
+)
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.records.events import ApprovalKept, Opened
 from training_sdk.resets.reset_request import MOST_PER_REQUEST, Order, ResetRequest

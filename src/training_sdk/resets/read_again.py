@@ -30,9 +30,8 @@ from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import APITimeoutError, OutcomeUnknownError
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.changes import all_cleared, change_of, changed_people, check_course, refuse_changed
-from training_sdk.plans.course_rows import kept_fields_here, read_rows
-from training_sdk.plans.origin import check_origin, check_same_user, read_origin
 from training_sdk.plans.planned import PlannedCourse, PlannedReset
+from training_sdk.plans.reading import check_origin, check_same_user, kept_fields_here, read_origin, read_rows
 from training_sdk.plans.reset_effect import EffectRules, RowState
 from training_sdk.plans.wording import LOOK_INTO_IT, RESUME, number, some, who
 from training_sdk.records.events import ReadBack, SkippedUsers

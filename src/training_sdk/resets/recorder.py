@@ -32,13 +32,15 @@ from training_sdk.evidence.pack import Pack, refuse_old
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proofs import ProofScope, withdraw_proof
 from training_sdk.local_plans.admission import (
+    approvals_in,
     check_may_apply,
     origin_lock,
+    quote_begun,
+    quote_journal,
     refuse_overlapping,
     refuse_second_time,
     resets_elsewhere,
 )
-from training_sdk.local_plans.audit_quotes import approvals_in, quote_begun, quote_journal
 from training_sdk.outcome import Outcome
 from training_sdk.plans.outline import PlanOutline
 from training_sdk.plans.plan import FORM, ResetPlan, plan_bytes

@@ -1,7 +1,8 @@
 """Applying a plan, as one story: preflight, evidence, read again, announce, send, settle, account for everyone.
 
 Each step has a module: ``preflight``, ``recorder`` (evidence, journal, audit log), ``read_again``, ``reset_request``,
-``request_result`` and ``outcomes``. ``recipients`` has what differs where one call resets everyone on a course.
+``request_result`` and ``outcomes``. ``reset_request`` also has what differs where one
+call resets everyone on a course.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from attrs import define, field
 from training_sdk._core.flow import Flow, Moment, Now, Request, Response, RunLocally, Sleep
 from training_sdk._core.listing import Calls
 from training_sdk._core.send_policy import TryAgainError, out_of_time
-from training_sdk.approval.confirmation import check_lifetime
+from training_sdk.approval.approvals import check_lifetime
 from training_sdk.errors import EvidenceError, ResetInterruptedError
 from training_sdk.outcome import Outcome
 from training_sdk.plans.planned import PlannedCourse, PlannedReset

@@ -11,14 +11,14 @@ from training_sdk._core.flow import Flow, Moment, Now
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
-from training_sdk.approval.confirmation import check_lifetime, end_of
+from training_sdk.approval.approvals import check_lifetime, end_of
 from training_sdk.errors import (
     IncompleteResetError,
     StalePlanError,
 )
 from training_sdk.outcome import Code, Outcome
-from training_sdk.plans.course_rows import kept_fields_here, read_rows
 from training_sdk.plans.planned import PlannedReset
+from training_sdk.plans.reading import kept_fields_here, read_rows
 from training_sdk.plans.reset_effect import (
     EffectRules,
     LessonsState,
@@ -29,7 +29,7 @@ from training_sdk.plans.reset_effect import (
 )
 from training_sdk.plans.wording import LOOK_INTO_IT, number, others, who
 from training_sdk.records.events import ReadBack, Sent
-from training_sdk.records.in_flight import RequestsInFlight, Since, minute_text
+from training_sdk.records.journal import RequestsInFlight, Since, minute_text
 from training_sdk.records.journal_state import (
     APPLIED,
     NOT_APPLIED,
@@ -45,7 +45,6 @@ from training_sdk.resets.preflight import (
     Preflight,
     run_preflight,
 )
-from training_sdk.resets.recipients import without_not_applied
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import (
     Order,
@@ -54,6 +53,7 @@ from training_sdk.resets.reset_request import (
     key_for,
     order_as_started,
     request_for,
+    without_not_applied,
 )
 from training_sdk.resets.reset_run import Run
 

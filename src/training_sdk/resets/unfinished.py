@@ -15,22 +15,27 @@ from training_sdk.evidence.files import Unseal
 from training_sdk.format_proof import pending
 from training_sdk.local_plans.plan_records import PlanRecords, refuse_lost
 from training_sdk.outcome import Code, Outcome
-from training_sdk.plan_references import COMMANDS, ShellCommands
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, number, others
+from training_sdk.plans.wording import COMMANDS, LOOK_INTO_IT, ShellCommands, number, others
 from training_sdk.records import storage
 from training_sdk.records.audit import CLOSED, unseen_in_proof
 from training_sdk.records.events import Event, Intent, Opened, Resumed, Sent, SkippedUsers
-from training_sdk.records.in_flight import RequestsInFlight, journal_processing_time, minute_text
-from training_sdk.records.journal import FILE, Journal, JournalCopy, read_journal
+from training_sdk.records.journal import (
+    FILE,
+    Journal,
+    JournalCopy,
+    RequestsInFlight,
+    journal_processing_time,
+    minute_text,
+    read_journal,
+)
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports import report_file
 from training_sdk.reports.report import FAILED_PROOF, PENDING_PROOF, ResetReport
-from training_sdk.reset_format import ResetFormat
 from training_sdk.resets.outcomes import tracker_from_journal
 from training_sdk.resets.reset_request import Order, order_as_started
-from training_sdk.safeguards import Safeguards
+from training_sdk.safeguards import ResetFormat, Safeguards
 
 
 @frozen

@@ -14,9 +14,19 @@ from training_sdk.api.analytics import LessonProgress
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import IncompleteResetError
 from training_sdk.outcome import Outcome
-from training_sdk.plan_references import COMMANDS, ShellCommands
 from training_sdk.plans.reset_effect import RowState
-from training_sdk.plans.wording import LOOK_INTO_IT, MOST_SHOWN, courses, number, others, shown, shown_of, who
+from training_sdk.plans.wording import (
+    COMMANDS,
+    LOOK_INTO_IT,
+    MOST_SHOWN,
+    ShellCommands,
+    courses,
+    number,
+    others,
+    shown,
+    shown_of,
+    who,
+)
 from training_sdk.reports.report import (
     LEFT_ALONE,
     PENDING_PROOF,

@@ -15,11 +15,9 @@ from training_sdk.api.analytics import lessons_of_user
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import DecodingError, InvalidArgumentError, NotFoundError
 from training_sdk.outcome import Outcome
-from training_sdk.plan_references import short_digest, typed_digest
-from training_sdk.plans.course_rows import kept_fields_here, read_rows
-from training_sdk.plans.origin import check_same_origin, read_origin
 from training_sdk.plans.planned import Origin, PlannedReset
 from training_sdk.plans.planner import no_kept_fields
+from training_sdk.plans.reading import check_same_origin, kept_fields_here, read_origin, read_rows
 from training_sdk.plans.reset_effect import (
     NO_KEPT_FIELDS,
     EffectRules,
@@ -29,15 +27,15 @@ from training_sdk.plans.reset_effect import (
     ask_lessons,
     resets_completed_only,
 )
-from training_sdk.plans.wording import COMPLETED_ONLY
-from training_sdk.records.in_flight import (
+from training_sdk.plans.wording import COMPLETED_ONLY, short_digest, typed_digest
+from training_sdk.records.journal import (
     PROCESSING_TIME,
+    JournalCopy,
     RequestsInFlight,
     Since,
     journal_processing_time,
     waiting_time,
 )
-from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports.report import REACHED_OTHERS, ResetReport

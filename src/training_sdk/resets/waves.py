@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from training_sdk._core.flow import Flow, Moment, Now, Sleep
 from training_sdk.errors import InvalidArgumentError, Remedy
-from training_sdk.recertification.civil import zone_called
+from training_sdk.recertification.rules import zone_called
 from training_sdk.records.events import WavesKept
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

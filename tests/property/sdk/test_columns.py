@@ -29,7 +29,7 @@ from unit.sdk.fakes import answer
 
 MODELS = [
     model
-    for name in training_sdk.__all__
+    for name in training_sdk._MODULES
     if isinstance(model := getattr(training_sdk, name), type) and issubclass(model, Model)
 ]
 DATES = (

@@ -26,7 +26,7 @@ from training_sdk.recertification import (
     Rule,
     who_is_due,
 )
-from training_sdk.recertification.civil import add_months, last_yearly, next_yearly
+from training_sdk.recertification.rules import add_months, last_yearly, next_yearly
 from unit.sdk.recertification.people import COURSE, row
 
 relativedelta = import_module(

@@ -24,8 +24,7 @@ from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import EvidenceKept
-from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
-from training_sdk.records.journal import read_journal
+from training_sdk.records.journal import PROCESSING_TIME, read_journal, waiting_time
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import preflight, reset_request

@@ -16,7 +16,7 @@ from training_sdk._core.flow import Flow, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.approval.approvals import Approved, Kind
 from training_sdk.approval.four_eyes import approve, check_approval, require_approval
-from training_sdk.plans.origin import read_origin
+from training_sdk.plans.reading import read_origin
 from training_sdk.safeguards import Safeguards
 from unit.sdk.fakes import CALLS, ORIGIN, START, FakeDriver, answer
 

@@ -15,10 +15,10 @@ from training_sdk._core.flow import Flow, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
-from training_sdk.plans.course_rows import read_rows
 from training_sdk.plans.people import People
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions, make_plan
+from training_sdk.plans.reading import read_rows
 from training_sdk.records.events import Event
 from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder

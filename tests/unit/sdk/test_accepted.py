@@ -30,8 +30,7 @@ from training_sdk import (
 from training_sdk._core.flow import InterruptedSendError, NoAnswerError, Request, Response
 from training_sdk.format_proof.proofs import Proof, ProofScope, find_proof, save_proof
 from training_sdk.records.events import Answered, Event, Lost, Opened, ReadBack, Resumed
-from training_sdk.records.in_flight import LAG, MARGIN, PROCESSING_TIME
-from training_sdk.records.journal import Journal, read_journal
+from training_sdk.records.journal import LAG, MARGIN, PROCESSING_TIME, Journal, read_journal
 from training_sdk.records.journal_state import replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets import verifying

@@ -30,9 +30,9 @@ from training_sdk import (
     UnconfirmedFormatError,
 )
 from training_sdk._core.flow import Request, Response
-from training_sdk.approval.confirmation import check_confirmation
+from training_sdk.approval.approvals import check_confirmation
 from training_sdk.plans.changes import all_cleared
-from training_sdk.plans.course_rows import read_rows
+from training_sdk.plans.reading import read_rows
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, KeptFields
 from training_sdk.resets.reset_request import read_reset_count
 from unit.sdk.fakes import (

@@ -37,7 +37,7 @@ ROW: dict[str, Any] = {
 }
 MODELS = [
     model
-    for name in training_sdk.__all__
+    for name in training_sdk._MODULES
     if isinstance(model := getattr(training_sdk, name), type) and issubclass(model, Model)
 ]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import InvalidArgumentError, ResetPlan
-from training_sdk.plan_references import short_digest, typed_digest
+from training_sdk.plans.wording import short_digest, typed_digest
 from unit.sdk.approving import some_plan
 
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)

@@ -34,7 +34,7 @@ from unit.sdk.resetting import apply, planned
 
 ERRORS: list[type[TrainingError]] = [
     one
-    for name in training_sdk.__all__
+    for name in training_sdk._MODULES
     if isinstance(one := getattr(training_sdk, name), type) and issubclass(one, TrainingError)
 ]
 DIRECT = {

@@ -25,8 +25,7 @@ from training_sdk.outcome import Outcome
 from training_sdk.plans.plan import ResetPlan
 from training_sdk.records import plan_copy
 from training_sdk.records.audit import AuditLog
-from training_sdk.records.in_flight import PROCESSING_TIME
-from training_sdk.records.journal import is_closed
+from training_sdk.records.journal import PROCESSING_TIME, is_closed
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.unfinished import report_in
 from training_sdk.resets.verifying import saved_report

@@ -30,7 +30,7 @@ from training_sdk import (
 )
 from training_sdk._core.flow import Request, Response
 from training_sdk._core.text import MOST_IN_HTML
-from training_sdk.approval.confirmation import check_confirmation
+from training_sdk.approval.approvals import check_confirmation
 from training_sdk.plans.people import People
 from training_sdk.plans.plan import Only
 from training_sdk.plans.plan_warnings import about_recent, facts_of_courses, warnings_of

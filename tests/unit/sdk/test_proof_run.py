@@ -36,16 +36,15 @@ from training_sdk._core.model import Key
 from training_sdk.api.progress import ProgressRow
 from training_sdk.format_proof import pending
 from training_sdk.format_proof.proof_ends import ProofRecorder
-from training_sdk.format_proof.proof_plan import Observation
 from training_sdk.format_proof.proof_planner import WantedProof, plan_proof
 from training_sdk.format_proof.proof_run import ProofRun, was_unreadable
-from training_sdk.format_proof.proofs import Proof, find_proof, save_proof
+from training_sdk.format_proof.proofs import Observation, Proof, find_proof, save_proof
 from training_sdk.local_plans.admission import proof_that_holds
 from training_sdk.local_plans.plan_records import resets_begun, resets_known
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plans.course_rows import kept_fields_here
 from training_sdk.plans.planned import PlannedReset
 from training_sdk.plans.planner import PlanOptions
+from training_sdk.plans.reading import kept_fields_here
 from training_sdk.plans.reset_effect import KeptFields, has_lost
 from training_sdk.records.journal_state import RecordedRequest, RequestState
 from training_sdk.records.state import StateDirectory

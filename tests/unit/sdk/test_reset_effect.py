@@ -23,7 +23,7 @@ from training_sdk.plans.reset_effect import (
     has_lost,
     lessons_tell,
 )
-from training_sdk.records.in_flight import Since
+from training_sdk.records.journal import Since
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED
 from training_sdk.resets.resume import VERDICTS
 from training_sdk.resets.verification_result import VerificationState, judge

@@ -26,7 +26,7 @@ from training_sdk import (
 )
 from training_sdk._core.exchange import shown_request_id
 from training_sdk._core.text import Secret, call_hidden, hidden
-from training_sdk.approval.confirmation import check_confirmation
+from training_sdk.approval.approvals import check_confirmation
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Answered, Closed, Sent
 from training_sdk.records.journal import read_journal

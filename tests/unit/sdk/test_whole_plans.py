@@ -12,9 +12,9 @@ from attrs import define, field
 
 from training_sdk import DecodingError, PermissionDeniedError, ResetPlan
 from training_sdk._core.flow import Request, Response
-from training_sdk.plans.course_rows import sees_everyone
 from training_sdk.plans.people import People
 from training_sdk.plans.planner import PlanOptions, make_plan
+from training_sdk.plans.reading import sees_everyone
 from unit.sdk.fakes import (
     CALLS,
     COURSE,

@@ -19,7 +19,7 @@ from training_sdk._core import argument_checks
 from training_sdk.cli.bundle.contents import BundleFinding, Contents, Item, blocks_of
 from training_sdk.errors import RecordsLockedError
 from training_sdk.evidence.files import checksum_of_stream
-from training_sdk.plan_references import short_digest
+from training_sdk.plans.wording import short_digest
 from training_sdk.records import storage
 from training_sdk.records.chain import Head
 from training_sdk.records.journal import FILE

@@ -26,13 +26,12 @@ from training_sdk.errors import ApprovalError, EvidenceError, RecordsError, Trai
 from training_sdk.evidence.files import BLOCK
 from training_sdk.evidence.pack import MANIFEST, parse_manifest, regular_file
 from training_sdk.evidence.verifying import verify_pack
-from training_sdk.local_plans.audit_quotes import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
+from training_sdk.local_plans.admission import APPROVAL, APPROVAL_OUTLINE, PLAN_OUTLINE
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.local_plans.record_reading import Entry, pack_of
-from training_sdk.plan_references import short_digest
 from training_sdk.plans.outline import read_plan_copy
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records import approvals
 from training_sdk.records.audit import JOURNAL, KEPT, PURGED, AuditLog, Quoted
 from training_sdk.records.chain import START, Head, Lines, canonical, check_chain, head_of, parse_line

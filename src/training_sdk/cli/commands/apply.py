@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from training_sdk.approval.approvals import Approval
-from training_sdk.approval.confirmation import check_lifetime
+from training_sdk.approval.approvals import Approval, check_lifetime
 from training_sdk.cli.arguments import a_duration, hours
 from training_sdk.cli.commands.plan import FILE, WHY, options
 from training_sdk.cli.commands.report import digest_typed
@@ -30,9 +29,9 @@ from training_sdk.format_proof import pending
 from training_sdk.local_plans.admission import refuse_second_time
 from training_sdk.local_plans.plan_records import refuse_lost
 from training_sdk.outcome import Outcome
-from training_sdk.plan_references import ShellCommands, short_digest
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import ShellCommands, short_digest
 from training_sdk.records.journal import FILE as JOURNAL
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.journal_state import JournalState

@@ -22,8 +22,7 @@ from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.evidence import read_manifest
 from training_sdk.local_plans.record_check import check_records
-from training_sdk.plan_references import short_digest, typed_digest
-from training_sdk.plans.wording import number, server
+from training_sdk.plans.wording import number, server, short_digest, typed_digest
 from training_sdk.records.audit import AuditLog, Quoted, file_bytes
 from training_sdk.records.chain import Head
 

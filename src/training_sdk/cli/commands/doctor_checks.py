@@ -21,8 +21,7 @@ from training_sdk._core.text import sentence
 from training_sdk.api.users import Me
 from training_sdk.cli.error_messages import REMEDIES
 from training_sdk.errors import RecordsError, TrainingError
-from training_sdk.plan_references import short_digest
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.events import Closed, Opened
 from training_sdk.records.journal import read_journal

@@ -25,8 +25,8 @@ from training_sdk.cli.session import ALL, Session, about_restricted_view, with_s
 from training_sdk.client import TrainingClient
 from training_sdk.errors import EvidenceError, InvalidArgumentError, PermissionDeniedError
 from training_sdk.plans import people_file
-from training_sdk.plans.course_rows import about_narrow_view
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.reading import about_narrow_view
 from training_sdk.plans.wording import number
 from training_sdk.recertification import (
     Anniversary,
@@ -37,9 +37,9 @@ from training_sdk.recertification import (
     Rule,
     who_is_due,
 )
-from training_sdk.recertification.civil import day as civil_day
-from training_sdk.recertification.civil import day_of, refuse_future, zone_called
 from training_sdk.recertification.due import Held
+from training_sdk.recertification.rules import day as civil_day
+from training_sdk.recertification.rules import day_of, refuse_future, zone_called
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.DOTALL)
 

@@ -17,8 +17,8 @@ from training_sdk.errors import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import history, read_manifest
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.plan_records import resets_begun
-from training_sdk.plans.origin import read_origin
 from training_sdk.plans.planned import Origin
+from training_sdk.plans.reading import read_origin
 from training_sdk.plans.wording import number
 from training_sdk.records.state import StateDirectory
 from training_sdk.records.storage import read_input

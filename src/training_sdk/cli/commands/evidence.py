@@ -25,8 +25,7 @@ from training_sdk.evidence import history as completions_of
 from training_sdk.evidence import pseudonymise as without_names
 from training_sdk.evidence.files import Unseal
 from training_sdk.local_plans.record_check import RecordFinding, check_records
-from training_sdk.plan_references import short_digest
-from training_sdk.plans.wording import number, server
+from training_sdk.plans.wording import number, server, short_digest
 from training_sdk.records.audit import AuditLog
 from training_sdk.records.journal import is_closed
 from training_sdk.records.state import StateDirectory

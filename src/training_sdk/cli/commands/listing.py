@@ -38,7 +38,7 @@ from training_sdk.cli.session import (
 )
 from training_sdk.client import TrainingClient
 from training_sdk.errors import NotFoundError, PermissionDeniedError, TrainingError
-from training_sdk.plans.course_rows import about_narrow_view
+from training_sdk.plans.reading import about_narrow_view
 from training_sdk.plans.wording import number
 
 STATUSES = {

@@ -28,11 +28,10 @@ from training_sdk.cli.session import ALL, Session, about_restricted_view, with_s
 from training_sdk.client import TrainingClient
 from training_sdk.errors import InvalidArgumentError, TrainingError
 from training_sdk.local_plans.closing import close_plan, find_digest
-from training_sdk.plan_references import short_digest, typed_digest
 from training_sdk.plans.people import People
 from training_sdk.plans.people_file import check_csv, merge
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import number
+from training_sdk.plans.wording import number, short_digest, typed_digest
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.unfinished import report_in
 

@@ -18,10 +18,9 @@ from training_sdk.cli.output import of_report, plain, refuse_existing
 from training_sdk.cli.session import Session, with_session
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, TrainingError
 from training_sdk.local_plans.plan_records import PlanRecords, entries_by_plan
-from training_sdk.plan_references import short_digest, typed_digest
 from training_sdk.plans.outline import check_whole, read_plan_copy
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server
+from training_sdk.plans.wording import LOOK_INTO_IT, number, others, server, short_digest, typed_digest
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports.report import ResetReport

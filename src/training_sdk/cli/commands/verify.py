@@ -20,7 +20,7 @@ from training_sdk.cli.interaction import confirmed, telling
 from training_sdk.cli.output import plain
 from training_sdk.cli.session import ALL, Session, with_session
 from training_sdk.errors import ProofFailedError
-from training_sdk.format_proof.proof_plan import ProofPlan
+from training_sdk.format_proof.proofs import ProofPlan
 from training_sdk.resets.unfinished import prove_command
 
 

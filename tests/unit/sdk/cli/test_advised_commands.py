@@ -24,9 +24,8 @@ from training_sdk.cli import main
 from training_sdk.cli.commands.apply import _how_to_go_on
 from training_sdk.cli.error_messages import carried_options
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.plan_references import ShellCommands
 from training_sdk.plans.plan import ResetPlan
-from training_sdk.plans.wording import RESUME
+from training_sdk.plans.wording import RESUME, ShellCommands
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports.report import NO_SECOND_CALL

@@ -12,7 +12,7 @@ import pytest
 from training_sdk.cli import main
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.streams import StreamFile
-from training_sdk.plan_references import short_digest
+from training_sdk.plans.wording import short_digest
 from unit.sdk.cli.conftest import Run
 
 COURSE = "6908610029087ab67fa50c2e"

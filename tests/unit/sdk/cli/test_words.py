@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training_sdk import errors
-from training_sdk.approval.confirmation import check_phrase
+from training_sdk.approval.approvals import check_phrase
 from training_sdk.cli import main
 from training_sdk.cli.arguments import a_duration, a_moment, hours, people_from
 from training_sdk.cli.commands.due import read_hold

@@ -36,7 +36,7 @@ from training_sdk.evidence import open_pack, read_manifest, refuse_old, verify_p
 from training_sdk.evidence.collecting import collect
 from training_sdk.evidence.pack import LogHead
 from training_sdk.evidence.tables import csv_line
-from training_sdk.plans.origin import ProvenCalls
+from training_sdk.plans.reading import ProvenCalls
 from unit.sdk.evidence import past as past_module
 from unit.sdk.evidence.past import (
     ATTEMPTS,
