@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from attrs import evolve
+
+from training_sdk._core import argument_checks
 from training_sdk._core.argument_checks import RawResponse, raw_request
 from training_sdk._core.connections import AsyncHttpClient, HttpClient
 from training_sdk._core.drivers import (
@@ -16,14 +19,21 @@ from training_sdk._core.drivers import (
     SyncDriver,
     Token,
 )
+from training_sdk._core.exchange import Connection
 from training_sdk._core.flow import Flow
 from training_sdk._core.operation import Bound, D, operation
 from training_sdk._core.text import hidden
 from training_sdk.client_options import (
     DEFAULT_TIMEOUT,
     Options,
-    changed,
-    options_of,
+    checked_pace,
+    checked_retry_time,
+    checked_setting,
+    checked_timeout,
+    checked_token,
+    chosen_address,
+    read_only_by_environment,
+    still_read_only,
 )
 
 if TYPE_CHECKING:
@@ -57,9 +67,14 @@ _RESOURCES = {
 }
 """The module of each resource, which is imported when the resource is first used."""
 
+AnyToken = TypeVar("AnyToken")
+AnyHttpClient = TypeVar("AnyHttpClient")
 
-class _Client(Bound[D], Generic[D]):
-    """Base of both clients."""
+
+class _Client(Bound[D], Generic[D, AnyToken, AnyHttpClient]):
+    """Base of both clients, which differ in their driver, token and HTTP client."""
+
+    _make_driver: Callable[..., D]
 
     users: Users[D]
     courses: Courses[D]
@@ -74,6 +89,77 @@ class _Client(Bound[D], Generic[D]):
     leaderboards: Leaderboards[D]
     webhooks: Webhooks[D]
     resets: Resets[D]
+
+    def __init__(
+        self,
+        token: AnyToken | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        http_client: AnyHttpClient | None = None,
+        max_retry_seconds: float | None = None,
+        reset_format: ResetFormat | None = None,
+        allow_insecure_http: bool = False,
+        read_only: bool = False,
+        pace: bool | None = None,
+        safeguards: Safeguards | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        secret, token = hidden(token), None  # a traceback shows the parameter
+        options = Options(
+            Connection(
+                chosen_address(base_url, allow_insecure_http=allow_insecure_http),
+                checked_token(secret),
+                checked_timeout(timeout),
+                argument_checks.yes_or_no(read_only, "read_only") or read_only_by_environment(),
+                waits_for_server=max_retry_seconds is not None,
+            ),
+            checked_retry_time(max_retry_seconds),
+            checked_setting(reset_format, "ResetFormat", "reset_format"),
+            checked_pace(pace),
+            checked_setting(safeguards, "Safeguards", "safeguards"),
+            state_dir,
+        )
+        self._set_up(self._make_driver(options.connection, http_client), options)
+
+    def with_options(
+        self,
+        *,
+        token: AnyToken | None = None,
+        timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+        reset_format: ResetFormat | None = None,
+        read_only: bool | None = None,
+        pace: bool | None = None,
+    ) -> Self:
+        """Return a client that uses the same connections with different options. Closing it closes no connection.
+
+        Options that are None stay as they are. With a different ``token``, cookies of an ``http_client`` of your own
+        are neither sent nor stored.
+
+        Raises InvalidArgumentError for options that cannot be used, and for ``read_only=False`` on a read-only client.
+        """
+        secret, token = hidden(token), None
+        options, connection = self._options, self._options.connection
+        if secret is not None:
+            connection = evolve(connection, token=checked_token(secret))
+        if timeout is not None:
+            connection = evolve(connection, timeout=checked_timeout(timeout))
+        if read_only is not None:
+            connection = evolve(connection, read_only=still_read_only(connection, read_only))
+        if max_retry_seconds is not None:
+            connection = evolve(connection, waits_for_server=True)
+            options = evolve(options, max_retry_seconds=checked_retry_time(max_retry_seconds))
+        if reset_format is not None:
+            options = evolve(
+                options, given_format=checked_setting(reset_format, "ResetFormat", "reset_format")
+            )
+        if pace is not None:
+            options = evolve(options, pace=checked_pace(pace))
+        options = evolve(options, connection=connection)
+        other = type(self).__new__(type(self))
+        other._set_up(self._driver.shared(options.connection), options)
+        return other
 
     def _set_up(self, driver: D, options: Options) -> None:
         calls = options.calls
@@ -152,7 +238,7 @@ class _Client(Bound[D], Generic[D]):
         return f"{type(self).__name__}(base_url={self.base_url!r})"
 
 
-class TrainingClient(_Client[SyncDriver]):
+class TrainingClient(_Client[SyncDriver, Token, HttpClient]):
     """A client for SafetyCulture Training, which several threads can share.
 
     After a fork, the client opens new connections in the child process. If it uses an ``http_client`` of the parent
@@ -185,50 +271,7 @@ class TrainingClient(_Client[SyncDriver]):
     Raises InvalidArgumentError for options that cannot be used.
     """
 
-    def __init__(
-        self,
-        token: Token | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        http_client: HttpClient | None = None,
-        max_retry_seconds: float | None = None,
-        reset_format: ResetFormat | None = None,
-        allow_insecure_http: bool = False,
-        read_only: bool = False,
-        pace: bool | None = None,
-        safeguards: Safeguards | None = None,
-        state_dir: str | os.PathLike[str] | None = None,
-    ) -> None:
-        secret, token = hidden(token), None  # a traceback shows the parameter
-        options = options_of(
-            *(secret, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
-            *(read_only, pace, safeguards, state_dir),
-        )
-        self._set_up(SyncDriver(options.connection, http_client), options)
-
-    def with_options(
-        self,
-        *,
-        token: Token | None = None,
-        timeout: float | None = None,
-        max_retry_seconds: float | None = None,
-        reset_format: ResetFormat | None = None,
-        read_only: bool | None = None,
-        pace: bool | None = None,
-    ) -> Self:
-        """Return a client that uses the same connections with different options. Closing it closes no connection.
-
-        Options that are None stay as they are. With a different ``token``, cookies of an ``http_client`` of your own
-        are neither sent nor stored.
-
-        Raises InvalidArgumentError for options that cannot be used, and for ``read_only=False`` on a read-only client.
-        """
-        secret, token = hidden(token), None
-        options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
-        other = type(self).__new__(type(self))
-        other._set_up(self._driver.shared(options.connection), options)
-        return other
+    _make_driver = SyncDriver
 
     def close(self) -> None:
         """Close the connections, except those of an ``http_client`` of your own."""
@@ -243,7 +286,7 @@ class TrainingClient(_Client[SyncDriver]):
         self.close()
 
 
-class AsyncTrainingClient(_Client[AsyncDriver]):
+class AsyncTrainingClient(_Client[AsyncDriver, AsyncToken, AsyncHttpClient]):
     """The async version of TrainingClient, for asyncio and trio: each operation is a coroutine.
 
     Arguments, errors and behaviour are as for TrainingClient, except:
@@ -257,50 +300,7 @@ class AsyncTrainingClient(_Client[AsyncDriver]):
       raises InvalidArgumentError, before anything is sent.
     """
 
-    def __init__(
-        self,
-        token: AsyncToken | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
-        http_client: AsyncHttpClient | None = None,
-        max_retry_seconds: float | None = None,
-        reset_format: ResetFormat | None = None,
-        allow_insecure_http: bool = False,
-        read_only: bool = False,
-        pace: bool | None = None,
-        safeguards: Safeguards | None = None,
-        state_dir: str | os.PathLike[str] | None = None,
-    ) -> None:
-        secret, token = hidden(token), None  # a traceback shows the parameter
-        options = options_of(
-            *(secret, base_url, timeout, max_retry_seconds, reset_format, allow_insecure_http),
-            *(read_only, pace, safeguards, state_dir),
-        )
-        self._set_up(AsyncDriver(options.connection, http_client), options)
-
-    def with_options(
-        self,
-        *,
-        token: AsyncToken | None = None,
-        timeout: float | None = None,
-        max_retry_seconds: float | None = None,
-        reset_format: ResetFormat | None = None,
-        read_only: bool | None = None,
-        pace: bool | None = None,
-    ) -> Self:
-        """Return a client that uses the same connections with different options. Closing it closes no connection.
-
-        Options that are None stay as they are. With a different ``token``, cookies of an ``http_client`` of your own
-        are neither sent nor stored.
-
-        Raises InvalidArgumentError for options that cannot be used, and for ``read_only=False`` on a read-only client.
-        """
-        secret, token = hidden(token), None
-        options = changed(self._options, secret, timeout, max_retry_seconds, reset_format, read_only, pace)
-        other = type(self).__new__(type(self))
-        other._set_up(self._driver.shared(options.connection), options)
-        return other
+    _make_driver = AsyncDriver
 
     async def aclose(self) -> None:
         """Close the client and its connections on this event loop, except those of an ``http_client`` of your own."""

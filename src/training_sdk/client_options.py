@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from training_sdk._core import argument_checks, urls
 from training_sdk._core.exchange import Connection
@@ -19,6 +19,8 @@ from training_sdk.errors import InvalidArgumentError
 if TYPE_CHECKING:  # imported when they are used: most programs only read
     from training_sdk.records.request_budget import Limits
     from training_sdk.safeguards import ResetFormat, Safeguards
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRY_SECONDS = 90.0
@@ -72,57 +74,36 @@ class Options:
         return request_budget.Budget(origin, token_fingerprint(token), automatic, limits, self.state_dir)
 
 
-def options_of(
-    token: Secret | None,
-    base_url: str | None,
-    timeout: float,
-    max_retry_seconds: float | None,
-    reset_format: ResetFormat | None,
-    allow_insecure_http: bool,
-    read_only: bool,
-    pace: bool | None,
-    safeguards: Safeguards | None,
-    state_dir: str | os.PathLike[str] | None,
-) -> Options:
-    """Return the options from these arguments and the environment. Raises InvalidArgumentError."""
-    address = allowed_address(
-        _base_url(base_url),
-        allow_insecure_http=argument_checks.yes_or_no(allow_insecure_http, "allow_insecure_http"),
-        name="base_url" if base_url is not None else BASE_URL_VARIABLE,
-    )
-    return Options(
-        Connection(
-            address,
-            _token(token),
-            argument_checks.seconds(timeout, "timeout", least=0.001),
-            argument_checks.yes_or_no(read_only, "read_only") or read_only_by_environment(),
-            waits_for_server=max_retry_seconds is not None,
-        ),
-        argument_checks.seconds(
-            DEFAULT_MAX_RETRY_SECONDS if max_retry_seconds is None else max_retry_seconds, "max_retry_seconds"
-        ),
-        _format(reset_format),
-        _paced(pace),
-        _safeguards(safeguards),
-        state_dir,
+def checked_timeout(seconds: float) -> float:
+    """Return the limit for one attempt. Raises InvalidArgumentError."""
+    return argument_checks.seconds(seconds, "timeout", least=0.001)
+
+
+def checked_retry_time(seconds: float | None) -> float:
+    """Return the limit for all attempts, by default 90 s. Raises InvalidArgumentError."""
+    return argument_checks.seconds(
+        DEFAULT_MAX_RETRY_SECONDS if seconds is None else seconds, "max_retry_seconds"
     )
 
 
-def _token(token: Secret | None) -> Secret:
+def checked_token(token: Secret | None) -> Secret:
+    """Return the token, or that of the environment. Raises InvalidArgumentError."""
     if token is not None and callable(token.reveal()):
         return token
     return argument_checks.token(hidden(os.environ.get(ENVIRONMENT)) if token is None else token)
 
 
-def _base_url(base_url: str | None) -> str:
+def chosen_address(base_url: str | None, *, allow_insecure_http: bool) -> BaseUrl:
+    """Return the address of the server, by default that of the environment or the vendor's."""
+    insecure = argument_checks.yes_or_no(allow_insecure_http, "allow_insecure_http")
     if base_url is not None:
-        return base_url
+        return allowed_address(base_url, allow_insecure_http=insecure)
     named = os.environ.get(BASE_URL_VARIABLE)
     if named is not None and not named.strip():
         raise InvalidArgumentError(
             f"{BASE_URL_VARIABLE} must not be empty. Unset it to use {urls.LIVE}, or set it to the server's address."
         )
-    return named or urls.LIVE
+    return allowed_address(named or urls.LIVE, allow_insecure_http=insecure, name=BASE_URL_VARIABLE)
 
 
 def allowed_address(text: str, *, allow_insecure_http: bool, name: str = "base_url") -> BaseUrl:
@@ -159,65 +140,26 @@ def read_only_by_environment() -> bool:
     return value == "1"
 
 
-def _safeguards(safeguards: Safeguards | None) -> Safeguards | None:
-    if safeguards is None:
-        return None
-    from training_sdk.safeguards import Safeguards
-
-    if not isinstance(safeguards, Safeguards):
-        raise InvalidArgumentError(
-            f"safeguards must be Safeguards, not {type(safeguards).__name__}.", argument="safeguards"
-        )
-    return safeguards
-
-
-def _paced(pace: bool | None) -> bool | None:
+def checked_pace(pace: bool | None) -> bool | None:
+    """Return whether to keep the published limits; None to decide by the server. Raises InvalidArgumentError."""
     return None if pace is None else argument_checks.yes_or_no(pace, "pace")
 
 
-def _format(reset_format: ResetFormat | None) -> ResetFormat | None:
-    if reset_format is None:
-        return None
-    from training_sdk.safeguards import ResetFormat
+def checked_setting(given: T, kind: str, argument: str) -> T:
+    """Return an object of this class of ``safeguards``, or None. Raises InvalidArgumentError for anything else."""
+    if given is not None:
+        from training_sdk import safeguards
 
-    if not isinstance(reset_format, ResetFormat):
-        raise InvalidArgumentError(
-            f"reset_format must be a ResetFormat, not {type(reset_format).__name__}.", argument="reset_format"
-        )
-    return reset_format
-
-
-def changed(
-    options: Options,
-    token: Secret | None,
-    timeout: float | None,
-    max_retry_seconds: float | None,
-    reset_format: ResetFormat | None,
-    read_only: bool | None,
-    pace: bool | None,
-) -> Options:
-    """Return the options with the given ones replaced; the server cannot be changed."""
-    changes: dict[str, Any] = {}
-    if token is not None:
-        changes["token"] = _token(token)
-    if timeout is not None:
-        changes["timeout"] = argument_checks.seconds(timeout, "timeout", least=0.001)
-    if read_only is not None:
-        changes["read_only"] = _still_read_only(options.connection.read_only, read_only)
-    if max_retry_seconds is not None:
-        changes["waits_for_server"] = True
-    others: dict[str, Any] = {"connection": evolve(options.connection, **changes)}
-    if max_retry_seconds is not None:
-        others["max_retry_seconds"] = argument_checks.seconds(max_retry_seconds, "max_retry_seconds")
-    if reset_format is not None:
-        others["given_format"] = _format(reset_format)
-    if pace is not None:
-        others["pace"] = _paced(pace)
-    return evolve(options, **others)
+        if not isinstance(given, getattr(safeguards, kind)):
+            raise InvalidArgumentError(
+                f"{argument} must be a {kind} object, not {type(given).__name__}.", argument=argument
+            )
+    return given
 
 
-def _still_read_only(was: bool, chosen: bool) -> bool:
-    if not argument_checks.yes_or_no(chosen, "read_only") and was:
+def still_read_only(connection: Connection, chosen: bool) -> bool:
+    """Return ``chosen``. Raises InvalidArgumentError if it would let a read-only client write."""
+    if not argument_checks.yes_or_no(chosen, "read_only") and connection.read_only:
         raise InvalidArgumentError(
             "This client is read-only, and so are all clients that with_options makes of it. To write, create a new "
             "TrainingClient.",
