@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
-from attrs import define, evolve, field, fields, frozen
+from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
 from training_sdk._core.exchange import READ_ONLY, WRITABLE
 from training_sdk._core.flow import UNPACED, Flow, Pace, Request, Response
+from training_sdk._core.model import common_fields
 from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import number, sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError
@@ -50,7 +51,7 @@ class Calls:
     @classmethod
     def of(cls, calls: Calls, **more: Any) -> Self:
         """Return these calls as calls of this class."""
-        return cls(**{each.name: getattr(calls, each.name) for each in fields(Calls)}, **more)
+        return cls(**common_fields(calls, Calls), **more)
 
     def call(
         self, request: Request, decode: Callable[[Response], T], *, once: Attempt | None = None

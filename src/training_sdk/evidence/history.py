@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, codec
+from training_sdk._core.model import common_fields
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.evidence.files import Unseal
@@ -108,19 +109,10 @@ def _completions(source: StoredPack) -> Iterator[PastCompletion]:
     for item in source.lines("rows.jsonl"):
         row = codec.structure_kept(item, ProgressRow)
         if row.completed_at is not None:
-            yield PastCompletion(
-                course_id=row.course_id,
-                user_id=row.user_id,
-                completed_at=argument_checks.in_utc(row.completed_at),
-                course_title=row.course_title,
-                user_name=row.user_name,
-                user_email=row.user_email,
-                user_external_id=row.user_external_id,
-                score=row.score,
-                completion_expiry_date=row.completion_expiry_date,
-                packs=(str(source.folder),),
-                pseudonymised=source.manifest.pseudonymised is not None,
-            )
+            found = common_fields(row, PastCompletion)
+            found["completed_at"] = argument_checks.in_utc(row.completed_at)
+            is_pseudonymised = source.manifest.pseudonymised is not None
+            yield PastCompletion(**found, packs=(str(source.folder),), pseudonymised=is_pseudonymised)
 
 
 def _merge(

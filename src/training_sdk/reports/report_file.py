@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk._core.model import Key
+from training_sdk._core.model import Key, common_fields
 from training_sdk.approval.approvals import approved_by
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal
@@ -60,23 +60,11 @@ def dumps(report: ResetReport) -> bytes:
     """Return the bytes of the file of a report."""
     plan = report.plan
     saved = SavedReport(
-        FORM,
-        plan.digest,
-        plan.origin,
-        report.applied_by,
-        report.users,
-        report.requests,
-        report.started_at,
-        report.finished_at,
-        report.reason,
-        report.ticket,
-        report.packs,
-        report.sent_ids,
-        None if report.approved is None else report.approved.kept,
-        report.missing_lessons,
-        report.reached_others,
-        report.others_seen,
-        report.evidence_not_read,
+        form=FORM,
+        plan_digest=plan.digest,
+        origin=plan.origin,
+        approval=None if report.approved is None else report.approved.kept,
+        **common_fields(report, SavedReport),
     )
     return storage.document_bytes(saved)
 
@@ -96,23 +84,8 @@ def load(folder: Path, plan: ResetPlan | None = None, *, unseal: Unseal | None =
     saved = read(folder)
     of = read_plan_copy(folder) if plan is None else plan
     _check_of(of, saved, folder / REPORT)
-    return ResetReport(
-        of,
-        saved.applied_by,
-        saved.users,
-        saved.requests,
-        saved.started_at,
-        saved.finished_at,
-        saved.reason,
-        saved.ticket,
-        saved.packs,
-        saved.sent_ids,
-        approved_by(saved.approval, saved.origin.organisation_id, folder, unseal),
-        saved.missing_lessons,
-        saved.reached_others,
-        saved.others_seen,
-        saved.evidence_not_read,
-    )
+    approved = approved_by(saved.approval, saved.origin.organisation_id, folder, unseal)
+    return ResetReport(plan=of, approved=approved, **common_fields(saved, ResetReport))
 
 
 def _check_of(plan: ResetPlan, saved: SavedReport, path: Path) -> None:
