@@ -84,22 +84,13 @@ def who_is_due(
     on_hold = HoldList(hold)
     lists, not_due = _by_standing(rows, sorter, on_hold)
     lists = _held_in_other_rows(lists, on_hold)
-    due, in_grace, warned, held, unclear, lapsed, already_reset = (
-        _in_order(lists[standing]) for standing in DueState
-    )
     return Due(
         on=sorter.today,
         zone=str(zone),
         rule=str(rule),
-        due=due,
-        in_grace=in_grace,
-        warned=warned,
-        held=held,
-        unclear=unclear,
         not_due=not_due,
         held_nobody=on_hold.unseen,
-        lapsed=lapsed,
-        already_reset=already_reset,
+        **{standing.name.lower(): _in_order(cases) for standing, cases in lists.items()},
     )
 
 
@@ -213,7 +204,7 @@ class _Sorter:
         if standing in (DueState.IN_GRACE, DueState.WARNED) and reset_from != due_on:
             why += f", reset from {reset_from}"
         days = None if since is None else self._days_since(since)
-        return DueCase.of(row, standing, why, due_on, reset_from, since, days)
+        return DueCase.of(row, standing, why, due_on, reset_from, lapsed_since=since, lapsed_days=days)
 
     def _completion(self, completed_at: datetime | None, then: str = ", ") -> str:
         return "" if completed_at is None else f"completed on {rules.day_of(completed_at, self.zone)}{then}"

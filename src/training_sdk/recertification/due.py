@@ -79,24 +79,11 @@ class DueCase:
         why: str,
         due_on: date | None = None,
         reset_from: date | None = None,
-        lapsed_since: date | None = None,
-        lapsed_days: int | None = None,
+        **lapsed: Any,
     ) -> DueCase:
-        """Return the case of a row of the progress feed."""
-        return cls(
-            row.course_id,
-            row.user_id,
-            row.user_name,
-            row.user_email,
-            row.course_title,
-            row.completed_at,
-            standing,
-            due_on,
-            reset_from,
-            why,
-            lapsed_since,
-            lapsed_days,
-        )
+        """Return the case of a row of the progress feed; ``lapsed`` are the fields of that name."""
+        person = (row.course_id, row.user_id, row.user_name, row.user_email)
+        return cls(*person, row.course_title, row.completed_at, standing, due_on, reset_from, why, **lapsed)
 
     @property
     def key(self) -> Key:
@@ -144,11 +131,7 @@ class Due:
     @property
     def listed(self) -> Mapping[DueState, tuple[DueCase, ...]]:
         """The lists by name."""
-        lists = (
-            *(self.due, self.in_grace, self.warned, self.held, self.unclear),
-            *(self.lapsed, self.already_reset),
-        )
-        return dict(zip(DueState, lists, strict=True))
+        return {standing: getattr(self, standing.name.lower()) for standing in DueState}
 
     def __str__(self) -> str:
         return visible("\n".join(self._lines()))
