@@ -40,7 +40,7 @@ from training_sdk._core.flow import Moment
 from training_sdk.recertification import who_is_due
 from training_sdk.records import audit, chain, events, journal, journal_state, state
 from training_sdk.records.chain import Lines, Link
-from training_sdk.records.journal import Journal, JournalCopy
+from training_sdk.records.journal import Journal, JournalCopy, RequestInFlight, RequestsInFlight, Since
 
 DOCS = _generate.DOCS
 ROOT = _generate.ROOT
@@ -116,6 +116,9 @@ def test_the_public_classes_of_the_records_stand_on_a_reference_page() -> None:
         JournalCopy,
         Lines,
         Link,
+        RequestInFlight,
+        RequestsInFlight,
+        Since,
     }  # what writes, reads for a check, and checks; nobody else needs it
     classes = {
         each

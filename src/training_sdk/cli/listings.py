@@ -19,8 +19,14 @@ from training_sdk.cli.output import Output, is_terminal, plain, refuse_existing,
 from training_sdk.cli.session import Session, with_session
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.frames import text
-from training_sdk.frames.columns import columns_of
+from training_sdk.frames.columns import (
+    BYTE_ORDER_MARK,
+    columns_of,
+    csv_header,
+    csv_rows,
+    csv_text,
+    json_lines,
+)
 from training_sdk.records import storage
 
 T = TypeVar("T")
@@ -150,8 +156,8 @@ def writer_of(format_: str, model: type[Any]) -> Writer:
         return Writer(exporter_header(), exporter_rows)
     columns = columns_of(model)
     if format_ == CSV:
-        return Writer(text.csv_header(columns), partial(text.csv_rows, columns))
-    return Writer("", partial(text.json_lines, columns))
+        return Writer(csv_header(columns), partial(csv_rows, columns))
+    return Writer("", partial(json_lines, columns))
 
 
 def write_listing(
@@ -223,7 +229,7 @@ def _text(pages: Iterable[Sequence[T]], writer: Writer) -> Iterator[str]:
 def _print_text(out: Output, pages: Pages[T], format_: str) -> None:
     writer = writer_of(format_, pages.model)
     if is_terminal(out.stdout):
-        writer = evolve(writer, header=writer.header.removeprefix(text.BYTE_ORDER_MARK))
+        writer = evolve(writer, header=writer.header.removeprefix(BYTE_ORDER_MARK))
     for part in _text(_while_read(out, pages), writer):
         out.plain(part)
 
@@ -236,7 +242,7 @@ def _write_file(pages: Pages[T], format_: str, output: Path) -> None:
 
 
 def _write_parquet(pages: Pages[T], to: Destination) -> None:
-    from training_sdk.frames.parquet import ParquetSink
+    from training_sdk.frames.sinks import ParquetSink
 
     try:
         sink = ParquetSink(to.output or "", columns_of(pages.model), None)
@@ -264,12 +270,12 @@ _EXPORTER_TEXTS = (
 
 def exporter_header() -> str:
     """Return the names of the exporter's columns."""
-    return text.csv_text([EXPORTER_COLUMNS])
+    return csv_text([EXPORTER_COLUMNS])
 
 
 def exporter_rows(rows: Iterable[ProgressRow]) -> str:
     """Return rows in the exporter's format; texts are unchanged, so that the file can be loaded again."""
-    return text.csv_text([_exporter_cells(row) for row in rows]).encode("utf-8", "backslashreplace").decode()
+    return csv_text([_exporter_cells(row) for row in rows]).encode("utf-8", "backslashreplace").decode()
 
 
 def has_formula(row: ProgressRow) -> bool:

@@ -59,7 +59,7 @@ class _Rows(ABC):
     def _parquet(
         self, path: str | os.PathLike[str], partition_by: str | None, extra_fields: bool
     ) -> Sink[int]:
-        from training_sdk.frames.parquet import ParquetSink
+        from training_sdk.frames.sinks import ParquetSink
 
         return ParquetSink(path, self._columns(extra_fields), partition_by)
 

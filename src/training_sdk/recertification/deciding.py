@@ -204,7 +204,7 @@ class _Sorter:
         if standing in (DueState.IN_GRACE, DueState.WARNED) and reset_from != due_on:
             why += f", reset from {reset_from}"
         days = None if since is None else self._days_since(since)
-        return DueCase.of(row, standing, why, due_on, reset_from, lapsed_since=since, lapsed_days=days)
+        return DueCase.of(row, standing, why, due_on, reset_from, since, days)
 
     def _completion(self, completed_at: datetime | None, then: str = ", ") -> str:
         return "" if completed_at is None else f"completed on {rules.day_of(completed_at, self.zone)}{then}"

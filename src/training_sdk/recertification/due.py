@@ -79,11 +79,13 @@ class DueCase:
         why: str,
         due_on: date | None = None,
         reset_from: date | None = None,
-        **lapsed: Any,
+        lapsed_since: date | None = None,
+        lapsed_days: int | None = None,
     ) -> DueCase:
-        """Return the case of a row of the progress feed; ``lapsed`` are the fields of that name."""
-        person = (row.course_id, row.user_id, row.user_name, row.user_email)
-        return cls(*person, row.course_title, row.completed_at, standing, due_on, reset_from, why, **lapsed)
+        """Return the case of a row of the progress feed."""
+        person = (row.course_id, row.user_id, row.user_name, row.user_email, row.course_title)
+        days = (due_on, reset_from, why, lapsed_since, lapsed_days)
+        return cls(*person, row.completed_at, standing, *days)
 
     @property
     def key(self) -> Key:

@@ -38,7 +38,7 @@ from training_sdk.api import (
     webhooks,
 )
 from training_sdk.frames import columns as columns_module
-from training_sdk.frames import parquet
+from training_sdk.frames import sinks
 from training_sdk.frames.columns import Column, Kind, columns_of, dicts
 from training_sdk.frames.sinks import ArrowSink, PandasSink, PolarsSink, Sink
 
@@ -199,11 +199,11 @@ def test_parquet_has_one_schema_and_every_row(
     kinds = (Kind.TEXT, Kind.STATE, Kind.INTEGER, Kind.BOOLEAN)
     by = data.draw(st.sampled_from([None, *(one.name for one in columns if one.kind in kinds)]))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parquet, "ROW_GROUP", group)
-        patch.setattr(parquet, "MOST_OPEN", most_open)
+        patch.setattr(sinks, "ROW_GROUP", group)
+        patch.setattr(sinks, "MOST_OPEN", most_open)
         target = Path(folder, "out")
         wanted = expected(columns, pages)
-        assert filled(parquet.ParquetSink(target, columns, by), pages) == len(wanted)
+        assert filled(sinks.ParquetSink(target, columns, by), pages) == len(wanted)
         table = pq.read_table(target)
         assert table.schema.equals(filled(ArrowSink(columns), []).schema)
         assert sorted(map(key, table.to_pylist())) == sorted(map(key, wanted))

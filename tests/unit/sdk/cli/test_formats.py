@@ -30,7 +30,7 @@ from training_sdk._core.listing import Page
 from training_sdk._core.operation import Listing
 from training_sdk.cli import layout, main
 from training_sdk.cli.exit_codes import ExitCode
-from training_sdk.frames import text
+from training_sdk.frames import columns
 from training_sdk.frames.columns import columns_of, dicts
 from training_sdk.records import storage
 from unit.sdk.cli.conftest import Desk
@@ -61,7 +61,7 @@ def test_every_list_loads_from_every_format(command: str, client: TrainingClient
     assert_frame_equal(pl.read_parquet("out.parquet/*.parquet"), wanted, categorical_as_str=True)
     lines = [json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert lines == [
-        json.loads(text.json_lines(columns_of(type(row)), [row])) for row in listed(command, client)
+        json.loads(columns.json_lines(columns_of(type(row)), [row])) for row in listed(command, client)
     ]
     frame = pd.read_csv("out.csv", encoding="utf-8-sig", dtype="string", keep_default_na=False)
     assert [*frame] == wanted.columns
@@ -150,7 +150,7 @@ def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete
         raise RuntimeError("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("training_sdk.frames.text.csv_rows", broken)
+        patch.setattr("training_sdk.frames.columns.csv_rows", broken)
         with pytest.raises(RuntimeError):
             main(["progress", "--format", "csv", "--output", "x.csv"])
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
@@ -295,8 +295,8 @@ def test_no_cell_of_csv_begins_a_formula(texts: list[str]) -> None:
     rows = [
         ProgressRow(one, "u", None, None, 0, 0.0, course_title=one, user_email=f' "{one}') for one in texts
     ]
-    written = text.csv_header(COLUMNS) + text.csv_rows(COLUMNS, rows)
-    found = [*csv.reader(StringIO(written.removeprefix(text.BYTE_ORDER_MARK), newline=""))]
+    written = columns.csv_header(COLUMNS) + columns.csv_rows(COLUMNS, rows)
+    found = [*csv.reader(StringIO(written.removeprefix(columns.BYTE_ORDER_MARK), newline=""))]
     assert found[0] == [column.name for column in COLUMNS]
     assert len(found) == len(rows) + 1
     for cells, row in zip(found[1:], dicts(COLUMNS, rows), strict=True):

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from training_sdk import Listing, ProgressRow
 from training_sdk._core.flow import Request, Response
-from training_sdk.frames import parquet
+from training_sdk.frames import sinks
 from unit.sdk.fakes import answer, row, sync_client
 
 PAGE = 200
@@ -74,8 +74,8 @@ def size_of(result: Any) -> int:
 
 
 def main(destination: str, rows: int, folder: str = "") -> None:
-    parquet.ROW_GROUP = int(os.environ.get("ROW_GROUP", parquet.ROW_GROUP))
-    parquet.MOST_OPEN = 1
+    sinks.ROW_GROUP = int(os.environ.get("ROW_GROUP", sinks.ROW_GROUP))
+    sinks.MOST_OPEN = 1
     into(destination, sync_client(organisation(1)).progress.list(), folder and folder + "-warm")
     gc.freeze()  # what has been imported is looked at no more when garbage is collected before each page
     tracemalloc.start()
