@@ -15,8 +15,7 @@ from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.records.chain import Lines
-from training_sdk.records.in_flight import PROCESSING_TIME, waiting_time
-from training_sdk.records.journal import read_journal
+from training_sdk.records.journal import PROCESSING_TIME, read_journal, waiting_time
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
