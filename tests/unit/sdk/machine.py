@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from training_sdk._core.flow import Flow, NoAnswerError, Request, Response
 from training_sdk._core.listing import Calls
 from training_sdk.format_proof.proofs import Proof, ProofScope
 from training_sdk.records.chain import Lines
-from training_sdk.records.journal import PROCESSING_TIME, read_journal, waiting_time
+from training_sdk.records.events import Event
+from training_sdk.records.journal import PROCESSING_TIME, Journal, read_journal, waiting_time
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order
 from training_sdk.resets.reset_run import apply_plan
@@ -74,6 +75,16 @@ class Machine:
 
     def events(self, plan: ResetPlan) -> tuple[Any, ...]:
         return read_journal(self.state / "plans" / plan.digest)
+
+    def rewrite(self, plan: ResetPlan, events: Iterable[Event]) -> None:
+        """Put other events into the journal, as of an older version whose audit log did not quote it."""
+        folder = self.state / "plans" / plan.digest
+        noted = [*events]
+        (folder / "journal.jsonl").unlink()
+        (self.state / "audit.jsonl").unlink()
+        with Journal.open(folder) as journal:
+            for event in noted:
+                journal.note(event)
 
     def lines(self) -> list[str]:
         return [entry["event"] for entry in Lines(self.state / "audit.jsonl").read()]

@@ -88,16 +88,6 @@ def proof_of(ground: ProofScope, **seen: Any) -> Proof:
     return Proof(ground, START, "u", "c", "one", ("two",), counted=True, **seen)
 
 
-def rewritten(machine: Machine, plan: ResetPlan, change: Callable[[Event], Event], *more: Event) -> None:
-    """Put the journal in the words of an older version, whose audit log did not quote it."""
-    events, folder = machine.events(plan), machine.state / "plans" / plan.digest
-    (folder / "journal.jsonl").unlink()
-    (machine.state / "audit.jsonl").unlink()
-    with Journal.open(folder) as journal:
-        for event in (*map(change, events), *more):
-            journal.note(event)
-
-
 def with_status(problem: Any, status: int) -> BaseException:
     problem.status = status
     found: BaseException = problem
@@ -261,7 +251,7 @@ def test_older_journals_accept_unreadable(
 ) -> None:
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, ACCEPTED[name])
-    rewritten(machine, plan, change)
+    machine.rewrite(plan, map(change, machine.events(plan)))
     machine.puppet.clock += LATER
     assert ends(machine.resume(plan)) == [Outcome.UNKNOWN] * 3
     assert len(machine.organisation.resets) == 1
@@ -274,7 +264,8 @@ def test_people_whom_an_older_version_would_have_sent_again_are_not(machine: Mac
     late = START + timedelta(seconds=machine.puppet.clock + SHORT + 60)
     read = ReadBack(late, 0, {user_id(number): "not applied" for number in range(3)})
     taken = Answered(START, 0, None, "r-1")
-    rewritten(machine, plan, lambda event: taken if isinstance(event, Lost) else _without_status(event), read)
+    older = [taken if isinstance(event, Lost) else _without_status(event) for event in machine.events(plan)]
+    machine.rewrite(plan, [*older, read])
     folder = machine.state / "plans" / plan.digest
     found = read_unfinished(StateDirectory.open(machine.state), folder, late)
     assert found is not None
@@ -297,7 +288,7 @@ def test_people_whom_an_older_version_has_sent_again_are_not_sent_a_third_time(m
     machine.organisation.on_reset = None
     taken = Answered(START, 0, None, "r-1")
     first = _lost_events(machine, plan)[0]
-    rewritten(machine, plan, lambda event: taken if event == first else event)
+    machine.rewrite(plan, [taken if event == first else event for event in machine.events(plan)])
     machine.puppet.clock += LATER
     assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
     assert len(machine.organisation.resets) == 2
@@ -310,7 +301,7 @@ def _lost_events(machine: Machine, plan: ResetPlan) -> list[Event]:
 def test_an_older_journal_takes_the_default_time(machine: Machine) -> None:
     plan = machine.plan(0)
     machine.lose(plan, arrives=False)
-    rewritten(machine, plan, _without_status)
+    machine.rewrite(plan, map(_without_status, machine.events(plan)))
     machine.puppet.clock += SHORT
     assert ends(machine.resume(plan)) == [Outcome.UNKNOWN]
     machine.puppet.clock += PROCESSING_TIME.total_seconds()

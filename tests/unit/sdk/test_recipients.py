@@ -91,6 +91,16 @@ def of_everyone(machine: Machine) -> ResetPlan:
     return plan
 
 
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return new_machine(tmp_path, 2, reference=False)
+
+
+@pytest.fixture
+def plan(machine: Machine) -> ResetPlan:
+    return of_everyone(machine)
+
+
 def test_resume_sends_no_call_to_people_who_had_nothing_to_reset(ask: Asker, tmp_path: Path) -> None:
     in_ladders = [row(one, course_id=LADDERS) for one in range(2)]
     idle = row(2, course_id=LADDERS, **CLEARED)
@@ -155,8 +165,7 @@ def test_a_lost_call_is_not_made_again_while_somebody_is_unknown(tmp_path: Path,
     assert len(machine.organisation.resets) == 1
 
 
-def test_a_lost_call_is_made_again_where_everyone_stands_as_planned(tmp_path: Path) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
+def test_a_lost_call_is_made_again_where_everyone_stands_as_planned(machine: Machine) -> None:
     machine.organisation.rows.append(untouched(2))
     plan = of_everyone(machine)
     machine.lose(plan, arrives=False, server_side=True)
@@ -164,8 +173,7 @@ def test_a_lost_call_is_made_again_where_everyone_stands_as_planned(tmp_path: Pa
     assert ends(machine.resume(plan)) == [Outcome.RESET, Outcome.RESET, Outcome.NOTHING_TO_RESET]
 
 
-def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
+def test_everyone_is_compared_again_before_a_call_is_tried_again(machine: Machine) -> None:
     idle = untouched(2)
     machine.organisation.rows.append(idle)
     plan = of_everyone(machine)
@@ -184,9 +192,9 @@ def test_everyone_is_compared_again_before_a_call_is_tried_again(tmp_path: Path)
 
 
 @pytest.mark.parametrize("counted", [False, True])
-def test_reading_back_later_counts_strangers_without_a_record_once(tmp_path: Path, *, counted: bool) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
-    plan = of_everyone(machine)
+def test_reading_back_counts_unrecorded_strangers_once(
+    machine: Machine, plan: ResetPlan, counted: bool
+) -> None:
 
     def joined(request: Request) -> Response:
         machine.organisation.rows.append(row(7))
@@ -205,9 +213,7 @@ def test_reading_back_later_counts_strangers_without_a_record_once(tmp_path: Pat
     assert replay(machine.events(plan)).reached_others == 1
 
 
-def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
-    plan = of_everyone(machine)
+def test_who_is_counted_once_is_not_counted_by_the_next_resume(machine: Machine, plan: ResetPlan) -> None:
     machine.lose(plan, arrives=True, server_side=True)
     machine.organisation.rows.append(untouched(7))
     machine.organisation.rows.pop(1)  # so one person stays unknown, and the plan open
@@ -218,7 +224,7 @@ def test_who_is_counted_once_is_not_counted_by_the_next_resume(tmp_path: Path) -
             f"not in the plan: {user_id(7)}. The call did not reset people who were assigned after it"
             in str(report)
         )
-    saved = load(tmp_path / "plans" / plan.digest)
+    saved = load(machine.state / "plans" / plan.digest)
     assert saved.others_seen == (user_id(7),)
 
 
@@ -247,9 +253,8 @@ def test_people_who_join_after_an_exact_count_were_not_reset(tmp_path: Path, not
     [(2, 0, None), (3, 1, None), (4, 0, None), (5, 3, None), (4, 0, True), (4, 2, False), (2, 0, False)],
 )
 def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof_shows_otherwise(
-    tmp_path: Path, count: int, others: int, proved: bool | None
+    machine: Machine, count: int, others: int, proved: bool | None
 ) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
     machine.find_proof = lambda ground: evolve(proof_of(ground, START), counts_everyone=proved)
     machine.organisation.rows += [untouched(2), untouched(3)]
     plan = of_everyone(machine)
@@ -267,17 +272,15 @@ def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof
     assert replay(machine.events(plan)).reached_others == others
 
 
-def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(tmp_path: Path) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
-    plan = of_everyone(machine)
+def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(
+    machine: Machine, plan: ResetPlan
+) -> None:
     machine.lose(plan, arrives=False, server_side=True)
     machine.organisation.rows.append(untouched(7))
     assert machine.resume(plan).reached_others == 0
 
 
-def test_a_call_without_effect_has_reached_nobody(tmp_path: Path) -> None:
-    machine = new_machine(tmp_path, 2, reference=False)
-    plan = of_everyone(machine)
+def test_a_call_without_effect_has_reached_nobody(machine: Machine, plan: ResetPlan) -> None:
     machine.lose(plan, arrives=False, server_side=True)
     machine.organisation.rows.append(untouched(7))
     machine.puppet.clock += LATER

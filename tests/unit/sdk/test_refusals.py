@@ -32,7 +32,6 @@ from training_sdk.local_plans.admission import PROVE_AGAIN
 from training_sdk.local_plans.record_check import check_records
 from training_sdk.outcome import Code
 from training_sdk.records.events import Opened, ReadBack, Refused, RefusedInDoubt, Sent
-from training_sdk.records.journal import Journal
 from training_sdk.records.journal_state import PersonState, replay
 from training_sdk.records.state import StateDirectory
 from training_sdk.resets.reset_request import Order
@@ -74,8 +73,14 @@ def resets_some(organisation: Organisation, status: int, *, of: int) -> Callable
     return reply
 
 
-def live(tmp_path: Path, people: int = 3) -> Machine:
-    return new_machine(tmp_path, people, reference=False)
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return new_machine(tmp_path, reference=False)
+
+
+@pytest.fixture
+def plan(machine: Machine) -> ResetPlan:
+    return machine.plan(0, 1, 2)
 
 
 def refused(machine: Machine, plan: ResetPlan, status: int, **order: Any) -> OutcomeUnknownError:
@@ -121,9 +126,9 @@ def test_a_proof_is_believed_for_its_statuses_only() -> None:
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: Path, status: int) -> None:
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
+def test_r05_a_refusal_after_a_part_is_unknown_at_first(
+    machine: Machine, plan: ResetPlan, status: int
+) -> None:
     error = refused(machine, plan, status)
     assert ends(error.report) == [Outcome.UNKNOWN] * 3
     assert set(codes(error.report)) == {Code.REFUSAL_UNCERTAIN}
@@ -143,13 +148,13 @@ def test_r05_a_refusal_after_a_part_is_unknown_until_it_is_read_back(tmp_path: P
     machine.puppet.clock += LATER
     assert machine.resume(plan).is_complete
     assert machine.organisation.people_sent[1:] == [[user_id(2)]]
-    assert not [one for one in check_records(StateDirectory.open(tmp_path)) if not one.is_note]
+    assert not [one for one in check_records(StateDirectory.open(machine.state)) if not one.is_note]
 
 
 @pytest.mark.parametrize("status", [403, 404, 429])
-def test_r05_a_gateway_refusing_after_the_reset_resets_nobody_twice(tmp_path: Path, status: int) -> None:
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
+def test_r05_a_refusal_after_the_reset_resets_nobody_twice(
+    machine: Machine, plan: ResetPlan, status: int
+) -> None:
     machine.organisation.on_reset = resets_some(machine.organisation, status, of=3)
     with pytest.raises(OutcomeUnknownError):
         machine.apply(plan)
@@ -177,7 +182,8 @@ def _apply_live(organisation: Organisation, plan: ResetPlan, **order: Any) -> Re
     return FakeDriver(organisation).run(flow)
 
 
-def test_the_reference_server_is_believed_as_before(machine: Machine) -> None:
+def test_the_reference_server_is_believed_as_before(tmp_path: Path) -> None:
+    machine = new_machine(tmp_path)
     plan = machine.plan(0, 1, 2)
     machine.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
@@ -188,9 +194,7 @@ def test_the_reference_server_is_believed_as_before(machine: Machine) -> None:
 # --- one person per request -------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_of_one_person_stays_certain(tmp_path: Path) -> None:
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
+def test_a_refusal_of_one_person_stays_certain(machine: Machine, plan: ResetPlan) -> None:
     machine.organisation.on_reset = lambda _: refusal(403)
     with pytest.raises(PermissionDeniedError) as caught:
         machine.apply(plan, per_request=1)
@@ -201,7 +205,7 @@ def test_a_refusal_of_one_person_stays_certain(tmp_path: Path) -> None:
 
 
 def test_a_429_for_one_person_is_waited_for_as_long_as_there_is_time(tmp_path: Path) -> None:
-    machine = live(tmp_path, 2)
+    machine = new_machine(tmp_path, 2, reference=False)
     plan = machine.plan(0, 1)
     machine.organisation.on_reset = lambda request: (
         machine.organisation.reset(request) if machine.puppet.slept else answer({}, 429, {"retry-after": "5"})
@@ -218,7 +222,7 @@ def test_a_429_for_one_person_is_waited_for_as_long_as_there_is_time(tmp_path: P
 
 
 def test_after_a_refusal_in_doubt_the_others_are_sent_one_by_one_if_asked_for(tmp_path: Path) -> None:
-    machine = live(tmp_path, 5)
+    machine = new_machine(tmp_path, 5, reference=False)
     plan = machine.plan(*range(5))
     refused(machine, plan, 403)
     machine.puppet.clock += LATER + HOUR
@@ -227,7 +231,7 @@ def test_after_a_refusal_in_doubt_the_others_are_sent_one_by_one_if_asked_for(tm
 
 
 def test_a_wave_holds_several_requests(tmp_path: Path) -> None:
-    machine = live(tmp_path, 5)
+    machine = new_machine(tmp_path, 5, reference=False)
     plan = machine.plan(*range(5))
     waves = Waves(size=2, every=timedelta(hours=1), between=(time(7), time(23)), zone="UTC")
     assert machine.apply(plan, per_request=1, waves=waves).is_complete
@@ -249,13 +253,12 @@ def test_a_number_of_people_that_no_request_can_hold_is_refused(number: Any) -> 
     assert not organisation.sent
 
 
-def test_one_call_for_everyone_cannot_be_divided(tmp_path: Path) -> None:
+def test_one_call_for_everyone_cannot_be_divided(machine: Machine) -> None:
     organisation = Organisation([row(0), row(1)])
     plan, client = just_planned(organisation), sync_client(organisation)
     with pytest.raises(InvalidArgumentError, match="cannot be divided"):
         client.resets.apply(plan, confirm=plan.phrase, server_side=True, per_request=1)
     assert not organisation.sent
-    machine = live(tmp_path)
     everyone = evolve(planned(machine.organisation), read_at=START)
     refused(machine, everyone, 403, server_side=True)
     with pytest.raises(InvalidArgumentError, match="cannot be divided"):
@@ -266,45 +269,30 @@ def test_one_call_for_everyone_cannot_be_divided(tmp_path: Path) -> None:
 # --- journals of before -----------------------------------------------------------------------------------------------
 
 
-def test_a_journal_of_before_keeps_the_meaning_of_its_time(tmp_path: Path) -> None:
+def test_a_journal_of_before_keeps_the_meaning_of_its_time(machine: Machine, plan: ResetPlan) -> None:
     """A live service refused three people, and the version of then noted that as certain."""
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
     refused(machine, plan, 403)
-    folder = machine.state / "plans" / plan.digest
-    events = machine.events(plan)
-    (folder / "journal.jsonl").unlink()
-    (machine.state / "audit.jsonl").unlink()  # which quotes the journal
-    with Journal.open(folder) as journal:
-        for event in events[:-1]:
-            journal.note(event)
-        journal.note(Refused(events[-1].at, 0, "PermissionDeniedError", "REFUSED", "not these people", None))
-        assert set(journal.state().users.values()) == {PersonState.REFUSED}
+    *events, last = machine.events(plan)
+    certain = Refused(last.at, 0, "PermissionDeniedError", "REFUSED", "not these people", None)
+    machine.rewrite(plan, [*events, certain])
+    assert set(replay(machine.events(plan)).users.values()) == {PersonState.REFUSED}
     machine.organisation.rows = [row(one) for one in range(3)]
     machine.puppet.clock += HOUR
     assert machine.resume(plan).is_complete
     assert [len(people) for people in machine.organisation.people_sent] == [3, 3]
 
 
-def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(tmp_path: Path) -> None:
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
+def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(
+    machine: Machine, plan: ResetPlan
+) -> None:
     refused(machine, plan, 403)
-    events = machine.events(plan)
-    folder = machine.state / "plans" / plan.digest
-    (folder / "journal.jsonl").unlink()
-    (machine.state / "audit.jsonl").unlink()  # which quotes the journal
-    with Journal.open(folder) as journal:
-        for event in events[:-1]:
-            journal.note(event)
+    machine.rewrite(plan, machine.events(plan)[:-1])
     machine.puppet.clock += LATER + HOUR
     assert machine.resume(plan).is_complete
     assert machine.organisation.people_sent[1:] == [[user_id(2)]]
 
 
-def test_a_refusal_in_doubt_is_open_like_a_lost_answer(tmp_path: Path) -> None:
-    machine = live(tmp_path)
-    plan = machine.plan(0, 1, 2)
+def test_a_refusal_in_doubt_is_open_like_a_lost_answer(machine: Machine, plan: ResetPlan) -> None:
     refused(machine, plan, 404)
     events = machine.events(plan)
     state = replay(events)
