@@ -150,7 +150,7 @@ def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete
         raise RuntimeError("here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("training_sdk.frames.columns.csv_rows", broken)
+        patch.setattr("training_sdk.cli.listings.csv_rows", broken)
         with pytest.raises(RuntimeError):
             main(["progress", "--format", "csv", "--output", "x.csv"])
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
