@@ -15,12 +15,7 @@ from training_sdk._core.operation import D, operation
 from training_sdk.approval.approvals import Approval, check_confirmation, check_safeguards
 from training_sdk.approval.four_eyes import approve_signed
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.format_proof.operations import (
-    FormatProofs,
-    checked_duration,
-    checked_functions,
-    checked_number,
-)
+from training_sdk.format_proof.operations import FormatProofs, checked_duration
 from training_sdk.plans.people import People, Where
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
@@ -28,7 +23,7 @@ from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_p
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports.report import ResetReport
-from training_sdk.resets.reset_request import MOST_PER_REQUEST, UNDIVIDED, Order, Progress
+from training_sdk.resets.reset_request import Order, Progress, checked_per_request
 from training_sdk.resets.reset_run import apply_plan
 from training_sdk.resets.resume import resume_plan
 from training_sdk.resets.verification_result import Verification
@@ -258,16 +253,15 @@ class Resets(FormatProofs[D]):
             argument_checks.optional_text(reason, "reason"),
             argument_checks.optional_text(ticket, "ticket", longest=200),
             chosen,
-            checked_number(tolerance, "tolerance"),
+            tolerance,
             waves=waves,
-            per_request=_per_request(per_request, server_side=chosen),
-            accept_missing_lessons=argument_checks.yes_or_no(
-                accept_missing_lessons, "accept_missing_lessons"
-            ),
-            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
+            per_request=checked_per_request(per_request, server_side=chosen),
+            accept_missing_lessons=accept_missing_lessons,
+            require_surveys=require_surveys,
             approval=approval,
             safeguards=self._safeguards,
-            **checked_functions(stop, on_progress),
+            stop=stop,
+            on_progress=on_progress,
         )
         return apply_plan(self._calls, order, self._recorder(), self._valid_proof)
 
@@ -333,13 +327,12 @@ class Resets(FormatProofs[D]):
             self._format,
             approval=approval,
             waves=waves,
-            per_request=_per_request(per_request),
-            accept_missing_lessons=argument_checks.yes_or_no(
-                accept_missing_lessons, "accept_missing_lessons"
-            ),
-            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
+            per_request=checked_per_request(per_request),
+            accept_missing_lessons=accept_missing_lessons,
+            require_surveys=require_surveys,
             safeguards=self._safeguards,
-            **checked_functions(stop, on_progress),
+            stop=stop,
+            on_progress=on_progress,
         )
         recorder = self._recorder(resuming=True)
         recorder.unseal = unseal
@@ -385,9 +378,8 @@ class Resets(FormatProofs[D]):
         REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/users/{userId}/lessons/progress`` (shape assumed).
         """
         if not isinstance(report, ResetReport | str):
-            raise InvalidArgumentError(
-                f"report must be a ResetReport or a plan's digest, not {type(report).__name__}.",
-                argument="report",
+            raise argument_checks.refusal(
+                "report", f"must be a ResetReport or a plan's digest, not {type(report).__name__}."
             )
         first = checked_duration(every, "every")
         if not first:
@@ -395,21 +387,8 @@ class Resets(FormatProofs[D]):
         watch = VerificationOptions(
             checked_duration(deadline, "deadline"),
             first,
-            checked_number(lessons, "lessons"),
-            processing_time=self._processing_time,
-            **checked_functions(None, on_progress),
+            lessons,
+            on_progress,
+            self._processing_time,
         )
         return wait_until_verified(self._calls, report, watch, self._recorder(), self._kept_fields)
-
-
-def _per_request(number: object, *, server_side: bool = False) -> int | None:
-    if number is None:
-        return None
-    if type(number) is not int or not 1 <= number <= MOST_PER_REQUEST:
-        raise InvalidArgumentError(
-            f"per_request must be a number of people from 1 to {MOST_PER_REQUEST}, not {number!r}.",
-            argument="per_request",
-        )
-    if server_side:
-        raise InvalidArgumentError(UNDIVIDED)
-    return number

@@ -30,34 +30,31 @@ def _optional_path(value: str | PathLike[str] | None) -> Path | None:
 
 def _positive(_: object, attribute: Attribute[int | None], value: object) -> None:
     if value is not None and (type(value) is not int or value < 1):
-        raise InvalidArgumentError(
-            f"{attribute.name} must be a whole number of at least 1, not {value!r}.", argument=attribute.name
-        )
+        raise argument_checks.refusal(attribute.name, f"must be a whole number of at least 1, not {value!r}.")
 
 
 def _duration(_: object, attribute: Attribute[timedelta], value: object) -> None:
     if not isinstance(value, timedelta) or not timedelta(0) < value <= timedelta(days=366):
-        raise InvalidArgumentError(
-            f"{attribute.name} must be a timedelta above 0 and at most 366 days, not {value!r}.",
-            argument=attribute.name,
+        raise argument_checks.refusal(
+            attribute.name, f"must be a timedelta above 0 and at most 366 days, not {value!r}."
         )
 
 
-def _hook(_: object, attribute: Attribute[Any], value: object) -> None:
+def is_function(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Raise InvalidArgumentError for a value that is neither a function nor None."""
     if value is not None and not callable(value):
-        raise InvalidArgumentError(
-            f"{attribute.name} must be a function, not {type(value).__name__}.", argument=attribute.name
-        )
+        raise argument_checks.refusal(attribute.name, f"must be a function, not {type(value).__name__}.")
 
 
-def _truth(_: object, attribute: Attribute[bool], value: object) -> None:
+def is_truth(_: object, attribute: Attribute[bool], value: object) -> None:
+    """Raise InvalidArgumentError for a value that is neither True nor False."""
     argument_checks.yes_or_no(value, attribute.name)
 
 
 def _four_eyes(_: object, __: object, value: object) -> None:
     if value not in (None, "signed", "procedural"):
-        raise InvalidArgumentError(
-            f"four_eyes must be one of None, 'signed', 'procedural', not {value!r}.", argument="four_eyes"
+        raise argument_checks.refusal(
+            "four_eyes", f"must be one of None, 'signed', 'procedural', not {value!r}."
         )
 
 
@@ -91,21 +88,21 @@ class Safeguards:
     evidence_lifetime: timedelta = field(default=timedelta(hours=4), validator=_duration)
     four_eyes: FourEyes | None = field(default=None, validator=_four_eyes)
     allowed_signers: Path | None = field(default=None, converter=_optional_path)
-    signed_plans: bool = field(default=False, validator=_truth)
-    seal: Callable[[bytes], bytes] | None = field(default=None, validator=_hook, repr=False)
+    signed_plans: bool = field(default=False, validator=is_truth)
+    seal: Callable[[bytes], bytes] | None = field(default=None, validator=is_function, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.signed_plans and self.allowed_signers is None:
-            raise InvalidArgumentError(
-                "allowed_signers must be set if signed_plans is True. Name the file that lists the SSH keys that may "
+            raise argument_checks.refusal(
+                "allowed_signers",
+                "must be set if signed_plans is True. Name the file that lists the SSH keys that may "
                 "sign plans.",
-                argument="allowed_signers",
             )
         if self.four_eyes == "signed" and self.allowed_signers is None:
-            raise InvalidArgumentError(
-                "allowed_signers must be set if four_eyes is 'signed'. Name the file that lists the SSH keys that may "
+            raise argument_checks.refusal(
+                "allowed_signers",
+                "must be set if four_eyes is 'signed'. Name the file that lists the SSH keys that may "
                 "approve.",
-                argument="allowed_signers",
             )
 
     def check_course(self, course_id: str) -> None:

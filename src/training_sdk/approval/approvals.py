@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from attrs import field, frozen
 
 from training_sdk import ssh_signatures
+from training_sdk._core import argument_checks
 from training_sdk._core.text import confirms, difference, inline, sentence, sentence_of
 from training_sdk.errors import (
     ApprovalError,
@@ -322,9 +323,8 @@ LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 def check_confirmation(plan: ResetPlan, confirm: object, *, server_side: bool = False) -> None:
     """Raise ConfirmationError unless ``confirm`` is the phrase of this plan."""
     if not isinstance(plan, ResetPlan):
-        raise InvalidArgumentError(
-            f"plan must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}.",
-            argument="plan",
+        raise argument_checks.refusal(
+            "plan", f"must be a ResetPlan from client.resets.plan(…), not {type(plan).__name__}."
         )
     check_whole(plan)
     if server_side and (not isinstance(plan, EveryonePlan) or plan.selection):

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import evolve
 
 from training_sdk import ssh_signatures
+from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow, Moment, Now, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk.api.users import SeatType, User, UserStatus, found_users
@@ -23,7 +24,7 @@ from training_sdk.approval.approvals import (
     check_lifetime,
     message,
 )
-from training_sdk.errors import ApprovalError, InvalidArgumentError, PermissionDeniedError, Remedy
+from training_sdk.errors import ApprovalError, PermissionDeniedError, Remedy
 from training_sdk.outcome import Code
 from training_sdk.plans.changes import change_of, identity_changed
 from training_sdk.plans.plan import SIGNATURE_NAMESPACE, ResetPlan
@@ -165,9 +166,7 @@ def check_approval(
     It sends nothing, so it does not check seats. A signature is verified if there is a file of allowed signers.
     """
     if not isinstance(approval, Approval):
-        raise InvalidArgumentError(
-            f"approval must be an Approval, not {type(approval).__name__}.", argument="approval"
-        )
+        raise argument_checks.refusal("approval", f"must be an Approval, not {type(approval).__name__}.")
     _check_terms(plan, approval, applied_by, now)
     if approval.signature is None and safeguards.four_eyes == "signed":
         raise ApprovalError(

@@ -30,7 +30,6 @@ from training_sdk.errors import (
     APIStatusError,
     AuthenticationError,
     DecodingError,
-    InvalidArgumentError,
     NotFoundError,
     RateLimitError,
 )
@@ -108,8 +107,8 @@ def collect(
 
 def _checked(targets: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
     if not targets:
-        raise InvalidArgumentError(
-            "targets must not be empty: evidence is collected of the people in it.", argument="targets"
+        raise argument_checks.refusal(
+            "targets", "must not be empty: evidence is collected of the people in it."
         )
     return {
         argument_checks.one_id(course_id, "a course in targets"): frozenset(

@@ -13,7 +13,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from training_sdk.errors import EvidenceError, InvalidArgumentError
+from training_sdk._core import argument_checks
+from training_sdk.errors import EvidenceError
 from training_sdk.evidence.answers import Table, camel, tables_of, value_in
 from training_sdk.evidence.files import UNSEAL, FileChecksum, NewFile, Sink, Unseal
 from training_sdk.evidence.pack import (
@@ -60,9 +61,8 @@ class Pseudonyms:
     def of(cls, key: object) -> Pseudonyms:
         """Check a key. Raises InvalidArgumentError unless it is long enough."""
         if not isinstance(key, bytes) or len(key) < SHORTEST_KEY:
-            raise InvalidArgumentError(
-                f"key must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32).",
-                argument="key",
+            raise argument_checks.refusal(
+                "key", f"must be at least {SHORTEST_KEY} random bytes, such as secrets.token_bytes(32)."
             )
         return cls(key)
 
@@ -73,10 +73,10 @@ class Pseudonyms:
         text = made.key.strip()
         steps = {later - earlier for earlier, later in pairwise(text)}
         if len(set(text)) < FEWEST_DIFFERENT or len(steps) < FEWEST_STEPS or text in (text * 2)[1:-1]:
-            raise InvalidArgumentError(
-                "key must not repeat or count up: such a key can be guessed. Nothing was written. Use random bytes, "
+            raise argument_checks.refusal(
+                "key",
+                "must not repeat or count up: such a key can be guessed. Nothing was written. Use random bytes, "
                 "such as secrets.token_bytes(32).",
-                argument="key",
             )
         return made
 

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks
-from training_sdk.errors import InvalidArgumentError, RecordsDamagedError
+from training_sdk.errors import RecordsDamagedError
 from training_sdk.evidence.pack import BEGUN_FILE, MANIFEST, RAW, Log, StoredPack
 from training_sdk.records import approvals, plan_copy, storage
 from training_sdk.records.audit import BEGUN, COPY_PURGED, KEPT, PURGED, RESUMED, AuditLog
@@ -177,14 +177,12 @@ def purge(
     """
     argument_checks.moment(now, "now")
     if older_than <= timedelta(0):
-        raise InvalidArgumentError(
-            f"older_than must be a timedelta above zero, not {older_than!r}.", argument="older_than"
-        )
+        raise argument_checks.refusal("older_than", f"must be a timedelta above zero, not {older_than!r}.")
     try:
         before = now - older_than
     except OverflowError:
-        raise InvalidArgumentError(
-            f"older_than must not reach back beyond all dates, as {older_than!r} does.", argument="older_than"
+        raise argument_checks.refusal(
+            "older_than", f"must not reach back beyond all dates, as {older_than!r} does."
         ) from None
     packs = list(_packs(Path(root)))
     left = Counter(found.plan_digest for found in packs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from os import PathLike
-from typing import Any
 
 from attrs import evolve
 
@@ -94,9 +93,9 @@ class FormatProofs(Bound[D]):
             )
         last = None if refused_with is None else argument_checks.one_id(refused_with, "refused_with")
         if by_server and last is not None:
-            raise InvalidArgumentError(
-                "refused_with needs a request that lists people. Nothing was planned.",
-                argument="refused_with",
+            raise argument_checks.refusal(
+                "refused_with",
+                "needs a request that lists people. Nothing was planned.",
                 remedy=Remedy("leave_out_server_side", "Leave out server_side."),
             )
         wanted = self._plan_options(course, None, None, None)
@@ -156,10 +155,8 @@ class FormatProofs(Bound[D]):
             argument_checks.optional_text(ticket, "ticket", longest=200),
             plan.way == "everyone",
             approval=approval,
-            accept_missing_lessons=argument_checks.yes_or_no(
-                accept_missing_lessons, "accept_missing_lessons"
-            ),
-            require_surveys=argument_checks.yes_or_no(require_surveys, "require_surveys"),
+            accept_missing_lessons=accept_missing_lessons,
+            require_surveys=require_surveys,
             named_last=() if plan.refused_with is None else (plan.refused_with,),
             safeguards=evolve(self._safeguards, signed_plans=False),  # it comes from no file
         )
@@ -167,9 +164,9 @@ class FormatProofs(Bound[D]):
         recorder = ProofRecorder(
             base.path, base.fingerprint, base.evidence_lifetime, seal=base.seal, witnesses=plan.witnesses
         )
-        hooks = checked_functions(None, on_progress)
         kind = ProofRun if plan.refused_with is None else RefusalProofRun
-        return kind(self._calls, plan, order, recorder, checked_duration(deadline, "deadline"), **hooks).run()
+        longest = checked_duration(deadline, "deadline")
+        return kind(self._calls, plan, order, recorder, longest, on_progress).run()
 
     def _plan_options(
         self,
@@ -187,9 +184,7 @@ class FormatProofs(Bound[D]):
             else argument_checks.some_ids(listed, "courses")
         )
         if where is not None and not isinstance(where, Where):
-            raise InvalidArgumentError(
-                f"where must be a Where(…), not {type(where).__name__}.", argument="where"
-            )
+            raise argument_checks.refusal("where", f"must be a Where(…), not {type(where).__name__}.")
         return PlanOptions(
             ids,
             people,
@@ -235,31 +230,11 @@ class FormatProofs(Bound[D]):
         return token_fingerprint(self._driver.connection.token)
 
 
-def checked_functions(stop: object, on_progress: object) -> dict[str, Any]:
-    """Return the functions that were given, or raise InvalidArgumentError."""
-    given = {"stop": stop, "on_progress": on_progress}
-    for name, one in given.items():
-        if one is not None and not callable(one):
-            raise InvalidArgumentError(f"{name} must be a function, not {type(one).__name__}.", argument=name)
-    return {name: one for name, one in given.items() if one is not None}
-
-
 def checked_duration(value: object, name: str) -> timedelta:
     """Return a duration, or raise InvalidArgumentError."""
     if not isinstance(value, timedelta) or not timedelta(0) <= value <= LONGEST_DURATION:
-        raise InvalidArgumentError(
-            f"{name} must be a timedelta between 0 and a week, not {value!r}.", argument=name
-        )
+        raise argument_checks.refusal(name, f"must be a timedelta between 0 and a week, not {value!r}.")
     return value
-
-
-def checked_number(number: object, name: str) -> int:
-    """Return a number of people, or raise InvalidArgumentError."""
-    if type(number) is not int or number < 0:
-        raise InvalidArgumentError(
-            f"{name} must be a number of people from 0 up, not {number!r}.", argument=name
-        )
-    return number
 
 
 def _checked_only(only: object) -> Only | None:

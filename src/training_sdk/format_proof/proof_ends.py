@@ -30,6 +30,7 @@ from training_sdk.resets.preflight import Preflight
 from training_sdk.resets.recorder import Recorder
 from training_sdk.resets.reset_request import Order, Progress, order_as_started
 from training_sdk.resets.resume import Resumption
+from training_sdk.safeguards import is_function
 
 KEEPS_AN_EARLIER_PROOF = ("WITNESS_MOVED", "REFUSED", "PROOF_TOO_NARROW", "NOT_REFUSED", "STATISTICS_DIFFER")
 """Reasons why a proof ended that refute nothing."""
@@ -63,7 +64,7 @@ class ProofEnds:
     order: Order
     recorder: ProofRecorder
     deadline: timedelta
-    on_progress: Callable[[Progress], None] | None = None
+    on_progress: Callable[[Progress], None] | None = field(default=None, validator=is_function)
     here: CurrentOrigin = field(init=False)
     state: StateDirectory = field(init=False)
     has_begun: bool = field(default=False, init=False)

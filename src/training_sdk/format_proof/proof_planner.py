@@ -8,6 +8,7 @@ from os import PathLike
 import attrs
 from attrs import evolve, frozen
 
+from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.model import Key
@@ -113,10 +114,10 @@ def _is_named(user: PlannedReset, person: str) -> bool:
 def _only(everyone: ResetPlan, person: str) -> ResetPlan:
     found = [user for user in everyone.users if _is_named(user, person)]
     if len(found) != 1:
-        raise InvalidArgumentError(
-            f"person must be the user id or e-mail of one person on {everyone.course.title!r}, not {person!r}, which "
+        raise argument_checks.refusal(
+            "person",
+            f"must be the user id or e-mail of one person on {everyone.course.title!r}, not {person!r}, which "
             f"fits {'no' if not found else 'more than one'} person.",
-            argument="person",
         )
     (user,) = found
     if not user.is_target:
@@ -212,9 +213,8 @@ def read_people(calls: Calls, user_ids: Sequence[str]) -> Flow[dict[Key, Progres
 def check_phrase(plan: object, confirm: object, reset_format: ResetFormat) -> None:
     """Raise ConfirmationError unless ``confirm`` is the phrase of this proof."""
     if not isinstance(plan, ProofPlan):
-        raise InvalidArgumentError(
-            f"plan must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}.",
-            argument="plan",
+        raise argument_checks.refusal(
+            "plan", f"must be a ProofPlan from client.resets.plan_proof(…), not {type(plan).__name__}."
         )
     if plan.format != reset_format:
         raise InvalidArgumentError(

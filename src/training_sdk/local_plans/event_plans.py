@@ -78,10 +78,10 @@ def _asked(event: WebhookEvent) -> tuple[Key, datetime]:
         raise InvalidArgumentError(f"event must be about a reset, not about {kinds}.", argument="event")
     course_id, user_id, at = event.course_id, event.user_id, event.event.date_triggered
     if course_id is None or user_id is None or at is None:
-        raise InvalidArgumentError(
-            "event must have the course, the person and the time of the reset. Check its data: their form is "
+        raise argument_checks.refusal(
+            "event",
+            "must have the course, the person and the time of the reset. Check its data: their form is "
             "assumed.",
-            argument="event",
         )
     return (course_id, user_id), argument_checks.moment(at, "date_triggered")
 

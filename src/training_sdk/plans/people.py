@@ -221,15 +221,15 @@ class Where:
                 "zone must be left out without a date: it is the time zone in which the day begins."
             )
         if self.state is not None and self.state not in _STATES:
-            raise InvalidArgumentError(
-                f"state must be 'completed' or 'in progress', not {self.state!r}.", argument="state"
+            raise argument_checks.refusal(
+                "state", f"must be 'completed' or 'in progress', not {self.state!r}."
             )
         score: object = self.score_below
         if score is not None and (
             isinstance(score, bool) or not isinstance(score, int | float) or not 0 < score <= 100
         ):
-            raise InvalidArgumentError(
-                f"score_below must be a number above 0 and up to 100, not {score!r}.", argument="score_below"
+            raise argument_checks.refusal(
+                "score_below", f"must be a number above 0 and up to 100, not {score!r}."
             )
         if self.state == "in progress" and (self.completed_before or self.completed_after):
             raise InvalidArgumentError(

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
+from training_sdk._core import argument_checks
 from training_sdk._core.model import Key
 from training_sdk._core.text import number
 from training_sdk.api.progress import ProgressRow
-from training_sdk.errors import InvalidArgumentError
 from training_sdk.recertification import rules
 from training_sdk.recertification.due import Due, DueCase, DueState, Held, Hold, HoldList, by_key
 from training_sdk.recertification.rules import (
@@ -280,24 +280,21 @@ def _order(case: DueCase) -> tuple[date, str, str]:
 
 def _rows(rows: Iterable[ProgressRow]) -> Iterable[ProgressRow]:
     if not isinstance(rows, Iterable):
-        raise InvalidArgumentError(
-            f"rows must be progress rows, such as client.progress.list(), not {type(rows).__name__}. "
+        raise argument_checks.refusal(
+            "rows",
+            f"must be progress rows, such as client.progress.list(), not {type(rows).__name__}. "
             "With the async client, collect them first: [row async for row in client.progress.list()].",
-            argument="rows",
         )
     for row in rows:
         if not isinstance(row, ProgressRow):
-            raise InvalidArgumentError(
-                f"rows must be progress rows, not {type(row).__name__}.", argument="rows"
-            )
+            raise argument_checks.refusal("rows", f"must be progress rows, not {type(row).__name__}.")
         yield row
 
 
 def _a_rule(rule: object) -> Rule:
     if not isinstance(rule, FromCompletion | FixedDate | Anniversary | BeforeExpiry):
-        raise InvalidArgumentError(
-            f"rule must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}.",
-            argument="rule",
+        raise argument_checks.refusal(
+            "rule", f"must be a FromCompletion, FixedDate, Anniversary or BeforeExpiry, not {rule!r}."
         )
     return rule
 
@@ -305,7 +302,7 @@ def _a_rule(rule: object) -> Rule:
 def _a_day(on: date | datetime, zone: ZoneInfo) -> date:
     today = rules.day(on, zone, "on")
     if not EARLIEST.year <= today.year <= rules.LAST_YEAR:
-        raise InvalidArgumentError(
-            f"on must be between {EARLIEST.year} and {rules.LAST_YEAR}, not {today}.", argument="on"
+        raise argument_checks.refusal(
+            "on", f"must be between {EARLIEST.year} and {rules.LAST_YEAR}, not {today}."
         )
     return today

@@ -40,8 +40,8 @@ def zone_called(zone: ZoneInfo | str) -> ZoneInfo:
     if isinstance(zone, ZoneInfo):
         return zone
     if not isinstance(zone, str):
-        raise InvalidArgumentError(
-            f"zone must be a ZoneInfo or a name such as 'Europe/Zurich', not {zone!r}.", argument="zone"
+        raise argument_checks.refusal(
+            "zone", f"must be a ZoneInfo or a name such as 'Europe/Zurich', not {zone!r}."
         )
     try:
         return ZoneInfo(zone)
@@ -229,8 +229,8 @@ class FixedDate:
 
 def _dates(of: Dates) -> Mapping[str | Key, date]:
     if not isinstance(of, Mapping):
-        raise InvalidArgumentError(
-            f"of must be a mapping of user ids, or (course id, user id), to dates, not {of!r}.", argument="of"
+        raise argument_checks.refusal(
+            "of", f"must be a mapping of user ids, or (course id, user id), to dates, not {of!r}."
         )
     dates: dict[str | Key, date] = {}
     for person, when in of.items():

@@ -15,6 +15,7 @@ from typing import NoReturn
 from attrs import frozen
 from platformdirs import user_state_path
 
+from training_sdk._core import argument_checks
 from training_sdk.errors import InvalidArgumentError, RecordsUnsafeError, RecordsUnwritableError, Remedy
 from training_sdk.records.storage import make_folder, writing
 
@@ -132,9 +133,7 @@ def is_digest(value: object) -> bool:
 
 def _checked(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
-        raise InvalidArgumentError(
-            f"digest must be 64 hexadecimal digits, not {digest[:80]!r}.", argument="digest"
-        )
+        raise argument_checks.refusal("digest", f"must be 64 hexadecimal digits, not {digest[:80]!r}.")
     return digest
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
+from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow, Moment, Now, Pace, RunLocally
 from training_sdk._core.listing import Calls
 from training_sdk._core.text import sentence
@@ -180,9 +181,9 @@ def _with_proven_processing_time(order: Order, proof: Proof | None) -> Order:
 def _check_reason(order: Order, here: CurrentOrigin) -> None:
     """Raise InvalidArgumentError for a reset without a reason on a live service: an auditor needs it."""
     if not here.reference_server and not order.reason:
-        raise InvalidArgumentError(
-            "reason must be given: on a live service, the audit log needs one for every reset. Nothing was sent.",
-            argument="reason",
+        raise argument_checks.refusal(
+            "reason",
+            "must be given: on a live service, the audit log needs one for every reset. Nothing was sent.",
         )
 
 

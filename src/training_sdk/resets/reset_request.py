@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
-from training_sdk._core import codec, urls
+from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Request, Response
 from training_sdk._core.model import Key
 from training_sdk.api.pagination import chunked
@@ -27,10 +27,10 @@ from training_sdk.plans.planned import PlannedCourse, PlannedReset
 from training_sdk.plans.wording import COMPLETED_ONLY, number, who
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, JournalState
 from training_sdk.resets.waves import Waves, restored
-from training_sdk.safeguards import ResetFormat, Safeguards
+from training_sdk.safeguards import ResetFormat, Safeguards, is_function, is_truth
 
 if TYPE_CHECKING:
-    from training_sdk.safeguards import ResetFormat
+    from training_sdk.safeguards import ResetFormat, is_function, is_truth
 
 
 T = TypeVar("T")
@@ -171,8 +171,24 @@ UNDIVIDED = ErrorInfo(
 )
 
 
-def _never() -> bool:
-    return False
+def checked_per_request(number: object, *, server_side: bool = False) -> int | None:
+    """Return the number of people in one request, or None. Raises InvalidArgumentError."""
+    if number is None:
+        return None
+    if type(number) is not int or not 1 <= number <= MOST_PER_REQUEST:
+        raise argument_checks.refusal(
+            "per_request", f"must be a number of people from 1 to {MOST_PER_REQUEST}, not {number!r}."
+        )
+    if server_side:
+        raise InvalidArgumentError(UNDIVIDED)
+    return number
+
+
+def is_count(_: object, attribute: Attribute[int], value: object) -> None:
+    """Raise InvalidArgumentError for a value that is not a number of people."""
+    if type(value) is not int or value < 0:
+        problem = f"must be a number of people from 0 up, not {value!r}."
+        raise argument_checks.refusal(attribute.name, problem)
 
 
 @frozen
@@ -184,7 +200,7 @@ class Order:
     reason: str | None = None
     ticket: str | None = None
     server_side: bool = False
-    tolerance: int = 0
+    tolerance: int = field(default=0, validator=is_count)
     nonce: str = field(factory=lambda: secrets.token_hex(16))
     """The random input of the idempotency keys of this application: applying a plan again does not repeat keys."""
     safeguards: Safeguards = field(factory=Safeguards)
@@ -192,24 +208,19 @@ class Order:
     waves: Waves | None = None
     per_request: int | None = None
     """The largest number of people in one request; None for the largest allowed number."""
-    accept_missing_lessons: bool = False
+    accept_missing_lessons: bool = field(default=False, validator=is_truth)
     """True if evidence may lack lessons that the progress rows say are completed."""
-    require_surveys: bool = False
+    require_surveys: bool = field(default=False, validator=is_truth)
     """True if evidence may not lack survey answers."""
     named_last: tuple[str, ...] = ()
     """Users outside the plan whom each request names last, and who cannot be reset: for a proof of refusals."""
-    stop: Callable[[], bool] = _never
-    on_progress: Callable[[Progress], None] | None = None
+    stop: Callable[[], bool] | None = field(default=None, validator=is_function)
+    on_progress: Callable[[Progress], None] | None = field(default=None, validator=is_function)
 
     @property
     def recipients(self) -> ListedPeople:
         """The people that its requests reach."""
         return EVERYONE if self.server_side else LISTED
-
-    @property
-    def is_stoppable(self) -> bool:
-        """True if the caller can stop the reset."""
-        return self.stop is not _never
 
 
 def order_as_started(order: Order, state: JournalState) -> Order:

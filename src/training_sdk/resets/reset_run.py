@@ -182,7 +182,7 @@ class Run:
         now: Moment = yield Now()
         start = waves.next_start(now.utc, self.last_start if request.begins_wave else None)
         why = f"The next wave starts at {start:%Y-%m-%d %H:%M} UTC"
-        yield from wait_until(start, why, check=self._check_stop if self.order.is_stoppable else None)
+        yield from wait_until(start, why, check=None if self.order.stop is None else self._check_stop)
         if request.begins_wave:
             self.last_start = start
 
@@ -212,7 +212,7 @@ class Run:
             self.proof_checked_at = now.monotonic
 
     def _check_stop(self) -> None:
-        if self.order.stop():
+        if self.order.stop is not None and self.order.stop():
             raise ResetInterruptedError("The function stop ended the reset before this was sent.")
 
     def _send(

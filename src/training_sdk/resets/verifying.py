@@ -40,7 +40,7 @@ from training_sdk.records.journal_state import JournalState
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports.report import REACHED_OTHERS, ResetReport
 from training_sdk.resets.recorder import Recorder
-from training_sdk.resets.reset_request import Progress
+from training_sdk.resets.reset_request import Progress, is_count
 from training_sdk.resets.unfinished import find_begun, report_in
 from training_sdk.resets.verification_result import (
     PersonSeen,
@@ -53,6 +53,7 @@ from training_sdk.resets.verification_result import (
     trained_again,
 )
 from training_sdk.resets.waves import wait_until
+from training_sdk.safeguards import is_function
 
 SLOWING = 3 / 2
 SLOWEST = 6
@@ -67,8 +68,8 @@ class VerificationOptions:
 
     deadline: timedelta
     every: timedelta
-    lessons: int
-    on_progress: Callable[[Progress], None] | None = None
+    lessons: int = field(validator=is_count)
+    on_progress: Callable[[Progress], None] | None = field(default=None, validator=is_function)
     processing_time: Callable[[Origin], timedelta] = lambda here: PROCESSING_TIME
     """For how long the service that was found may work on what it has accepted, as far as client and proofs know."""
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
+from training_sdk._core import argument_checks
 from training_sdk._core.flow import Flow, Moment, Now, Sleep
 from training_sdk.errors import InvalidArgumentError, Remedy
 from training_sdk.recertification.rules import zone_called
@@ -34,17 +35,13 @@ _LONGEST_PAUSE = timedelta(days=366)
 
 def _size(value: object) -> int:
     if type(value) is not int or value < 1:
-        raise InvalidArgumentError(
-            f"size must be a whole number of people from 1 up, not {value!r}.", argument="size"
-        )
+        raise argument_checks.refusal("size", f"must be a whole number of people from 1 up, not {value!r}.")
     return value
 
 
 def _pause(value: object) -> timedelta:
     if not isinstance(value, timedelta) or not timedelta(0) <= value <= _LONGEST_PAUSE:
-        raise InvalidArgumentError(
-            f"every must be a timedelta of 0 to 366 days, not {value!r}.", argument="every"
-        )
+        raise argument_checks.refusal("every", f"must be a timedelta of 0 to 366 days, not {value!r}.")
     return value
 
 
@@ -52,18 +49,17 @@ def _hours(value: object) -> tuple[time, time] | None:
     if value is None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(type(one) is time for one in value):
-        raise InvalidArgumentError(
-            f"between must be two times of day, such as (time(8), time(17)), not {value!r}.",
-            argument="between",
+        raise argument_checks.refusal(
+            "between", f"must be two times of day, such as (time(8), time(17)), not {value!r}."
         )
     begin, end = value
     if begin.tzinfo or end.tzinfo:
-        raise InvalidArgumentError(
-            "between must have times without a time zone. Pass the time zone as zone.", argument="between"
+        raise argument_checks.refusal(
+            "between", "must have times without a time zone. Pass the time zone as zone."
         )
     if begin == end:
-        raise InvalidArgumentError(
-            "between must have two different times. Leave it out for the whole day.", argument="between"
+        raise argument_checks.refusal(
+            "between", "must have two different times. Leave it out for the whole day."
         )
     return begin, end
 
@@ -71,9 +67,7 @@ def _hours(value: object) -> tuple[time, time] | None:
 def _days(value: object) -> tuple[Weekday, ...]:
     named = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
     if not named or not set(named) <= set(EVERY_DAY):
-        raise InvalidArgumentError(
-            f"days must name some of {', '.join(EVERY_DAY)}, not {value!r}.", argument="days"
-        )
+        raise argument_checks.refusal("days", f"must name some of {', '.join(EVERY_DAY)}, not {value!r}.")
     return tuple(day for day in EVERY_DAY if day in named)
 
 
@@ -102,14 +96,14 @@ class Waves:
 
     def __attrs_post_init__(self) -> None:
         if self.zone is None and (self.between is not None or self.days != EVERY_DAY):
-            raise InvalidArgumentError(
-                "zone must be given: between and days need a time zone.",
-                argument="zone",
+            raise argument_checks.refusal(
+                "zone",
+                "must be given: between and days need a time zone.",
                 remedy=Remedy("waves_zone", "Pass zone='Europe/Zurich' or your own."),
             )
         if not isinstance(self.zone, str | None):
-            raise InvalidArgumentError(
-                f"zone must be a name such as 'Europe/Zurich', not {self.zone!r}.", argument="zone"
+            raise argument_checks.refusal(
+                "zone", f"must be a name such as 'Europe/Zurich', not {self.zone!r}."
             )
         object.__setattr__(self, "_tz", UTC if self.zone is None else zone_called(self.zone))
 
