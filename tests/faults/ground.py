@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Literal, cast
@@ -169,6 +170,8 @@ class Ground:
     """Whom the test itself, as a learner or an administrator, has changed on the server."""
     by_others: set[Key] = field(factory=set)
     """Whom another plan has reset."""
+    verified: set[bytes] = field(factory=set)
+    """Digests of the packs that verify."""
 
     @classmethod
     def make(cls, at: Field, kind: Kind, colour: Colour, folder: Path, *, lag: int = 0) -> Ground:
@@ -350,7 +353,7 @@ class Ground:
         found: set[Key] = set()
         for event in kept:
             folder = self.state / "evidence" / event.pack
-            assert verify_pack(folder, manifest_sha256=event.manifest_sha256) == ()
+            self._pack_verifies(folder, event.manifest_sha256)
             rows = open_pack(folder).rows
             found |= {key for key, row in rows.items() if row.has_recorded_progress}
         if reset:
@@ -381,9 +384,18 @@ class Ground:
             assert [str(one) for one in found if not one.is_note] == []
             packs = packs_in(self.state / "evidence") if (self.state / "evidence").exists() else ()
             known = AuditLog(self.state / "audit.jsonl").manifests()
-            assert [verify_pack(pack, manifest_sha256=known.get(pack.name)) for pack in packs] == [()] * len(
-                packs
-            )
+            for pack in packs:
+                self._pack_verifies(pack, known.get(pack.name))
+
+    def _pack_verifies(self, pack: Path, manifest_sha256: str | None) -> None:
+        """A pack with these names and bytes is read once, for it is looked at after each step."""
+        digest = sha256(repr(manifest_sha256).encode())
+        for file in sorted(pack.rglob("*")):
+            content = file.read_bytes() if file.is_file() else b""
+            digest.update(f"{file} {len(content)} {file.is_symlink()} ".encode() + content)
+        if digest.digest() not in self.verified:
+            assert verify_pack(pack, manifest_sha256=manifest_sha256) == ()
+            self.verified.add(digest.digest())
 
     def _records_verify(self) -> None:
         """The journal is legal, the log whole and not behind what the packs quote, and all records agree."""

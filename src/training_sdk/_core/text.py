@@ -245,7 +245,7 @@ def second_form(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return text_cell(value)
-    return _json_cell(json.dumps(value))
+    return str(value) if type(value) is int else _json_cell(json.dumps(value))
 
 
 def text_cell(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -224,6 +225,7 @@ def whole_number(value: object) -> int:
         return 0
 
 
+@lru_cache(1000)
 def camel(name: str) -> str:
     """Return ``courseId`` for ``course_id``."""
     return _HUMP.sub(lambda match: match[1].upper(), name)
