@@ -28,7 +28,7 @@ Run = Callable[..., Told]
 
 
 @pytest.fixture
-def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def demo_site(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """An empty folder, records of its own, and the demo organisation on a socket."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("admin"))
@@ -40,7 +40,7 @@ def at_a_desk(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 @frozen
-class Desk:
+class Demo:
     """A folder, and commands that run in it."""
 
     folder: Path
@@ -72,18 +72,18 @@ class Desk:
 
 
 @pytest.fixture
-def desk(
-    at_a_desk: None,
+def demo(
+    demo_site: None,
     tmp_path: Path,
     mock: MockTraining,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Desk:
-    return Desk(tmp_path, mock, monkeypatch, capsys)
+) -> Demo:
+    return Demo(tmp_path, mock, monkeypatch, capsys)
 
 
 @pytest.fixture
-def run(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(demo_site: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command with --json."""
 
     def ran(*arguments: str) -> Told:

@@ -39,7 +39,7 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(demo_site: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command; its exit code and all that people read."""
 
     def ran(*arguments: str) -> tuple[int, str]:

@@ -44,7 +44,7 @@ def seal(data: bytes) -> bytes:
 
 
 @define
-class Desk:
+class Case:
     """A machine on which one signed and approved plan was applied, and then another one without approval."""
 
     folder: Path
@@ -113,7 +113,7 @@ def verified(folder: Path) -> tuple[set[str], str]:
     return set(re.findall(r"^OK (.*)$", ran.stdout, re.MULTILINE)), ran.stdout
 
 
-def applied(folder: Path, *, sealed: bool = False) -> Desk:
+def applied(folder: Path, *, sealed: bool = False) -> Case:
     """Apply two plans, the first of which is signed by its planner and approved by somebody else with a key."""
     mock = MockTraining.demo()
     http = httpx.Client(transport=mock.transport())
@@ -146,31 +146,31 @@ def applied(folder: Path, *, sealed: bool = False) -> Desk:
     free = TrainingClient(mock.token("admin"), http_client=http, safeguards=rules, state_dir=folder / "state")
     other = free.resets.plan(course, [second.user_id])
     free.resets.apply(other, confirm=other.phrase, reason="another reason")
-    return Desk(
+    return Case(
         folder, plan.digest, other.digest, (first.user_name, str(first.user_email), approval.approver.name)
     )
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return applied(tmp_path_factory.mktemp("original"))
 
 
 @pytest.fixture
-def desk(original: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return at(shutil.copytree(original.folder, tmp_path / "desk"), original, monkeypatch)
+def case(original: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    return at(shutil.copytree(original.folder, tmp_path / "case"), original, monkeypatch)
 
 
-def at(folder: Path, original: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def at(folder: Path, original: Case, monkeypatch: pytest.MonkeyPatch) -> Case:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TRAINING_SDK_STATE_DIR", str(folder / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
-    return Desk(folder, original.digest, original.other, original.names)
+    return Case(folder, original.digest, original.other, original.names)
 
 
-def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert desk.bundle("--signers", "allowed_signers") == 0
-    made = desk.folder / "made.zip"
+def test_the_page_alone_verifies_all_of_a_bundle(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert case.bundle("--signers", "allowed_signers") == 0
+    made = case.folder / "made.zip"
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     told = capsys.readouterr()
     assert hashlib.sha256(made.read_bytes()).hexdigest() in told.out
@@ -181,16 +181,16 @@ def test_the_page_alone_verifies_all_of_a_bundle(desk: Desk, capsys: pytest.Capt
     assert found == expected(page) | {"files"} == {
         *("files", "log", "journal", "journal as the log quotes it", "report.json", "outline.json", "terms.json"),
         *("approval.json", "approval signature", "plan signature"),
-        *(f"manifest of {desk.pack.name}", f"pack {desk.pack.name}"),
+        *(f"manifest of {case.pack.name}", f"pack {case.pack.name}"),
     }  # fmt: skip
     assert said.count("Good ") == 2
-    assert AuditLog(desk.state / "audit.jsonl").head().hash in said
+    assert AuditLog(case.state / "audit.jsonl").head().hash in said
     for text in ("If evidence is purged or pseudonymised", "Nothing: they agree."):
         assert text in page
     modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
     assert modes == {0o600, 0o700}
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert desk.other.encode() not in everything
+    assert case.other.encode() not in everything
     assert b"another reason" not in everything
 
 
@@ -207,7 +207,7 @@ def sum_again(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(sums))
 
 
-def another_key(folder: Path, _: Desk) -> None:
+def another_key(folder: Path, _: Case) -> None:
     """Sign the message with a key of one's own that is listed for the approver."""
     made = folder.parent / "forged"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", made], check=True)
@@ -222,15 +222,15 @@ def another_key(folder: Path, _: Desk) -> None:
     (folder / "allowed_signers").write_text(f"{user_id} {made.with_suffix('.pub').read_text()}")
 
 
-def edit(name: str, old: bytes, new: bytes) -> Callable[[Path, Desk], object]:
-    return lambda folder, desk: swap(folder / name.replace("PACK", desk.pack.name), old, new)
+def edit(name: str, old: bytes, new: bytes) -> Callable[[Path, Case], object]:
+    return lambda folder, case: swap(folder / name.replace("PACK", case.pack.name), old, new)
 
 
-def empty(name: str) -> Callable[[Path, Desk], object]:
-    return lambda folder, desk: (folder / name.replace("PACK", desk.pack.name)).write_bytes(b"")
+def empty(name: str) -> Callable[[Path, Case], object]:
+    return lambda folder, case: (folder / name.replace("PACK", case.pack.name)).write_bytes(b"")
 
 
-FORGERIES: dict[str, tuple[Callable[[Path, Desk], object], str]] = {
+FORGERIES: dict[str, tuple[Callable[[Path, Case], object], str]] = {
     "the log": (edit("log/excerpt.jsonl", b'"T-1"', b'"T-2"'), "log"),
     "the journal": (edit("plan/journal.jsonl", b'"fire"', b'"hire"'), "journal"),
     "no journal": (empty("plan/journal.jsonl"), "journal"),
@@ -248,7 +248,7 @@ FORGERIES: dict[str, tuple[Callable[[Path, Desk], object], str]] = {
 
 
 @pytest.fixture(scope="module")
-def bundled(original: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundled(original: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole bundle, unpacked; tests change copies of it."""
     made = tmp_path_factory.mktemp("bundled") / "made.zip"
     signers = str(original.folder / "allowed_signers")
@@ -259,7 +259,7 @@ def bundled(original: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_changed_file_in_a_bundle_lacks_ok(
-    bundled: Path, original: Desk, tmp_path: Path, name: str
+    bundled: Path, original: Case, tmp_path: Path, name: str
 ) -> None:
     folder = shutil.copytree(bundled, tmp_path / "made" / bundled.name)
     forge, what = FORGERIES[name]
@@ -275,10 +275,10 @@ def test_a_file_that_was_changed_alone_is_not_that_of_the_bundle(bundled: Path, 
     assert "files" not in verified(folder)[0]
 
 
-def test_a_line_of_the_log_cannot_hold_the_hash_that_somebody_noted(desk: Desk) -> None:
+def test_a_line_of_the_log_cannot_hold_the_hash_that_somebody_noted(case: Case) -> None:
     """A line made again passes by itself; the hash that is printed is computed, and so is not the one it claims."""
-    head = AuditLog(desk.state / "audit.jsonl").entries(plan_digest=desk.digest)[-1]["hash"]
-    folder = desk.unpacked()
+    head = AuditLog(case.state / "audit.jsonl").entries(plan_digest=case.digest)[-1]["hash"]
+    folder = case.unpacked()
     path = folder / "log" / "excerpt.jsonl"
     *before, last = path.read_bytes().splitlines(keepends=True)
     forged = last.replace(b'"T-1"', b'"T-2"').rstrip(b"\n")
@@ -292,127 +292,127 @@ def test_a_line_of_the_log_cannot_hold_the_hash_that_somebody_noted(desk: Desk) 
     assert head not in said
 
 
-def test_a_bundle_is_never_written_over_anything(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    made = desk.folder / "made.zip"
+def test_a_bundle_is_never_written_over_anything(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    made = case.folder / "made.zip"
     made.write_bytes(b"mine")
-    assert desk.bundle() == ExitCode.USAGE
+    assert case.bundle() == ExitCode.USAGE
     assert made.read_bytes() == b"mine"
     made.unlink()
-    made.symlink_to(desk.folder / "nowhere")
-    assert desk.bundle() == ExitCode.USAGE
+    made.symlink_to(case.folder / "nowhere")
+    assert case.bundle() == ExitCode.USAGE
     assert "never written over" in capsys.readouterr().err
-    assert main(["audit", "bundle", desk.digest[:16]]) == 0
-    (usual,) = desk.folder.glob("reset-*.zip")
+    assert main(["audit", "bundle", case.digest[:16]]) == 0
+    (usual,) = case.folder.glob("reset-*.zip")
     assert zipfile.is_zipfile(usual)
-    assert not list(desk.folder.glob(".*"))
+    assert not list(case.folder.glob(".*"))
 
 
-def test_a_bundle_on_a_full_disk_leaves_nothing(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    before = set(desk.folder.iterdir())
+def test_a_bundle_on_a_full_disk_leaves_nothing(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(case.folder.iterdir())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
     try:
-        code = desk.bundle()
+        code = case.bundle()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (code, set(desk.folder.iterdir())) == (ExitCode.OUTPUT_LOST, before)
+    assert (code, set(case.folder.iterdir())) == (ExitCode.OUTPUT_LOST, before)
     assert "A bundle cannot be written" in capsys.readouterr().err
 
 
-def test_without_evidence_a_bundle_has_the_manifests_alone(desk: Desk) -> None:
-    folder = desk.unpacked("--without-evidence")
+def test_without_evidence_a_bundle_has_the_manifests_alone(case: Case) -> None:
+    folder = case.unpacked("--without-evidence")
     assert [path.name for path in (folder / "evidence").rglob("*") if path.is_file()] == ["manifest.json"]
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert "made without evidence" in page
     assert "Put the file that the team used" in page
     found = verified(folder)[0]
     assert expected(page) - found == {"approval signature", "plan signature"}  # for nobody's keys are there
-    shutil.copy(desk.folder / "allowed_signers", folder)
+    shutil.copy(case.folder / "allowed_signers", folder)
     assert expected(page) <= verified(folder)[0]
 
 
 def test_nothing_is_unsealed_for_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "desk").mkdir()
-    made = applied(tmp_path / "desk", sealed=True)
-    desk = at(made.folder, made, monkeypatch)
+    (tmp_path / "case").mkdir()
+    made = applied(tmp_path / "case", sealed=True)
+    case = at(made.folder, made, monkeypatch)
     script = "import sys; sys.stdout.buffer.write(bytes(b ^ 0x5A for b in sys.stdin.buffer.read()))"
-    profiles = desk.folder / "profiles.toml"
+    profiles = case.folder / "profiles.toml"
     command = json.dumps([sys.executable, "-c", script])
     profiles.write_text(f"[profiles.opens]\nunseal_command = {command}\n")
     profiles.chmod(0o600)
     options = ("--profiles", str(profiles), "--profile", "opens")
-    assert desk.bundle(*options, plan=str(desk.folder / "plan.json")) == 0
-    folder = unpacked(desk.folder / "made.zip")
+    assert case.bundle(*options, plan=str(case.folder / "plan.json")) == 0
+    folder = unpacked(case.folder / "made.zip")
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    for name in desk.names:
+    for name in case.names:
         assert name.encode() not in everything
         assert json.dumps(name).strip('"').encode() not in everything
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert "no readable names" in page
     assert "encrypted as on that machine" in page
     assert expected(page) <= verified(folder)[0]
-    assert f"pack {desk.pack.name}" in expected(page)
+    assert f"pack {case.pack.name}" in expected(page)
 
 
-def test_what_was_purged_is_not_in_a_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    state, name = StateDirectory.open(desk.state), desk.pack.name
-    copied = shutil.copytree(desk.pack, desk.folder / "copy")
+def test_what_was_purged_is_not_in_a_bundle(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    state, name = StateDirectory.open(case.state), case.pack.name
+    copied = shutil.copytree(case.pack, case.folder / "copy")
     purge_state(state, datetime.now(UTC) + timedelta(days=100))
-    assert not desk.plan.joinpath("plan.json").exists()
+    assert not case.plan.joinpath("plan.json").exists()
     copied.replace(state.evidence / name)  # restored from a backup: the next purge deletes it
     capsys.readouterr()
-    folder = desk.unpacked("--json")
+    folder = case.unpacked("--json")
     (note,) = json.loads(capsys.readouterr().out)["notes"]
     assert "purge and pseudonymise do not change it" in note
     assert not (folder / "evidence").exists()
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert f"Pack {name} was purged on" in page
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    for one in desk.names:
+    for one in case.names:
         assert json.dumps(one).strip('"').encode() not in everything
     assert "not here: it was purged" in page
     assert expected(page) <= verified(folder)[0]
 
 
-FAULTS: dict[str, Callable[[Desk], object]] = {
-    "a report": lambda desk: swap(desk.plan / "report.json", b'"reset"', b'"failed"'),
-    "a pack": lambda desk: swap(desk.pack / "rows.csv", b"100", b"101"),
-    "a manifest": lambda desk: swap(desk.pack / "manifest.json", b'"bytes": 1', b'"bytes": 2'),
-    "a journal": lambda desk: swap(desk.plan / "journal.jsonl", b'"fire"', b'"hire"'),
-    "the log": lambda desk: swap(desk.state / "audit.jsonl", b'"fire"', b'"hire"'),
-    "an approval": lambda desk: swap(desk.plan / "approval.json", b'"name": "', b'"name": "A'),
-    "a plan": lambda desk: swap(desk.plan / "plan.json", b'"percent": 100', b'"percent": 101'),
+FAULTS: dict[str, Callable[[Case], object]] = {
+    "a report": lambda case: swap(case.plan / "report.json", b'"reset"', b'"failed"'),
+    "a pack": lambda case: swap(case.pack / "rows.csv", b"100", b"101"),
+    "a manifest": lambda case: swap(case.pack / "manifest.json", b'"bytes": 1', b'"bytes": 2'),
+    "a journal": lambda case: swap(case.plan / "journal.jsonl", b'"fire"', b'"hire"'),
+    "the log": lambda case: swap(case.state / "audit.jsonl", b'"fire"', b'"hire"'),
+    "an approval": lambda case: swap(case.plan / "approval.json", b'"name": "', b'"name": "A'),
+    "a plan": lambda case: swap(case.plan / "plan.json", b'"percent": 100', b'"percent": 101'),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_of_bundled_records_are_named(desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_of_bundled_records_are_named(case: Case, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_check, "PAUSE", 0)
-    FAULTS[name](desk)
-    assert desk.bundle() == ExitCode.RECORDS
-    folder = unpacked(desk.folder / "made.zip")
+    FAULTS[name](case)
+    assert case.bundle() == ExitCode.RECORDS
+    folder = unpacked(case.folder / "made.zip")
     assert "- FAULT: " in (folder / "VERIFY.txt").read_text("utf-8")
 
 
-def test_no_planted_file_becomes_a_command_or_a_link(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_planted_file_becomes_a_command_or_a_link(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_check, "PAUSE", 0)
-    approval = json.loads((desk.plan / "approval.json").read_bytes())
-    (desk.plan / "approval;touch forged;.json").write_text(json.dumps(approval))
+    approval = json.loads((case.plan / "approval.json").read_bytes())
+    (case.plan / "approval;touch forged;.json").write_text(json.dumps(approval))
     approval["approver"]["user_id"] = "user'\n    touch forged\n"
-    (desk.plan / "approval-2.json").write_text(json.dumps(approval))
-    secret = desk.folder / "secret"
+    (case.plan / "approval-2.json").write_text(json.dumps(approval))
+    secret = case.folder / "secret"
     secret.write_text("not for auditors")
-    for path in (desk.pack / "rows.csv", desk.plan / "report.json"):
+    for path in (case.pack / "rows.csv", case.plan / "report.json"):
         path.unlink(missing_ok=True)
         path.symlink_to(secret)
-    log = AuditLog(desk.state / "audit.jsonl")
+    log = AuditLog(case.state / "audit.jsonl")
     log.append(
         "evidence kept",
-        plan_digest=desk.digest,
+        plan_digest=case.digest,
         pack={"name": "../../secret", "manifest_sha256": "0" * 64},
         base_url="http://x\n    touch forged",
     )
-    folder = desk.unpacked()
+    folder = case.unpacked()
     page = (folder / "VERIFY.txt").read_text("utf-8")
     assert "touch forged" not in commands_of(page)
     assert {"secret", "rows.csv", "report.json"} & {path.name for path in folder.rglob("*")} == set()
@@ -430,38 +430,38 @@ def test_no_planted_file_becomes_a_command_or_a_link(desk: Desk, monkeypatch: py
 
 
 def test_evidence_that_is_purged_meanwhile_leaves_no_bundle(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: Case, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new_file = storage.new_file
 
     def purged_now(path: Path, what: str) -> Any:
-        (desk.pack / "rows.jsonl").unlink()
+        (case.pack / "rows.jsonl").unlink()
         return new_file(path, what)
 
     monkeypatch.setattr(storage, "new_file", purged_now)
-    before = set(desk.folder.iterdir())
-    assert desk.bundle() == ExitCode.RECORDS
+    before = set(case.folder.iterdir())
+    assert case.bundle() == ExitCode.RECORDS
     assert "No bundle was written" in capsys.readouterr().err
-    assert set(desk.folder.iterdir()) == before
+    assert set(case.folder.iterdir()) == before
 
 
-def test_a_plan_that_is_being_applied_is_not_bundled(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    with storage.locked(desk.plan / "journal.jsonl", 1):
-        assert desk.bundle() != 0
+def test_a_plan_that_is_being_applied_is_not_bundled(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    with storage.locked(case.plan / "journal.jsonl", 1):
+        assert case.bundle() != 0
     assert "is being applied by" in capsys.readouterr().err
-    assert not (desk.folder / "made.zip").exists()
+    assert not (case.folder / "made.zip").exists()
 
 
-def test_signers_that_others_can_change_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    (desk.folder / "allowed_signers").chmod(0o666)
-    assert desk.bundle("--signers", "allowed_signers") not in (0, ExitCode.RECORDS)
-    assert not (desk.folder / "made.zip").exists()
-    profiles = desk.folder / "profiles.toml"
+def test_signers_that_others_can_change_are_refused(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    (case.folder / "allowed_signers").chmod(0o666)
+    assert case.bundle("--signers", "allowed_signers") not in (0, ExitCode.RECORDS)
+    assert not (case.folder / "made.zip").exists()
+    profiles = case.folder / "profiles.toml"
     profiles.write_text(
-        f"[profiles.signed]\nallowed_signers = {json.dumps(str(desk.folder / 'allowed_signers'))}\n"
+        f"[profiles.signed]\nallowed_signers = {json.dumps(str(case.folder / 'allowed_signers'))}\n"
     )
     profiles.chmod(0o600)
-    assert desk.bundle("--profiles", str(profiles), "--profile", "signed") == 0
+    assert case.bundle("--profiles", str(profiles), "--profile", "signed") == 0
     assert "It is not in the bundle" in capsys.readouterr().out
 
 
@@ -491,10 +491,10 @@ def head_of(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_noted_head_finds_a_log_cut_off_or_rewritten(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     noted = head_of(capsys)
-    log = desk.state / "audit.jsonl"
+    log = case.state / "audit.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     assert main(["audit", "verify", "--head", noted, "--head", f"0:{'0' * 64}"]) == 0
     AuditLog(log).append("a note", reason="later")

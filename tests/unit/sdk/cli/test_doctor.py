@@ -292,7 +292,7 @@ def test_records_that_others_can_enter_are_an_error(tmp_path: Path) -> None:
     assert (check.standing, "chmod" in check.detail) == (Severity.ERROR, True)
 
 
-def test_what_was_found_is_counted_in_words(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_found_is_counted_in_words(demo_site: None, capsys: pytest.CaptureFixture[str]) -> None:
     main(["doctor"])
     counted = re.findall(r"(\d+) (note|warning|ERROR)(s?)\b", capsys.readouterr().err)
     assert {word for _, word, _ in counted} == {"note", "warning", "ERROR"}

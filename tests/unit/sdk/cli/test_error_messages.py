@@ -198,7 +198,7 @@ def test_what_to_do_is_said_once(notes: list[str], told: list[str]) -> None:
 
 
 def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
-    at_a_desk: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_site: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A proof whose report cannot be read says what to do in a note alone."""
     for notes, code in (((GO_ON,), ExitCode.INCOMPLETE), ((), ExitCode.INTERRUPTED)):
@@ -217,7 +217,7 @@ def test_an_interruption_that_only_its_notes_tell_of_may_have_reset_somebody(
 
 
 def test_real_errors_speak_of_options(
-    at_a_desk: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_site: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("no.json").write_text("{}")
     plan = ("plan", "--course", COURSE, "--everyone")
@@ -237,7 +237,7 @@ def test_real_errors_speak_of_options(
 
 
 def test_a_phrase_or_id_to_copy_has_no_full_stop(
-    at_a_desk: None, mock: MockTraining, capsys: pytest.CaptureFixture[str]
+    demo_site: None, mock: MockTraining, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def last_line(*arguments: str) -> str:
         capsys.readouterr()
@@ -256,7 +256,7 @@ def test_a_phrase_or_id_to_copy_has_no_full_stop(
 
 
 def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
-    at_a_desk: None, capsys: pytest.CaptureFixture[str]
+    demo_site: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json"]) == 0
     plan = ResetPlan.load("plan.json")
@@ -280,7 +280,7 @@ def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
         assert (code, "applied once" in said) == (ExitCode.NOTHING_SENT, True)
 
 
-def test_groups_are_listed(at_a_desk: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_are_listed(demo_site: None, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("groups", "sites", "paths"):
         assert main([command]) == 0
         told = capsys.readouterr()
@@ -289,7 +289,7 @@ def test_groups_are_listed(at_a_desk: None, capsys: pytest.CaptureFixture[str]) 
         assert told.err.startswith(f"{rows} ")
 
 
-def test_nobody_due_has_a_code_of_its_own_where_a_file_was_asked_for(at_a_desk: None, tmp_path: Path) -> None:
+def test_nobody_due_has_a_code_of_its_own_where_a_file_was_asked_for(demo_site: None, tmp_path: Path) -> None:
     due = ("due", "--course", COURSE, "--years", "90", "--zone", "UTC")
     assert main(due) == ExitCode.DONE
     assert main([*due, "--save", "due.json"]) == ExitCode.NOBODY_DUE
@@ -297,7 +297,7 @@ def test_nobody_due_has_a_code_of_its_own_where_a_file_was_asked_for(at_a_desk: 
 
 
 def test_the_planner_who_signs_is_warned(
-    at_a_desk: None, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    demo_site: None, mock: MockTraining, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json"]) == 0
     sign = ("sign", "plan.json", "--confirm", ResetPlan.load("plan.json").phrase, "--save")
@@ -318,7 +318,7 @@ def test_the_rule_of_a_table_in_a_pipe_is_bounded_and_no_row_is() -> None:
     assert all(len(line) <= LONGEST_RULE for line in rest[:-1])
 
 
-def test_the_card_names_the_planner_and_counts_in_english(at_a_desk: None, tmp_path: Path) -> None:
+def test_the_card_names_the_planner_and_counts_in_english(demo_site: None, tmp_path: Path) -> None:
     plan = ("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json", "--card", "card.html")
     assert main(plan) == 0
     card = (tmp_path / "card.html").read_text()

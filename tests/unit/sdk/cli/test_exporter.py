@@ -36,7 +36,7 @@ def rows_of(mock: MockTraining) -> list[dict[str, Any]]:
         return [{name: getattr(row, name) for name in COLUMNS} for row in client.progress.list()]
 
 
-@pytest.mark.usefixtures("at_a_desk")
+@pytest.mark.usefixtures("demo_site")
 def test_an_export_in_every_state_loads_back_as_the_same_organisation(
     mock: MockTraining, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,7 +53,7 @@ def test_an_export_in_every_state_loads_back_as_the_same_organisation(
     assert main([*EXPORT, "--output", "all.csv"]) == ExitCode.USAGE  # and never over another file
 
 
-@pytest.mark.usefixtures("at_a_desk")
+@pytest.mark.usefixtures("demo_site")
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
 def test_the_export_on_standard_output_is_utf8(mock: MockTraining, tmp_path: Path, encoding: str) -> None:
     command = [sys.executable, "-m", "training_sdk.cli", *EXPORT]
@@ -65,7 +65,7 @@ def test_the_export_on_standard_output_is_utf8(mock: MockTraining, tmp_path: Pat
     assert rows_of(MockTraining.from_exporter_csv(tmp_path / "piped.csv")) == rows_of(mock)
 
 
-@pytest.mark.usefixtures("at_a_desk")
+@pytest.mark.usefixtures("demo_site")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -83,7 +83,7 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
     assert not [*tmp_path.glob("*.csv")]
 
 
-@pytest.mark.usefixtures("at_a_desk")
+@pytest.mark.usefixtures("demo_site")
 def test_a_rehearsal_on_a_vendor_export_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,7 +33,7 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.frames import columns
 from training_sdk.frames.columns import columns_of, dicts
 from training_sdk.records import storage
-from unit.sdk.cli.conftest import Desk
+from unit.sdk.cli.conftest import Demo
 from unit.sdk.fakes import no_waiting
 
 COMMANDS = ("courses", "paths", "groups", "sites", "progress")
@@ -45,7 +45,7 @@ def listed(command: str, client: TrainingClient) -> Any:
 
 
 @pytest.fixture
-def client(at_a_desk: None) -> Any:
+def client(demo_site: None) -> Any:
     with TrainingClient() as found:
         yield found
 
@@ -88,7 +88,7 @@ def test_csv_loads_with_its_types(client: TrainingClient) -> None:
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "exporter-csv"])
 def test_stdout_equals_a_file(
-    format_: str, at_a_desk: None, capfdbinary: pytest.CaptureFixture[bytes]
+    format_: str, demo_site: None, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert main(["progress", "--format", format_, "--output", "out"]) == 0
     capfdbinary.readouterr()
@@ -119,7 +119,7 @@ def test_stdout_equals_a_file(
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_anything_is_written(
-    arguments: tuple[str, ...], said: str, at_a_desk: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], said: str, demo_site: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("there").write_text("x", encoding="utf-8")
     assert main(["groups", *arguments]) == ExitCode.USAGE
@@ -129,7 +129,7 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_written(
 
 
 def test_a_list_of_nothing_is_a_header_and_a_person_who_is_not_there_an_error_without_a_file(
-    at_a_desk: None, capsys: pytest.CaptureFixture[str]
+    demo_site: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["courses", "--search", "no such title", "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("\ufeffid,title,")
@@ -141,7 +141,7 @@ def test_a_list_of_nothing_is_a_header_and_a_person_who_is_not_there_an_error_wi
 
 def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete(
     mock: MockTraining,
-    at_a_desk: None,
+    demo_site: None,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -160,7 +160,7 @@ def test_a_reading_that_fails_leaves_no_file_and_says_that_a_table_is_incomplete
 def test_no_page_is_requested_for_a_reader_who_is_gone(
     format_: str,
     mock: MockTraining,
-    at_a_desk: None,
+    demo_site: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -177,7 +177,7 @@ def test_no_page_is_requested_for_a_reader_who_is_gone(
 
 @pytest.mark.parametrize("format_", ["table", "csv", "jsonl", "exporter-csv"])
 def test_output_that_ends_early_is_called_incomplete(
-    format_: str, at_a_desk: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    format_: str, demo_site: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(number: int) -> None:
         if number == 2:
@@ -229,14 +229,14 @@ TEAMS, OWN, ASSIGNED = "its owner's teams only", "its owner only", "published an
     ],
 )
 def test_a_list_that_the_permissions_restrict_says_so_on_standard_error_only(
-    desk: Desk, command: str, token: TokenName, why: str | None, format_: str
+    demo: Demo, command: str, token: TokenName, why: str | None, format_: str
 ) -> None:
     """R05: the service leaves rows out without telling, so the command finds out."""
     if format_ == "exporter-csv" and command != "progress":
         return
     written = ("--output", "there") if format_ == "parquet" else ()
     chosen = ("--json",) if format_ == "json" else ("--format", format_, *written)
-    done = desk.run(command, *chosen, SAFETYCULTURE_API_TOKEN=desk.mock.token(token))
+    done = demo.run(command, *chosen, SAFETYCULTURE_API_TOKEN=demo.mock.token(token))
     assert done.code == 0, done
     warnings = [line for line in done.err.splitlines() if line.startswith("Warning: This token")]
     assert len(warnings) == (why is not None), done.err
@@ -254,36 +254,36 @@ def test_a_list_that_the_permissions_restrict_says_so_on_standard_error_only(
     ],
 )
 def test_an_unanswered_check_of_the_permissions_is_told_and_loses_no_row(
-    desk: Desk, format_: str, kind: Kind, operation: str, fields: dict[str, Any]
+    demo: Demo, format_: str, kind: Kind, operation: str, fields: dict[str, Any]
 ) -> None:
-    desk.mock.faults.add(kind, operation=operation, times=None, **fields)
-    done = desk.run("progress", "--format", format_, SAFETYCULTURE_API_TOKEN=desk.mock.token("manager"))
+    demo.mock.faults.add(kind, operation=operation, times=None, **fields)
+    done = demo.run("progress", "--format", format_, SAFETYCULTURE_API_TOKEN=demo.mock.token("manager"))
     header = 0 if format_ == "jsonl" else 1
     assert (done.code, len(done.out.splitlines())) == (0, header + 247), done
     assert done.err.count("It is not known whether this token sees everything") == 1
 
 
 @pytest.mark.parametrize("command", ["courses", "progress"])
-def test_a_check_of_the_permissions_does_not_hold_up_a_list_that_is_there(desk: Desk, command: str) -> None:
-    desk.mock.faults.add("rate_limited", operation="GetCourseStatistics", seconds=30.0)
+def test_a_check_of_the_permissions_does_not_hold_up_a_list_that_is_there(demo: Demo, command: str) -> None:
+    demo.mock.faults.add("rate_limited", operation="GetCourseStatistics", seconds=30.0)
     with no_waiting() as waited:
-        done = desk.run(command, "--format", "jsonl", "--max-retry", "90")
+        done = demo.run(command, "--format", "jsonl", "--max-retry", "90")
     assert (done.code, bool(done.out), waited) == (0, True, []), done
 
 
-def test_one_person_in_full_view_costs_no_check_of_the_permissions(desk: Desk) -> None:
-    lead = desk.mock.token("teamlead")
-    (first, *_) = desk.run("progress", "--json", SAFETYCULTURE_API_TOKEN=lead).document["progress"]
-    done = desk.run("progress", "--user", first["user_id"], SAFETYCULTURE_API_TOKEN=lead)
+def test_one_person_in_full_view_costs_no_check_of_the_permissions(demo: Demo) -> None:
+    lead = demo.mock.token("teamlead")
+    (first, *_) = demo.run("progress", "--json", SAFETYCULTURE_API_TOKEN=lead).document["progress"]
+    done = demo.run("progress", "--user", first["user_id"], SAFETYCULTURE_API_TOKEN=lead)
     assert (done.code, "Warning" in done.err) == (0, False)
 
 
 @pytest.mark.parametrize("command", [("plan", "--everyone"), ("due", "--years", "1", "--zone", "UTC")])
-def test_a_plan_for_everyone_and_a_due_list_name_restrictions(desk: Desk, command: tuple[str, ...]) -> None:
+def test_a_plan_for_everyone_and_a_due_list_name_restrictions(demo: Demo, command: tuple[str, ...]) -> None:
     course = "6908610029087ab67fa50c2e"
     tokens: dict[TokenName, bool] = {"teamlead": True, "manager": False}
     for token, restricted in tokens.items():
-        done = desk.run(*command, "--course", course, SAFETYCULTURE_API_TOKEN=desk.mock.token(token))
+        done = demo.run(*command, "--course", course, SAFETYCULTURE_API_TOKEN=demo.mock.token(token))
         assert (done.code, TEAMS in done.err) == (0, restricted), done
 
 
@@ -333,13 +333,13 @@ def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: lis
 
 
 def test_an_unfinished_parquet_folder_is_removed(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(folder: Path) -> None:
         if folder == tmp_path:
             raise OSError(errno.EIO, "not here")
 
     monkeypatch.setattr(storage, "sync_folder", refused)
-    done = desk.run("progress", "--format", "parquet", "--output", str(tmp_path / "rows"))
+    done = demo.run("progress", "--format", "parquet", "--output", str(tmp_path / "rows"))
     assert (done.code, "Nothing is left of it" in done.err) == (ExitCode.OUTPUT_LOST, True), done
     assert not [*tmp_path.glob("*rows*"), *tmp_path.glob("*.part")]

@@ -6,7 +6,7 @@ import json
 
 from mock_server import MockTraining, Policy
 from training_sdk.cli.exit_codes import ExitCode
-from unit.sdk.cli.conftest import Desk
+from unit.sdk.cli.conftest import Demo
 
 COURSE = "6908610029087ab67fa50c2e"
 TITLE = "Forklift basics"
@@ -14,8 +14,8 @@ SIOBHAN = "siobhan.doyle@nordwerk.example"
 HOSTILE = "\x1b]0;owned\x07\x1b[31mForklift [bold]basics[/bold] \u202egnp\u202c"
 
 
-def test_without_the_phrase_nothing_is_reset_and_the_exit_code_says_so(desk: Desk) -> None:
-    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+def test_without_the_phrase_nothing_is_reset_and_the_exit_code_says_so(demo: Demo) -> None:
+    phrase = demo.plan("--course", COURSE, "--user", SIOBHAN)
     apply = ("apply", "plan.json", "--reason", "test")
     wrong = [
         phrase.lower(),
@@ -25,25 +25,25 @@ def test_without_the_phrase_nothing_is_reset_and_the_exit_code_says_so(desk: Des
         "",
     ]
     for typed in wrong:
-        done = desk.run(*apply, "--confirm", typed)
+        done = demo.run(*apply, "--confirm", typed)
         assert done.code == ExitCode.NOT_CONFIRMED, (typed, done)
-    assert "Capital and small letters differ" in desk.run(*apply, "--confirm", phrase.upper()).err
-    assert "typographic" in desk.run(*apply, "--confirm", phrase.replace('"', "\u201d")).err
+    assert "Capital and small letters differ" in demo.run(*apply, "--confirm", phrase.upper()).err
+    assert "typographic" in demo.run(*apply, "--confirm", phrase.replace('"', "\u201d")).err
     for piped in ("", f"{phrase}\n", "y\n"):
-        done = desk.run(*apply, stdin=piped)
+        done = demo.run(*apply, stdin=piped)
         assert done.code == ExitCode.NOT_CONFIRMED
         assert "--confirm" in done.err
-    assert desk.run(*apply, "--yes").code == ExitCode.USAGE
-    assert desk.run("apply", "plan.json", "--confirm", phrase).code == ExitCode.USAGE  # no reason
-    assert not desk.resets
-    assert not (desk.folder / "state").exists()
-    assert desk.run(*apply, "--confirm", f"  {phrase}\n").code == ExitCode.DONE
-    assert len(desk.resets) == 1
+    assert demo.run(*apply, "--yes").code == ExitCode.USAGE
+    assert demo.run("apply", "plan.json", "--confirm", phrase).code == ExitCode.USAGE  # no reason
+    assert not demo.resets
+    assert not (demo.folder / "state").exists()
+    assert demo.run(*apply, "--confirm", f"  {phrase}\n").code == ExitCode.DONE
+    assert len(demo.resets) == 1
 
 
-def test_naming_nobody_is_never_everyone(desk: Desk) -> None:
-    (desk.folder / "empty.csv").write_text("email\n")
-    (desk.folder / "holds.txt").write_text("# nobody\n")
+def test_naming_nobody_is_never_everyone(demo: Demo) -> None:
+    (demo.folder / "empty.csv").write_text("email\n")
+    (demo.folder / "holds.txt").write_text("# nobody\n")
     for arguments in (
         ("plan", "--course", COURSE),
         ("plan", "--course", COURSE, "--people", "empty.csv"),
@@ -56,90 +56,90 @@ def test_naming_nobody_is_never_everyone(desk: Desk) -> None:
         ("due", "--course", COURSE, "--zone", "UTC"),
         ("due", "--course", COURSE, "--zone", "UTC", "--months", "9", "--fixed-date", "03-01"),
     ):
-        done = desk.run(*arguments)
+        done = demo.run(*arguments)
         assert done.code == ExitCode.USAGE, (arguments, done)
-    assert desk.run("plan", "--course", COURSE, "--everyone", "--only", "completed").code == 0
+    assert demo.run("plan", "--course", COURSE, "--everyone", "--only", "completed").code == 0
 
 
-def test_an_ambiguous_title_lists_the_ids_and_an_unknown_one_what_comes_close(desk: Desk) -> None:
-    done = desk.run("plan", "--course", "Brandschutz\u00fcbung", "--everyone")
+def test_an_ambiguous_title_lists_the_ids_and_an_unknown_one_what_comes_close(demo: Demo) -> None:
+    done = demo.run("plan", "--course", "Brandschutz\u00fcbung", "--everyone")
     assert done.code == ExitCode.USAGE
     assert done.err.count("69") >= 2
     assert "Draft" in done.err
-    near = desk.run("plan", "--course", "forklift", "--everyone")
+    near = demo.run("plan", "--course", "forklift", "--everyone")
     assert near.code == ExitCode.FAILED
     assert COURSE in near.err
 
 
-def test_an_error_is_one_json_document(desk: Desk, mock: MockTraining) -> None:
-    done = desk.run("progress", "--course", "nothing of the kind", "--json")
+def test_an_error_is_one_json_document(demo: Demo, mock: MockTraining) -> None:
+    done = demo.run("progress", "--course", "nothing of the kind", "--json")
     assert done.document["error"]["class"] == "NotFoundError"
     assert done.document["error"]["exit_code"] == done.code == ExitCode.FAILED
-    refused = desk.run("courses", "--json", SAFETYCULTURE_API_TOKEN="mock_wrong_token_0000").document["error"]
+    refused = demo.run("courses", "--json", SAFETYCULTURE_API_TOKEN="mock_wrong_token_0000").document["error"]
     assert refused["request_id"]
     assert refused["status"] == 401
-    assert desk.run("plan", "--nonsense", "--json").document["error"]["exit_code"] == ExitCode.USAGE
-    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    assert demo.run("plan", "--nonsense", "--json").document["error"]["exit_code"] == ExitCode.USAGE
+    phrase = demo.plan("--course", COURSE, "--user", SIOBHAN)
     mock.faults.add("drop", operation="ResetCourseProgress", when="after")
-    lost = desk.run("apply", "plan.json", "--reason", "test", "--confirm", phrase, "--json")
+    lost = demo.run("apply", "plan.json", "--reason", "test", "--confirm", phrase, "--json")
     assert lost.document["error"]["class"] == "OutcomeUnknownError"
     assert [user["outcome"] for user in lost.document["report"]["users"]] == ["unknown"]
 
 
-def test_a_plan_that_was_edited_expired_or_is_of_another_server_is_refused(desk: Desk) -> None:
-    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
-    text = (desk.folder / "plan.json").read_text()
-    (desk.folder / "edited.json").write_text(text.replace("Siobh", "Somebody"))
-    (desk.folder / "half.json").write_text(text[: len(text) // 2])
+def test_a_plan_that_was_edited_expired_or_is_of_another_server_is_refused(demo: Demo) -> None:
+    phrase = demo.plan("--course", COURSE, "--user", SIOBHAN)
+    text = (demo.folder / "plan.json").read_text()
+    (demo.folder / "edited.json").write_text(text.replace("Siobh", "Somebody"))
+    (demo.folder / "half.json").write_text(text[: len(text) // 2])
     reason = ("--reason", "test", "--confirm", phrase)
     for name in ("edited.json", "half.json", "missing.json"):
-        assert desk.run("apply", name, *reason).code == ExitCode.USAGE
+        assert demo.run("apply", name, *reason).code == ExitCode.USAGE
     other = MockTraining.demo()
     with other.serve(port=0) as there:
         token = other.token("admin")
-        done = desk.run(
+        done = demo.run(
             "apply", "plan.json", *reason, SAFETYCULTURE_BASE_URL=there.url, SAFETYCULTURE_API_TOKEN=token
         )
         assert (done.code, [*other.calls.of("reset")]) == (ExitCode.NOTHING_SENT, []), done
-        profile = desk.folder / "profiles.toml"
+        profile = demo.folder / "profiles.toml"
         profile.write_text(f"default = 'a'\n[profiles.a]\nprotected_courses = ['{COURSE}']\n")
         profile.chmod(0o600)
-        held = desk.run("apply", "plan.json", *reason, "--profiles", str(profile))
+        held = demo.run("apply", "plan.json", *reason, "--profiles", str(profile))
         assert (held.code, held.err.count("protected")) == (ExitCode.NOTHING_SENT, 2), held
-    assert not desk.resets
+    assert not demo.resets
 
 
-def test_a_live_service_is_not_reset_before_the_format_is_proved(desk: Desk) -> None:
+def test_a_live_service_is_not_reset_before_the_format_is_proved(demo: Demo) -> None:
     live = MockTraining.demo(policy=Policy(plays="live"))
     with live.serve(port=0) as server:
         there = {"SAFETYCULTURE_BASE_URL": server.url, "SAFETYCULTURE_API_TOKEN": live.token("admin")}
-        phrase = desk.plan("--course", COURSE, "--user", SIOBHAN, **there)
-        done = desk.run("apply", "plan.json", "--reason", "test", "--confirm", phrase, **there)
+        phrase = demo.plan("--course", COURSE, "--user", SIOBHAN, **there)
+        done = demo.run("apply", "plan.json", "--reason", "test", "--confirm", phrase, **there)
         assert done.code == ExitCode.NOTHING_SENT
-        asked = desk.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test", **there)
+        asked = demo.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test", **there)
         assert asked.code == ExitCode.USAGE  # too many people are on it
-    here = desk.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test")
+    here = demo.run("prove", "--course", COURSE, "--person", SIOBHAN, "--reason", "test")
     assert here.code == ExitCode.NOTHING_SENT  # there is nothing to prove on the reference server
 
 
-def test_two_people_are_needed_where_the_profile_says_so(desk: Desk, mock: MockTraining) -> None:
-    profile = desk.folder / "profiles.toml"
+def test_two_people_are_needed_where_the_profile_says_so(demo: Demo, mock: MockTraining) -> None:
+    profile = demo.folder / "profiles.toml"
     profile.write_text("default = 'a'\n[profiles.a]\nfour_eyes = 'procedural'\n")
     profile.chmod(0o600)
-    phrase = desk.plan("--course", COURSE, "--user", SIOBHAN)
+    phrase = demo.plan("--course", COURSE, "--user", SIOBHAN)
     apply = ("apply", "plan.json", "--reason", "test", "--confirm", phrase, "--profiles", str(profile))
-    assert desk.run(*apply).code == ExitCode.NOTHING_SENT
-    own = desk.run("sign", "plan.json", "--confirm", phrase, "--save", "own.json")
+    assert demo.run(*apply).code == ExitCode.NOTHING_SENT
+    own = demo.run("sign", "plan.json", "--confirm", phrase, "--save", "own.json")
     assert own.code == 0
-    assert desk.run(*apply, "--approval", "own.json").code == ExitCode.NOTHING_SENT
+    assert demo.run(*apply, "--approval", "own.json").code == ExitCode.NOTHING_SENT
     second = {"SAFETYCULTURE_API_TOKEN": mock.token("manager")}
-    assert desk.run("sign", "plan.json", "--confirm", phrase + "x", **second).code == ExitCode.NOT_CONFIRMED
-    assert desk.run("sign", "plan.json", "--confirm", phrase, **second).code == 0
-    assert desk.run(*apply, "--approval", "plan.approval.json").code == 0
-    assert len(desk.resets) == 1
+    assert demo.run("sign", "plan.json", "--confirm", phrase + "x", **second).code == ExitCode.NOT_CONFIRMED
+    assert demo.run("sign", "plan.json", "--confirm", phrase, **second).code == 0
+    assert demo.run(*apply, "--approval", "plan.approval.json").code == 0
+    assert len(demo.resets) == 1
 
 
-def test_a_hostile_title_is_text_and_nothing_else(desk: Desk, mock: MockTraining) -> None:
+def test_a_hostile_title_is_text_and_nothing_else(demo: Demo, mock: MockTraining) -> None:
     text = json.dumps(mock.state()).replace(json.dumps(TITLE), json.dumps(HOSTILE))
     mock.rollback(json.loads(text))
     for arguments in (
@@ -150,7 +150,7 @@ def test_a_hostile_title_is_text_and_nothing_else(desk: Desk, mock: MockTraining
         ["apply", "plan.json", "--reason", "test"],
         ["courses", "--json"],
     ):
-        done = desk.run(*arguments)
+        done = demo.run(*arguments)
         for forbidden in ("\x1b", "\x07", "\u202e"):
             assert forbidden not in done.out + done.err
-    assert "[bold]" in desk.run("courses").out
+    assert "[bold]" in demo.run("courses").out
