@@ -13,6 +13,7 @@ from attrs import frozen
 
 from e2e.training_sdk_process import Done
 from mock_server import MockTraining
+from training_sdk import ResetInterruptedError, ResetPlan, TrainingClient, Waves
 from training_sdk.cli import main
 
 
@@ -93,3 +94,18 @@ def run(demo_site: None, capsys: pytest.CaptureFixture[str]) -> Run:
         return Told(code, json.loads(told.out) if told.out else None, told.err)
 
     return ran
+
+
+def stopped_after(path: str, people: int | None = None) -> ResetPlan:
+    """A saved plan that was applied to this many people (to all but one) and stopped."""
+    plan, done = ResetPlan.load(path), list[str]()
+    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
+        client.resets.apply(
+            plan,
+            confirm=plan.phrase,
+            reason="test",
+            waves=Waves(people or len(plan.targets) - 1),
+            stop=lambda: bool(done),
+            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
+        )
+    return plan

@@ -16,9 +16,7 @@ from training_sdk import (
     IncompleteResetError,
     InvalidArgumentError,
     NotFoundError,
-    ResetInterruptedError,
     TrainingClient,
-    Waves,
 )
 from training_sdk.cli import main
 from training_sdk.cli.commands.apply import _how_to_go_on
@@ -29,6 +27,7 @@ from training_sdk.plans.wording import RESUME, ShellCommands
 from training_sdk.records.journal import JournalCopy
 from training_sdk.records.state import StateDirectory
 from training_sdk.reports.report import NO_SECOND_CALL
+from unit.sdk.cli.conftest import stopped_after
 
 COURSE = "6908610029087ab67fa50c2e"
 SIOBHAN = "siobhan.doyle@nordwerk.example"
@@ -71,24 +70,9 @@ def test_a_stale_plan_of_which_nothing_was_sent_is_not_to_be_resumed(run: Run, m
     assert len([*mock.calls.of("reset")]) == 1
 
 
-def stopped_before_the_last_person(path: str) -> ResetPlan:
-    """A saved plan that was applied and stopped when one person was left."""
-    plan, done = ResetPlan.load(path), list[str]()
-    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
-        client.resets.apply(
-            plan,
-            confirm=plan.phrase,
-            reason="test",
-            waves=Waves(len(plan.targets) - 1),
-            stop=lambda: bool(done),
-            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
-        )
-    return plan
-
-
 def test_a_closed_plan_and_its_report_name_who_is_left_and_the_closing(run: Run, mock: MockTraining) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "plan.json")
-    plan = stopped_before_the_last_person("plan.json")
+    plan = stopped_after("plan.json")
     left = plan.targets[-1]
     code, said = run("plan", "close", "plan.json", "--reason", "no more this year")
     assert code == ExitCode.DONE
@@ -205,7 +189,7 @@ def test_a_title_in_place_of_a_course_id_gets_a_hint(run: Run) -> None:
 
 def test_where_another_plan_has_done_the_rest_the_way_out_is_to_close_this_one(run: Run) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "big plan.json")
-    plan = stopped_before_the_last_person("big plan.json")
+    plan = stopped_after("big plan.json")
     run("plan", "--course", COURSE, "--user", plan.targets[-1].user_id, "--save", "rest.json")
     rest = ResetPlan.load("rest.json")
     code, said = run("apply", "rest.json", "--reason", "test", "--confirm", rest.phrase)

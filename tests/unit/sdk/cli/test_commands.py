@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient, Waves
+from training_sdk import ResetInterruptedError, ResetPlan, Safeguards, TrainingClient
 from training_sdk.approval.four_eyes import check_signed
 from training_sdk.cli import main
 from training_sdk.cli.commands import apply, due
@@ -28,7 +28,7 @@ from training_sdk.records.state import StateDirectory
 from training_sdk.resets import preflight
 from training_sdk.resets.request_result import ResultHandler
 from unit.sdk.approving import Keys, public
-from unit.sdk.cli.conftest import Run
+from unit.sdk.cli.conftest import Run, stopped_after
 from unit.sdk.fakes import FakeDriver, answer, tail
 
 COURSE = "6908610029087ab67fa50c2e"
@@ -344,18 +344,8 @@ def test_an_unfinished_plan_is_not_verified(
     run: Run, closed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "dp.json")
-    plan = ResetPlan.load("dp.json")
-    total, sent = len(plan.targets), 2
-    done: list[str] = []
-    with pytest.raises(ResetInterruptedError), TrainingClient() as client:
-        client.resets.apply(
-            plan,
-            confirm=plan.phrase,
-            reason="test",
-            waves=Waves(1),
-            stop=lambda: len(done) >= sent,
-            on_progress=lambda step: done.append(step.what) if step.what == "reset" else None,
-        )
+    plan, sent = stopped_after("dp.json", 2), 2
+    total = len(plan.targets)
     digest = plan.digest[:16]
     if closed:
         assert run("plan", "close", digest, "--reason", "stop here")[0] == 0
