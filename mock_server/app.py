@@ -157,7 +157,7 @@ def _locked(exchange: Exchange) -> Response:
     audited = token if operation is not None and operation.audited else None
     slot = None if audited is None else _slot(exchange, audited)
     with world.keys.running(slot) as exchange.is_repeat, world.lock:
-        world.run_due_resets()
+        world._run_due_resets()
         try:
             return _take_steps(exchange)
         except Exception as fault:

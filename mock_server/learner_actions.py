@@ -174,8 +174,7 @@ class LiveWorld(World):
             lambda desk, record: learning.surveyed(desk, record, question, answer),
         )
 
-    def run_due_resets(self) -> None:
-        """Carry out queued resets that are due, with the lock held."""
+    def _run_due_resets(self) -> None:
         queue.run_due(self)
 
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:

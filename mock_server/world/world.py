@@ -74,10 +74,10 @@ class World:
     def up_to_date(self) -> Iterator[None]:
         """Hold the lock, after carrying out the queued resets that are due."""
         with self.lock:
-            self.run_due_resets()
+            self._run_due_resets()
             yield
 
-    def run_due_resets(self) -> None:
+    def _run_due_resets(self) -> None:
         """Carry out queued resets that are due, with the lock held; a subclass has the rules for it."""
 
     @property
