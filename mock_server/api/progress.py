@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 
 from attrs import evolve
@@ -15,7 +15,7 @@ from mock_server.policy import Behaviour
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, part_writer
+from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, legible, part_writer
 from mock_server.wire.message import Response
 from mock_server.wire.schema import choice, date
 from mock_server.world.organisation import Organisation
@@ -129,6 +129,10 @@ def _page(call: Call) -> bytes:
 def rows_as_json(organisation: Organisation, course_id: str, user_ids: Sequence[str]) -> Iterable[bytes]:
     """Return rows of a course as JSON, each cached until something in it changes."""
     progress = organisation.progress[course_id]
+    if user_ids and not progress.fragments:
+        written = _written(organisation, course_id, user_ids)
+        organisation.progress.row_cache.keep(progress, user_ids, written)
+        return written
     kept = list(map(progress.fragments.get, user_ids))
     missing = [user_id for user_id, row in zip(user_ids, kept, strict=True) if row is None]
     if not missing:
@@ -150,9 +154,9 @@ _write_record = part_writer(
     "completion_expiry_date",
 )
 _write_course = part_writer(ProgressRow, "total_lessons", "course_id", "course_external_id", "course_title")
-_write_person = part_writer(
-    ProgressRow, "user_email", "user_first_name", "user_last_name", "user_id", "user_external_id", "due_at"
-)
+_PERSON = ("user_email", "user_first_name", "user_last_name", "user_id", "user_external_id", "due_at")
+_write_person = part_writer(ProgressRow, *_PERSON)
+_write_legible_person = part_writer(ProgressRow, *_PERSON, escapes=False)
 _NAMES = attrgetter("email", "first_name", "last_name", "external_id")
 
 
@@ -164,6 +168,8 @@ def _written(organisation: Organisation, course_id: str, user_ids: Sequence[str]
     records = list(map(progress.records.get, user_ids))
     names = list(map(_NAMES, list(map(organisation.people.__getitem__, user_ids))))
     of_course = _write_course(len(course.lessons), course_id, course.external_id, course.title).encode()
+    texts = chain(user_ids, [each.due_at for each in enrolments], *names)
+    write_person = _write_legible_person if legible(texts) else _write_person
     heads: dict[int, bytes] = {}  # people with the same progress share a record, which is written once
     rows = []
     for user_id, enrolment, record, (email, first, last, external) in zip(
@@ -173,7 +179,7 @@ def _written(organisation: Organisation, course_id: str, user_ids: Sequence[str]
         if head is None:
             head = heads[id(record)] = _head(record or _NO_RECORD)
         if enrolment.identity is None:
-            of_person = _write_person(email, first, last, user_id, external, enrolment.due_at)
+            of_person = write_person(email, first, last, user_id, external, enrolment.due_at)
             rows.append(b"".join((head, of_course, b",", of_person.encode(), b"}")))
         else:
             stated = _stated(enrolment.identity, course_id, user_id, enrolment.due_at)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import cache
 from json.encoder import encode_basestring
@@ -145,15 +146,24 @@ def _writer(cls: type) -> Callable[[object], str]:
     return made
 
 
-def part_writer(cls: type, *names: str) -> Callable[..., str]:
+def part_writer(cls: type, *names: str, escapes: bool = True) -> Callable[..., str]:
     """Return the function that writes some fields of an answer, from their values in this order, without the braces.
 
     An answer with many rows is written from such parts, because the part that its rows share is then written once.
+    A function that escapes nothing is for texts that are `legible`.
     """
     fields = [getattr(attrs.fields(cls), name) for name in names]
     source, helpers = _source(cls, fields, names)
+    if not escapes:
+        source = re.sub(r"\{text\((\w+)\)\}", r'"{\1}"', source)
     made: Callable[..., str] = eval(f"lambda {','.join(names)}: f'{source}'", helpers)  # noqa: S307  # made of the names of our own fields
     return made
+
+
+def legible(texts: Iterable[str]) -> bool:
+    """Return whether JSON writes each of these texts as it is, between quotes."""
+    together = "".join(texts)
+    return len(encode_basestring(together)) == len(together) + 2
 
 
 def _source(

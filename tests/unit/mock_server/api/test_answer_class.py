@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mock_server.api.analytics import CourseStatistics
 from mock_server.api.openapi import document
 from mock_server.api.routes import OPERATIONS
-from mock_server.wire.answer_class import answer, field, json_text, schema_of
+from mock_server.wire.answer_class import answer, field, json_text, legible, schema_of
 from mock_server.wire.answers import Error
 
 ANSWERS = sorted({each.answer for each in OPERATIONS} | {Error}, key=lambda cls: cls.__name__)
@@ -78,6 +78,11 @@ def test_the_writer_writes_what_json_would(cls: type, data: st.DataObject) -> No
     assert kinds <= {"anyOf", "enum", "minItems", "maxItems", "minimum"}, (
         "only what a Python type does not say"
     )
+
+
+@given(st.lists(PLAIN[str]))
+def test_legible_texts_are_those_that_json_writes_as_they_are(texts: list[str]) -> None:
+    assert legible(texts) == all(json.dumps(each, ensure_ascii=False) == f'"{each}"' for each in texts)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining, Policy
@@ -273,6 +273,25 @@ def test_a_page_that_was_read_shows_every_change_of_its_rows() -> None:
         table.page_cache.clear()
         assert who.rows("") == shown
         assert (shown == rows) == bool(mock.lag)
+
+
+@given(
+    st.sampled_from(["first_name", "last_name", "email", "external_id"]),
+    st.text(st.characters(codec="utf-8")),
+)
+@example("first_name", 'Ann "Nan"')
+@example("external_id", "\\")
+@example("email", "\n")
+@example("last_name", "\x7f\u2028ö")
+def test_any_text_of_a_person_is_shown_among_the_rows_of_others(name: str, value: str) -> None:
+    mock = new_mock(users=3, courses=1)
+    rows = Speaker(mock).rows("")
+    rows[1][f"user_{name}"] = value
+    people, change = mock.world.main.people, dict[str, Any]({name: value})
+    people[rows[1]["user_id"]] = evolve(people[rows[1]["user_id"]], **change)
+    mock.world.main.progress.row_cache.clear()
+    mock.world.main.progress.page_cache.clear()
+    assert Speaker(mock).rows("") == rows
 
 
 def test_a_page_that_was_read_is_answered_to_those_only_who_may_see_it() -> None:
