@@ -221,13 +221,55 @@ def test_a_fitting_page_is_read_without_dictionaries(model: type[Any], spell: An
     assert reader is not None
     found = reader.read(body, SharedValues())
     assert exactly(found) == exactly(by_converters(json.loads(body), shape))
+    for name, hint in get_type_hints(model).items():
+        if type(None) in get_args(hint):
+            row[spell(name)] = None
+            null = json.dumps({"items": [row], "total_count": 1}).encode()
+            assert exactly(reader.read(null, SharedValues())) == exactly(
+                by_converters(json.loads(null), shape)
+            )
     for wrong in ({**row, "new": 1}, {**row, next(iter(row)): [1]}):
         with pytest.raises(Exception, match=r"unknown field|Expected"):
             reader.read(json.dumps({"items": [row, wrong]}).encode(), SharedValues())
 
 
-ROW = '{"course_id":"c","user_id":"u","progress_percent":%s,"x":%s}'
 DEEP = "[" * 200 + "]" * 200
+FULL = {"course_id": "c", "user_id": "u", "opened_at": "", "completed_at": "", "completed_lessons": 1}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [
+            {"progress_percent": value, "time_spent_seconds": value}
+            for value in (0.0, -0.0, 0, 1.5, -0.0, 0.0)
+        ],
+        [{"progress_percent": 1, "score": value} for value in (94.0, 94, 94.5, -0.0, 0, 1e300, None)],
+        [{"progress_percent": 1, "completed_lessons": value} for value in (1, None, 2)],
+        [{"progress_percent": 1, "completed_lessons": value} for value in (1, 1.0, 2**70)],
+    ],
+)
+def test_equal_numbers_of_other_kinds_stay_apart(rows: list[dict[str, Any]]) -> None:
+    body = json.dumps({"data": [FULL | row for row in rows], "metadata": {}}).encode()
+    plain, fast = with_each_reader(body, _Fed, ProgressRow)
+    assert plain == fast
+
+
+def test_what_is_beside_the_rows_is_read_too() -> None:
+    row = json.dumps(FULL | {"progress_percent": 1}).encode()
+    for more in (b'"\xff"', b"NaN", b"1e400", DEEP.encode(), b"1"):
+        body = b'{"data":[%s],"metadata":{},"more":%s}' % (row, more)
+        plain, fast = with_each_reader(body, _Fed, ProgressRow)
+        assert plain == fast
+
+
+def test_rows_with_a_field_to_tidy_are_left_to_the_columns() -> None:
+    tidied = attrs.field(type=str, metadata={"tidy": str.upper})
+    kind = attrs.make_class("Tidied", {"id": tidied}, bases=(Model,), frozen=True, slots=True)
+    assert typed_rows.answer_of(GenericAlias(_Numbered, (kind,))) is None
+
+
+ROW = '{"course_id":"c","user_id":"u","progress_percent":%s,"x":%s}'
 
 
 @pytest.mark.parametrize("place", ["percent", "unknown", "repeated", "metadata"])
