@@ -58,22 +58,6 @@ def test_R10_the_preview_says_how_many_are_concerned(new_stage: NewStage, policy
     assert (shown["usersToReset"], shown["absent"]) == (3, {policy: 3, other: 0})
 
 
-def test_R10_by_policy_only_those_listed_are_cleared_and_none_is_counted(new_stage: NewStage) -> None:
-    plant = grow(Policy(absent="cleared"))
-    stage = new_stage(plant.mock)
-    body = {"courseId": plant.forklift, "userIds": plant.ids("anna", "gus")}
-    answer = stage.reset(body, confirming(FORKLIFT, 1))
-    assert (answer.status_code, answer.json()) == (200, {"usersUpdated": 1})
-    records = plant.mock.world.main.progress[plant.forklift].records
-    assert plant.id("gus") not in records
-    assert plant.id("dirk") in records
-    entry = plant.mock.audit[-1]
-    assert (entry.reset_ids, entry.absent_ids) == ((plant.id("anna"),), (plant.id("gus"),))
-    assert [each.user_id for each in plant.mock.outbox] == [plant.id("anna")], "nobody absent is notified"
-    stats = stage.client().analytics.course_statistics(course_ids=[plant.forklift])
-    assert [each.opened_count for each in stats] == [3]
-
-
 def test_R10_a_late_write_of_somebody_cleared_while_away_is_refused_too(new_stage: NewStage) -> None:
     """R22: the device was offline while its owner was deactivated and the course was reset."""
     plant = grow(Policy(absent="cleared"))

@@ -4,11 +4,11 @@ Where each kind is proved (this file, unless another is named; ``sdk`` and ``cor
 
 ====================================================  ==============================================================
 empty and missing token, token with a newline         sdk/test_client; core/test_authentication
-unknown course or user                                test_unknown_ids; test_scope (R08)
+unknown course or user                                test_unknown_ids; the contract tests (R08)
 another organisation's ids                            test_who_may (R03)
 ids that are ``..``, ``.``, empty, slashed, 10 kB     sdk/test_operations; core/test_wire, core/test_scope
 ids that are not UTF-8                                core/test_wire
-empty list, duplicates, 1001 ids                      sdk/test_operations, sdk/test_listings; test_scope (R07, R08)
+empty list, duplicates, 1001 ids                      sdk/test_operations, sdk/test_listings; the contract tests
 both or neither of userIds and allUsers               the contract tests (R07)
 unknown fields, wrong types                           core/test_operations, core/test_scope (R07)
 broken JSON, wrong content type, 50 MB body           core/test_scope, core/test_leniency; test_a_body_of_50_megabytes

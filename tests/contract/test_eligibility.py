@@ -7,20 +7,11 @@ from typing import Any
 import pytest
 
 from contract.conftest import NewStage
-from contract.plant import DRAFT, FORKLIFT, RECORDED, Plant, grow, nothing_changes
+from contract.plant import Plant, grow, nothing_changes
 from contract.stage import Stage, typed
 from mock_server import Policy
 from mock_server.world.people import Seat, Status
 from training_sdk import Outcome, StalePlanError
-
-
-def test_R09_everyone_with_any_recorded_progress_is_reset_and_counted(stage: Stage, plant: Plant) -> None:
-    client = stage.client()
-    plan = client.resets.plan_everyone(plant.forklift)
-    assert plant.names(user.user_id for user in plan.targets) == set(RECORDED)
-    report = client.resets.apply(plan, confirm=typed(plan))
-    assert report.reset_count == 4
-    assert {row.progress_percent for row in client.progress.list(course_id=plant.forklift)} == {0.0}
 
 
 def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:
@@ -40,38 +31,6 @@ def test_R09_by_policy_only_completions_are_reset(new_stage: NewStage) -> None:
     rest = client.resets.plan_everyone(plant.forklift)
     with nothing_changes(plant.mock), pytest.raises(StalePlanError):
         client.resets.apply(rest, confirm=typed(rest))
-
-
-def test_R09_the_sdk_can_leave_out_those_who_have_not_completed(stage: Stage, plant: Plant) -> None:
-    client = stage.client()
-    plan = client.resets.plan(plant.forklift, plant.ids("anna", "cleo", "emil"), only="completed")
-    assert typed(plan).startswith('reset "Forklift basics" for 1 user #')
-    assert client.resets.apply(plan, confirm=typed(plan)).reset_count == 1
-    assert plant.mock.world.record(FORKLIFT, plant.id("cleo")) is not None
-
-
-def _assigned(stage: Stage, plant: Plant, course: str) -> set[str]:
-    return plant.names(row.user_id for row in stage.client().progress.list(course_id=plant.courses[course]))
-
-
-def test_R10_assigned_directly_by_group_by_site_or_universal_access(stage: Stage, plant: Plant) -> None:
-    client, draft = stage.client(), plant.courses[DRAFT]
-    crew, night = plant.mock.world.main.groups
-    (harbour,) = plant.mock.world.main.sites
-    client.courses.update_assignments(draft, clear_all_users=True, confirm=DRAFT)
-    assert _assigned(stage, plant, DRAFT) == set()
-    client.courses.update_assignments(draft, add_users=plant.ids("fay"))
-    assert _assigned(stage, plant, DRAFT) == {"fay"}
-    client.courses.update_assignments(draft, add_groups=[night])
-    assert _assigned(stage, plant, DRAFT) == {"fay", "anna"}
-    client.courses.update_assignments(draft, add_sites=[harbour])
-    assert _assigned(stage, plant, DRAFT) == {"fay", "anna", "dora"}
-    client.courses.update_assignments(draft, remove_users=plant.ids("fay"), remove_sites=[harbour])
-    assert _assigned(stage, plant, DRAFT) == {"anna"}
-    client.courses.update_assignments(draft, universal_access=True)
-    assert _assigned(stage, plant, DRAFT) == set(plant.people) - {"gus", "dirk", "stranger"}
-    client.courses.update_assignments(draft, universal_access=False, remove_groups=[night], add_groups=[crew])
-    assert _assigned(stage, plant, DRAFT) == {*RECORDED, "emil"}
 
 
 def test_R10_a_plan_follows_the_assignments(stage: Stage, plant: Plant) -> None:

@@ -4,47 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from contract.conftest import NewStage
-from contract.plant import FORKLIFT, RECORDED, Plant, nothing_changes
-from contract.stage import Stage, confirming, reason, typed
+from contract.plant import Plant, nothing_changes
+from contract.stage import Stage, typed
 from mock_server import MockTraining
-from training_sdk import NotFoundError
-
-
-def test_R07_the_sdk_sends_everyone_as_explicit_ids(stage: Stage, plant: Plant) -> None:
-    client = stage.client()
-    plan = client.resets.plan_everyone(plant.forklift)
-    client.resets.apply(plan, confirm=typed(plan))
-    (sent,) = stage.tap.resets
-    assert json.loads(sent.body) == {
-        "courseId": plant.forklift,
-        "userIds": [user.user_id for user in plan.targets],
-    }
-    assert plant.names(json.loads(sent.body)["userIds"]) == set(RECORDED)
-
-
-def test_R08_an_unknown_id_fails_the_whole_call_and_is_named(stage: Stage, plant: Plant) -> None:
-    unknown = "user_" + "f" * 32
-    body = {"courseId": plant.forklift, "userIds": [*plant.ids("anna"), unknown]}
-    with nothing_changes(plant.mock):
-        answer = stage.reset(body, confirming(FORKLIFT, 1))
-    assert (answer.status_code, reason(answer)) == (404, "USER_NOT_FOUND")
-    assert unknown in answer.json()["message"]
-    assert plant.id("anna") not in answer.text
-    with pytest.raises(NotFoundError, match=unknown):
-        stage.client().resets.plan(plant.forklift, [*plant.ids("anna"), unknown])
-
-
-def test_R08_a_repeated_id_counts_once(stage: Stage, plant: Plant) -> None:
-    body = {"courseId": plant.forklift, "userIds": plant.ids("anna", "cleo", "anna", "anna")}
-    with nothing_changes(plant.mock):
-        assert stage.reset(body, confirming(FORKLIFT, 4)).status_code == 412
-    assert stage.reset(body, confirming(FORKLIFT, 2)).json() == {"usersUpdated": 2}
-    assert [message.user_id for message in plant.mock.outbox] == plant.ids("anna", "cleo")
-    plan = stage.client().resets.plan(plant.forklift, plant.ids("dora", "dora"))
-    assert [user.user_id for user in plan.users] == plant.ids("dora")
 
 
 def test_R08_a_thousand_and_one_people_are_sent_in_chunks(new_stage: NewStage) -> None:

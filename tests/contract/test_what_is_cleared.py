@@ -27,42 +27,6 @@ from mock_server.world.clock import to_text
 from training_sdk import Outcome, StalePlanError
 
 
-def _statistics_agree_with_the_rows(stage: Stage, plant: Plant) -> None:
-    """The figures as the analytics have them against the same figures worked out from the feed's rows."""
-    client = stage.client()
-    for found in client.analytics.course_statistics():
-        rows = list(client.progress.list(course_id=found.course_id))
-        recorded = [row for row in rows if row.has_recorded_progress]
-        completed = sum(row.completed_at is not None for row in rows)
-        scores = [row.score or 0 for row in recorded]
-        assert found.total_users == len(rows)
-        assert found.opened_count == sum(row.opened_at is not None for row in rows)
-        assert found.completed_count == completed
-        assert found.completion_percent == pytest.approx(100 * completed / max(1, len(rows)), abs=0.005)
-        assert found.average_score == pytest.approx(sum(scores) / max(1, len(scores)), abs=0.005)
-
-
-def test_R14_analytics_go_back_to_0_percent(stage: Stage, plant: Plant) -> None:
-    def figures() -> tuple[int, int | None, int, float | None, float | None]:
-        (found,) = stage.client().analytics.course_statistics(course_ids=[plant.forklift])
-        return (
-            found.total_users,
-            found.opened_count,
-            found.completed_count,
-            found.completion_percent,
-            found.average_score,
-        )
-
-    _statistics_agree_with_the_rows(stage, plant)
-    assert figures()[:4] == (5, 4, 2, 40.0)
-    reset(stage, plant, "anna")
-    _statistics_agree_with_the_rows(stage, plant)
-    assert figures()[:4] == (5, 3, 1, 20.0)
-    reset(stage, plant)
-    _statistics_agree_with_the_rows(stage, plant)
-    assert figures() == (5, 0, 0, 0.0, 0.0)
-
-
 def _texts(value: Any) -> Iterator[str]:
     """Every text in plain data that can be told from others: ids, dates, what people wrote."""
     if isinstance(value, dict):
@@ -129,14 +93,6 @@ def test_R16_nothing_else_is_touched(stage: Stage, plant: Plant) -> None:
     assert told == [(user_id, course) for user_id in plant.ids("anna", "cleo")]
     assert len(found.pop("idempotency")) == 1
     assert found | {"outbox": []} == {name: part for name, part in expected.items() if name != "idempotency"}
-
-
-def test_R16_other_courses_and_the_assignment_itself_stay(stage: Stage, plant: Plant) -> None:
-    before = {row for row in stage.client().progress.list() if row.course_id != plant.forklift}
-    reset(stage, plant)
-    after = list(stage.client().progress.list())
-    assert {row for row in after if row.course_id != plant.forklift} == before
-    assert plant.names(row.user_id for row in after if row.course_id == plant.forklift) == {*RECORDED, "emil"}
 
 
 def test_R21_nobody_without_progress_is_reset_told_or_counted(stage: Stage, plant: Plant) -> None:
