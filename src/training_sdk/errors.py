@@ -42,7 +42,7 @@ Every error contains a single frozen value, ``info``, and no HTTP object: it pic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from attrs import evolve, frozen
 
@@ -130,9 +130,7 @@ class TrainingError(Exception):
 
     def with_report(self, report: ResetReport) -> Self:
         """Return the same error with the report of a reset that was interrupted."""
-        error = type(self)(evolve(self.info, report=report))
-        error.__cause__ = self.__cause__
-        return error
+        return with_changes(self, report=report)
 
     def __str__(self) -> str:
         marks = [str(self.status or ""), self.reason or ""]
@@ -150,6 +148,16 @@ class TrainingError(Exception):
 
     def __hash__(self) -> int:
         return hash((type(self), self.info.message, self.info.request_id))
+
+
+E = TypeVar("E", bound=TrainingError)
+
+
+def with_changes(error: E, **changes: Any) -> E:
+    """Return the same error with other values in ``info``, and with the same cause."""
+    changed = type(error)(evolve(error.info, **changes))
+    changed.__cause__ = error.__cause__
+    return changed
 
 
 class InvalidArgumentError(TrainingError, ValueError):

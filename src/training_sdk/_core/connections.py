@@ -169,7 +169,7 @@ class LoopClients(SharedClient[H]):
     def __init__(self, given: H | None, make: Callable[[], H], *, of: SharedClient[H] | None = None) -> None:
         super().__init__(given, make, of=of)
         self._spare = [self._http] if self._is_own else []
-        self._kept: WeakKeyDictionary[object, _LoopClient[H]] = WeakKeyDictionary()
+        self._by_loop: WeakKeyDictionary[object, _LoopClient[H]] = WeakKeyDictionary()
         self._is_closed = False
 
     @property
@@ -181,13 +181,13 @@ class LoopClients(SharedClient[H]):
         if self._is_closed:
             raise InvalidArgumentError(CLOSED)
         if self._process != os.getpid():
-            _inherited.extend((*self._spare, *self._kept.values()))
-            self._spare, self._kept, self._process = [], WeakKeyDictionary(), os.getpid()
+            _inherited.extend((*self._spare, *self._by_loop.values()))
+            self._spare, self._by_loop, self._process = [], WeakKeyDictionary(), os.getpid()
         loop = _loop()
-        kept = self._kept.get(loop)
+        kept = self._by_loop.get(loop)
         if kept is None or kept.http.is_closed:
             self._forget_ended()
-            kept = self._kept[loop] = _LoopClient.of(self._spare_client())
+            kept = self._by_loop[loop] = _LoopClient.of(self._spare_client())
         return kept.http
 
     def _spare_client(self) -> H:
@@ -199,11 +199,11 @@ class LoopClients(SharedClient[H]):
 
     def _forget_ended(self) -> None:
         """Drop the clients of loops that were closed without ending their generators: nothing can close them."""
-        for reference in self._kept.keyrefs():  # a copy: loops of other threads may come and go
+        for reference in self._by_loop.keyrefs():  # a copy: loops of other threads may come and go
             loop = reference()
             is_closed = getattr(loop, "is_closed", None)  # which only those of asyncio have
             if loop is not None and is_closed is not None and is_closed():
-                self._kept.pop(loop, None)
+                self._by_loop.pop(loop, None)
 
     async def aclose(self) -> None:
         """Close the SDK's own client of this loop permanently; those of other loops are closed when their loops end."""
@@ -212,7 +212,7 @@ class LoopClients(SharedClient[H]):
         self._is_closed = True
         for spare in self._spare:
             await spare.aclose()
-        kept = self._kept.pop(_loop(), None)
+        kept = self._by_loop.pop(_loop(), None)
         if kept is not None:
             await kept.keeper.aclose()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from training_sdk._core import codec
 from training_sdk._core.flow import (
@@ -46,6 +46,7 @@ from training_sdk.errors import (
     Remedy,
     TrainingError,
     status_error_class,
+    with_changes,
 )
 
 _USERS, _TRAINING, _TEAMS = (
@@ -247,9 +248,7 @@ WAIT_FOR_SERVER = Remedy("wait_for_server", "To wait for a server that is starti
 def out_of_time(error: TrainingError, wait: float, most: float) -> TrainingError:
     """Return the same error, with the note that the time for retries would be exceeded."""
     message = f"{error.message} Waiting {wait:g} s more would exceed the {most:g} s for retries."
-    told = type(error)(evolve(error.info, message=message, remedy=RETRY_LONGER))
-    told.__cause__ = error.__cause__
-    return told
+    return with_changes(error, message=message, remedy=RETRY_LONGER)
 
 
 def _nobody_there(error: TrainingError) -> TrainingError:
@@ -257,9 +256,7 @@ def _nobody_there(error: TrainingError) -> TrainingError:
     message = (
         f"{error.message} No server has answered there yet. Stopped trying after {FIRST_ANSWER_SECONDS:g} s."
     )
-    told = type(error)(evolve(error.info, message=message, remedy=WAIT_FOR_SERVER))
-    told.__cause__ = error.__cause__
-    return told
+    return with_changes(error, message=message, remedy=WAIT_FOR_SERVER)
 
 
 def _interruption(problem: BaseException) -> str:

@@ -64,11 +64,16 @@ def stray_copies(
             yield StrayCopy(folder, "the copy of a plan that was never started")
         elif folder.name in purged and is_closed(folder.name) is True:
             yield StrayCopy(folder, "the copy of a plan whose evidence was purged")
-        elif events and not _kept_any(events) and folder.name not in kept and is_closed(folder.name) is True:
+        elif (
+            events
+            and not _has_evidence(events)
+            and folder.name not in kept
+            and is_closed(folder.name) is True
+        ):
             yield StrayCopy(folder, "the copy of a closed plan that never stored evidence")
 
 
-def _kept_any(events: Sequence[Event]) -> bool:
+def _has_evidence(events: Sequence[Event]) -> bool:
     return any(isinstance(event, EvidenceKept) for event in events)
 
 

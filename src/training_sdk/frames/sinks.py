@@ -209,22 +209,22 @@ class ParquetSink(Sink[int]):
             _refuse_content(self._target)
             self._draft = self._target.with_name(f".{secrets.token_hex(8)}.part")
             self._draft.mkdir(mode=storage.PRIVATE_FOLDER)
-        self._held: list[pa.RecordBatch] = []
-        self._rows = self._rows_held = self._files = 0
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._rows_waiting = self._files = 0
         self._open: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
 
     def add(self, rows: Sequence[Any]) -> None:
         """Take the rows of one page, and write a row group if there are enough."""
         if rows:
-            self._held.append(self._batches.batch(rows))
+            self._waiting.append(self._batches.batch(rows))
             self._rows += len(rows)
-            self._rows_held += len(rows)
-            if self._rows_held >= ROW_GROUP:
+            self._rows_waiting += len(rows)
+            if self._rows_waiting >= ROW_GROUP:
                 self._write()
 
     def finish(self) -> int:
         """Write the rest, give files and folder their names, and return the number of rows."""
-        if self._held or not self._files:
+        if self._waiting or not self._files:
             self._write()
         with _refusing(self._target):
             while self._open:
@@ -257,10 +257,10 @@ class ParquetSink(Sink[int]):
     def _write(self) -> None:
         table = (
             library("pyarrow", "arrow", "to_parquet")
-            .Table.from_batches(self._held, self._batches.schema)
+            .Table.from_batches(self._waiting, self._batches.schema)
             .unify_dictionaries()
         )
-        self._held, self._rows_held = [], 0
+        self._waiting, self._rows_waiting = [], 0
         with _refusing(self._target):
             for part, rows in self._parts(table):
                 self._writer(part).write_table(rows, row_group_size=ROW_GROUP)

@@ -69,7 +69,7 @@ class _Comparison:
     """The findings of one reading of all records."""
 
     reading: Reading
-    _kept: dict[str, str] = field(factory=dict, init=False)
+    _manifests: dict[str, str] = field(factory=dict, init=False)
     """The manifest of every pack that a journal or the log names."""
 
     def findings(self) -> list[RecordFinding]:
@@ -113,7 +113,7 @@ class _Comparison:
         for event, following in zip_longest(events, events[1:]):
             pack = event.pack if isinstance(event, EvidenceKept) else None
             if isinstance(event, EvidenceKept):
-                self._kept.setdefault(event.pack, event.manifest_sha256)
+                self._manifests.setdefault(event.pack, event.manifest_sha256)
             what = logged_as(event)
             if what is None or entries_of(event, plan.logged):
                 continue
@@ -188,18 +188,18 @@ class _Comparison:
                 continue
             if entry.get("event") == PURGED:
                 purged[name] = entry
-            known = self._kept.setdefault(name, sha256) if sha256 else None
+            known = self._manifests.setdefault(name, sha256) if sha256 else None
             if known is not None and known != sha256:
                 yield fault(
                     f"Two manifests of pack {name} are named by journal and audit log: one was changed.",
                     None,
                     name,
                 )
-        for name in sorted(self._kept.keys() | self.reading.packs.keys()):
+        for name in sorted(self._manifests.keys() | self.reading.packs.keys()):
             yield from self._pack(name, self.reading.packs.get(name), purged.get(name))
 
     def _pack(self, name: str, pack: PackFolder | None, purged: Entry | None) -> Iterator[RecordFinding]:
-        sha256 = self._kept.get(name)
+        sha256 = self._manifests.get(name)
         if pack is None:
             if purged is None and name in self._of_journals:
                 yield fault(f"Pack {name} is missing, but the audit log has no purge of it.", None, name)

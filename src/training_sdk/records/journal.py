@@ -136,7 +136,7 @@ class Journal:
     """The journal of one plan, locked by this process until it is closed."""
 
     _lines: Lines
-    _held: ExitStack
+    _locks: ExitStack
     _events: list[Event]
     _heads: list[Head]
     """The head of the chain after each event."""
@@ -216,7 +216,7 @@ class Journal:
 
     def close(self) -> None:
         """Release the journal; another process may open it then."""
-        self._held.close()
+        self._locks.close()
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,7 @@ from training_sdk.errors import (
     ResetInterruptedError,
     StalePlanError,
     TrainingError,
+    with_changes,
 )
 from training_sdk.outcome import Code, Outcome
 from training_sdk.plans.planned import PlannedReset
@@ -81,8 +82,7 @@ class FailureOutcome:
 def failure_outcome(problem: BaseException) -> FailureOutcome:
     """Return the outcome of the people of a request, and the error to raise, for what stopped it."""
     if isinstance(problem, OutcomeUnknownError) and was_refused(problem):
-        said = OutcomeUnknownError(evolve(problem.info, remedy=ONE_PER_REQUEST))
-        said.__cause__ = problem.__cause__
+        said = with_changes(problem, remedy=ONE_PER_REQUEST)
         return FailureOutcome(Outcome.UNKNOWN, Code.REFUSAL_UNCERTAIN, said, said_of_people=problem.message)
     if isinstance(problem, OutcomeUnknownError):
         return FailureOutcome(Outcome.UNKNOWN, Code.ANSWER_LOST, problem)

@@ -91,7 +91,7 @@ class Resumption:
     recorder: Recorder
     tracker: OutcomeTracker
     _elsewhere: Mapping[Key, datetime] = field(factory=dict, init=False)
-    _held: Sequence[PlannedReset] = field(factory=tuple, init=False)
+    _blocked: Sequence[PlannedReset] = field(factory=tuple, init=False)
     """People who are left and cannot be sent: a call for everyone would reach others in the course again."""
 
     @property
@@ -114,7 +114,7 @@ class Resumption:
         """Do the same as ``find_requests``. Raises if people are left who may not be sent any more."""
         work = yield from self.find_requests()
         left = [user.key for reset_request in work for user in reset_request.people]
-        if waiting := len(left) + len(self._held):
+        if waiting := len(left) + len(self._blocked):
             self._refuse_after_others(waiting)
         self._refuse_by_one_call(work)
         if left:
@@ -129,11 +129,11 @@ class Resumption:
 
         Otherwise the report has it as the detail of the people who are left.
         """
-        for user in self._held:
+        for user in self._blocked:
             self.tracker.set_outcome([user], Outcome.SKIPPED, ONE_CALL_REACHES_ALL, Code.NOT_SENT)
-        if self._held and not work:
+        if self._blocked and not work:
             raise IncompleteResetError(
-                f"{number(len(self._held), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL} Then close "
+                f"{number(len(self._blocked), 'reset was', 'resets were')} not sent. {ONE_CALL_REACHES_ALL} Then close "
                 "this plan.",
                 reason=NO_SECOND_CALL,
             )
@@ -374,7 +374,7 @@ class Resumption:
                 found.append(self._again(recorded, first + len(found)))
                 left = {key: user for key, user in left.items() if key not in recorded.people}
         free = [user for key, user in left.items() if not in_flight.open(key, now)]
-        free, self._held = self.order.recipients.sendable(free, self.order.plan.targets)
+        free, self._blocked = self.order.recipients.sendable(free, self.order.plan.targets)
         return [*found, *divide(self.order, free, first=first + len(found))]
 
 
