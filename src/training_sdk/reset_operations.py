@@ -13,13 +13,13 @@ from training_sdk._core import argument_checks, codec
 from training_sdk._core.flow import Flow
 from training_sdk._core.operation import D, operation
 from training_sdk.approval.approvals import Approval, check_confirmation, check_safeguards
-from training_sdk.approval.four_eyes import approve_signed
+from training_sdk.approval.four_eyes import approve
 from training_sdk.errors import InvalidArgumentError
 from training_sdk.format_proof.operations import FormatProofs, checked_duration
 from training_sdk.plans.people import People, Where
 from training_sdk.plans.people_file import Named
 from training_sdk.plans.plan import EveryonePlan, Only, ResetPlan
-from training_sdk.plans.planner import make_due_plan, make_everyone_plan, make_plan
+from training_sdk.plans.planner import make_everyone_plan, make_plan
 from training_sdk.recertification.due import Due
 from training_sdk.records.tokens import refuse_typed
 from training_sdk.reports.report import ResetReport
@@ -132,9 +132,8 @@ class Resets(FormatProofs[D]):
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
-        return make_due_plan(
-            self._calls, self._plan_options(tuple(by_course), People(people), None, None), due
-        )
+        wanted = self._plan_options(tuple(by_course), People(people), None, None)
+        return make_plan(self._calls, evolve(wanted, due=due))
 
     @operation
     def approve(
@@ -167,7 +166,7 @@ class Resets(FormatProofs[D]):
         REST: WhoAmI, the progress feed, ``GET /training/analytics/v1/courses/statistics`` (shape assumed)
         and ``POST /users/v1/users/list`` (third-party).
         """
-        return approve_signed(
+        return approve(
             self._calls,
             plan,
             self._safeguards,

@@ -98,6 +98,11 @@ def dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
+def common_fields(source: object, kind: Any) -> dict[str, Any]:
+    """Return the attributes of an object that are also fields of this class, by name."""
+    return {one.name: getattr(source, one.name) for one in attrs.fields(kind) if hasattr(source, one.name)}
+
+
 def plain(value: Any, chosen: Callable[[attrs.Attribute[Any], Any], bool] | None = None) -> dict[str, Any]:
     """Return a value of attrs classes as plain JSON data, dates in ISO 8601: the form of everything that is stored.
 

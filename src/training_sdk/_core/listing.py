@@ -14,9 +14,9 @@ from typing import Any, Generic, Self, TypeVar
 from attrs import define, evolve, field, frozen
 
 from training_sdk._core import send_policy, urls
+from training_sdk._core.codec import common_fields
 from training_sdk._core.exchange import READ_ONLY, WRITABLE
 from training_sdk._core.flow import UNPACED, Flow, Pace, Request, Response
-from training_sdk._core.model import common_fields
 from training_sdk._core.send_policy import Attempt
 from training_sdk._core.text import number, sentence
 from training_sdk.errors import APIConnectionError, DecodingError, ReadOnlyError, TrainingError

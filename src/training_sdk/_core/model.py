@@ -98,11 +98,6 @@ class Model:
     """The undocumented fields of the answer; not hashed, because JSON data is not hashable."""
 
 
-def common_fields(source: object, kind: Any) -> dict[str, Any]:
-    """Return the attributes of an object that are also fields of this class, by name."""
-    return {one.name: getattr(source, one.name) for one in attrs.fields(kind) if hasattr(source, one.name)}
-
-
 # --- the keys of an object ---
 
 _HUMP = pattern(r"_([a-z0-9])")

@@ -61,10 +61,17 @@ PRINCIPAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def approve(
-    calls: Calls, plan: ResetPlan, *, confirm: object, key: Path | None, interactive: bool = False
+    calls: Calls,
+    plan: ResetPlan,
+    safeguards: Safeguards,
+    *,
+    confirm: object,
+    key: Path | None,
+    interactive: bool = False,
 ) -> Flow[Approval]:
-    """Approve a plan as the owner of this client's token; with ``key``, signed."""
+    """Approve a plan as the owner of this client's token, signed with ``key``; its planner's signature is verified."""
     check_confirmation(plan, confirm)
+    yield from check_signed(plan, safeguards)
     here, approver = yield from _who(calls)
     check_same_origin(plan, here, done="approved")
     yield from _check_people(calls, {approver.user_id: "approves"}, blind=key is not None)
@@ -298,21 +305,6 @@ def _check_person(user: User | None, user_id: str, role: str) -> None:
             "Two-person approval needs two people: use the token of each.",
             reason="NOT_A_PERSON",
         )
-
-
-def approve_signed(
-    calls: Calls,
-    plan: ResetPlan,
-    safeguards: Safeguards,
-    *,
-    confirm: object,
-    key: Path | None,
-    interactive: bool,
-) -> Flow[Approval]:
-    """Approve a plan after its planner's signature is verified."""
-    check_confirmation(plan, confirm)
-    yield from check_signed(plan, safeguards)
-    return (yield from approve(calls, plan, confirm=confirm, key=key, interactive=interactive))
 
 
 def check_signed(plan: ResetPlan, safeguards: Safeguards) -> Flow[None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from training_sdk._core import argument_checks, codec
-from training_sdk._core.model import common_fields
+from training_sdk._core.codec import common_fields
 from training_sdk.api.progress import ProgressRow
 from training_sdk.errors import EvidenceError, Remedy
 from training_sdk.evidence.files import Unseal

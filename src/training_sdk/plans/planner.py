@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from training_sdk._core.flow import Flow, RunLocally
 from training_sdk._core.listing import Calls
@@ -109,13 +109,8 @@ def make_plan(calls: Calls, options: PlanOptions) -> Flow[ResetPlan]:
 
 
 def make_everyone_plan(calls: Calls, options: PlanOptions) -> Flow[EveryonePlan]:
-    """Plan a reset of everyone, and change nothing."""
-    return (yield from _make(calls, evolve(options, people=None), EveryonePlan))
-
-
-def make_due_plan(calls: Calls, options: PlanOptions, due: Due) -> Flow[ResetPlan]:
-    """Plan a reset of the people in a list of due people, and change nothing."""
-    return (yield from make_plan(calls, evolve(options, due=due)))
+    """Plan a reset of everyone, by options without people, and change nothing."""
+    return (yield from _make(calls, options, EveryonePlan))
 
 
 def _make(calls: Calls, options: PlanOptions, kind: type[P]) -> Flow[P]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from training_sdk._core.model import Key, common_fields
+from training_sdk._core.codec import common_fields
+from training_sdk._core.model import Key
 from training_sdk.approval.approvals import approved_by
 from training_sdk.errors import InvalidArgumentError, RecordsDamagedError, RecordsError
 from training_sdk.evidence.files import Unseal

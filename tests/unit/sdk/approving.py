@@ -97,7 +97,9 @@ class Staff:
 def approved(plan: ResetPlan, key: Path | None, staff: Staff | None = None, **other: Any) -> Approval:
     """An approval by the approver."""
     confirm = other.pop("confirm", plan.phrase)
-    return FakeDriver(staff or Staff()).run(approve(CALLS, plan, confirm=confirm, key=key, **other))
+    return FakeDriver(staff or Staff()).run(
+        approve(CALLS, plan, Safeguards(), confirm=confirm, key=key, **other)
+    )
 
 
 def checked(plan: ResetPlan, approval: object, signers: Path | None, **other: Any) -> Approved:

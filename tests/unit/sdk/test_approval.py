@@ -38,6 +38,7 @@ from training_sdk._core.urls import BaseUrl
 from training_sdk.approval.approvals import Approver, approval_bytes, parse_approval
 from training_sdk.approval.four_eyes import MAX_AGE, NAMESPACE, SKEW, approve
 from training_sdk.records import storage
+from training_sdk.safeguards import Safeguards
 from unit.sdk.approving import (
     ANN,
     APPLIER,
@@ -145,7 +146,7 @@ def test_approving_takes_the_phrase_of_the_plan(confirm: object) -> None:
 
 def test_approving_takes_a_plan() -> None:
     with pytest.raises(InvalidArgumentError, match="not str"):
-        FakeDriver(Staff()).run(approve(CALLS, "plan", confirm="plan", key=None))  # type: ignore[arg-type]  # the mistake
+        FakeDriver(Staff()).run(approve(CALLS, "plan", Safeguards(), confirm="plan", key=None))  # type: ignore[arg-type]  # the mistake
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_approving_takes_a_plan() -> None:
 )
 def test_a_plan_is_approved_where_it_was_made(staff: Staff, calls: Calls, signed: Approval) -> None:
     with pytest.raises(PlanMismatchError):
-        FakeDriver(staff).run(approve(calls, PLAN, confirm=PLAN.phrase, key=None))
+        FakeDriver(staff).run(approve(calls, PLAN, Safeguards(), confirm=PLAN.phrase, key=None))
     staff.me = APPLIER
     with pytest.raises(PlanMismatchError):
         required(PLAN, signed, None, staff=staff, rule="procedural", calls=calls)

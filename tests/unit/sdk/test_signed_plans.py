@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from training_sdk import ApprovalError, InvalidArgumentError, ResetPlan, Safeguards
-from training_sdk.approval.four_eyes import approve_signed, check_signed
+from training_sdk.approval.four_eyes import approve, check_signed
 from training_sdk.plans.plan import parse_plan, plan_bytes
 from unit.sdk.approving import APPLIER, THIRD, Keys, Staff, some_plan, written
 from unit.sdk.fakes import CALLS, FakeDriver
@@ -73,7 +73,7 @@ def test_a_plan_with_a_new_digest_and_the_old_signature_is_refused(
 
 
 def test_the_signature_of_an_approval_is_none_of_a_plan(signed: ResetPlan, key: Path, signers: Path) -> None:
-    flow = approve_signed(CALLS, PLAN, Safeguards(), confirm=PLAN.phrase, key=key, interactive=False)
+    flow = approve(CALLS, PLAN, Safeguards(), confirm=PLAN.phrase, key=key, interactive=False)
     approval = FakeDriver(Staff()).run(flow)
     with pytest.raises(ApprovalError, match="SIGNATURE_INVALID"):
         check(evolve(PLAN, signature=approval.signature), signers)
@@ -82,11 +82,11 @@ def test_the_signature_of_an_approval_is_none_of_a_plan(signed: ResetPlan, key: 
 def test_approving_verifies_the_planner_first(signed: ResetPlan, key: Path, signers: Path) -> None:
     rules = Safeguards(allowed_signers=signers, signed_plans=True)
     options: dict[str, Any] = {"key": key, "interactive": False}
-    flow = approve_signed(CALLS, signed, rules, confirm=signed.phrase, **options)
+    flow = approve(CALLS, signed, rules, confirm=signed.phrase, **options)
     assert FakeDriver(Staff()).run(flow).plan_digest == signed.digest
     staff = Staff()
     with pytest.raises(ApprovalError, match="PLAN_NOT_SIGNED"):
-        FakeDriver(staff).run(approve_signed(CALLS, PLAN, rules, confirm=PLAN.phrase, **options))
+        FakeDriver(staff).run(approve(CALLS, PLAN, rules, confirm=PLAN.phrase, **options))
     assert staff.sent == []
 
 
