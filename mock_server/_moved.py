@@ -15,6 +15,8 @@ else:  # a loader by its methods: the import of importlib.abc takes a tenth of t
     Loader = object
 
 MOVED: dict[str, str] = {
+    "mock_server.api.listing": "mock_server.api.operation",
+    "mock_server.api.sites": "mock_server.api.groups",
     "mock_server.argument_checks": "mock_server.world.argument_checks",
     "mock_server.control_client": "mock_server.control.client",
     "mock_server.doors": "mock_server.transports",
@@ -26,7 +28,9 @@ MOVED: dict[str, str] = {
     "mock_server.doors.webhooks": "mock_server.transports.webhooks",
     "mock_server.live": "mock_server.learner_actions",
     "mock_server.openapi": "mock_server.api.openapi",
+    "mock_server.rules.eligibility": "mock_server.rules.scope",
     "mock_server.rules.late_writes": "mock_server.rules.learning",
+    "mock_server.rules.leaderboards": "mock_server.api.leaderboards",
     "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from attrs import define, evolve, field
 
-from mock_server.api.listing import empty_feed
 from mock_server.api.openapi import PATH as CONTRACT
-from mock_server.api.operation import Call, Operation
+from mock_server.api.operation import Call, Operation, empty_feed
 from mock_server.api.routes import OPERATIONS, Router, unknown_path
 from mock_server.control.fault_injection import with_faults
 from mock_server.control.routes import handle_control
@@ -211,7 +210,7 @@ def find_operation(exchange: Exchange) -> None:
 
 def count_request(exchange: Exchange) -> None:
     """429 after too many requests in a minute."""
-    exchange.rate_headers = rate_limits.spend(exchange.world, exchange.actor, exchange.operation.name)
+    exchange.rate_headers = rate_limits.spend(exchange.world, exchange.actor, exchange.operation.per_minute)
 
 
 def check_served(exchange: Exchange) -> Response | None:

@@ -7,8 +7,17 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from mock_server.api.courses import COURSE_IDS
-from mock_server.api.listing import PAGE, NumberedPage, courses_asked, figures, members, numbered
-from mock_server.api.operation import COURSE, Call, Operation
+from mock_server.api.operation import (
+    COURSE,
+    PAGE,
+    Call,
+    NumberedPage,
+    Operation,
+    courses_asked,
+    figures,
+    members,
+    numbered,
+)
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules import visibility

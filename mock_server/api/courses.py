@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.api.operation import Call, Link, Operation, Parameter
+from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
 from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
+from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.fields import MAX_IDS
@@ -126,6 +126,7 @@ COURSE_IDS = Parameter("courseIds", _COURSE_IDS)
     "O",
     Family.CATALOGUE,
     Courses,
+    per_minute=FEW,
     parameters=(
         *PAGE,
         COURSE_IDS,
@@ -183,6 +184,7 @@ def list_courses(call: Call) -> Response:
     "T",
     Family.CATALOGUE,
     LessonsOfCourse,
+    per_minute=FEW,
     refusals=(Reason.COURSE_NOT_FOUND,),
     links=(Link("Lesson", "GetLesson", "One of the lessons.", {"id": "$response.body#/lessons/0/id"}),),
 )

@@ -9,7 +9,7 @@ from attrs import evolve
 from mock_server.policy import PARTWAY, Behaviour
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, queue, reset, scope
-from mock_server.rules.eligibility import absent, eligible
+from mock_server.rules.scope import absent, eligible
 from mock_server.wire.message import Response
 
 if TYPE_CHECKING:

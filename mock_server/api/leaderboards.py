@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.api.operation import Call, Link, Operation, Parameter
+from collections.abc import Iterable
+from heapq import nsmallest
+
+from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
 from mock_server.refusal import Reason, invalid, not_found
-from mock_server.rules import leaderboards
-from mock_server.rules.permissions import Family
+from mock_server.rules.permissions import Family, Reach
+from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
 from mock_server.wire.schema import sent_id
-from mock_server.world import courses as world
+from mock_server.world import organisation as world
+from mock_server.world.progress import CourseProgress
+
+MOST = 1000
+"""Most places that are shown (A)."""
 
 
 @answer("T")
@@ -58,6 +64,7 @@ class Rankings:
     "T",
     Family.CATALOGUE,
     Leaderboards,
+    per_minute=FEW,
     noun="leaderboards",
     parameters=PAGE,
     links=(
@@ -71,7 +78,13 @@ class Rankings:
 )
 def list_leaderboards(call: Call) -> Response:
     """List leaderboards. Learners see those to which they have access."""
-    return numbered(call, Leaderboards, leaderboards.visible(call.actor, call.reach), _leaderboard)
+    return numbered(call, Leaderboards, _visible(call), _leaderboard)
+
+
+def _visible(call: Call) -> list[world.Leaderboard]:
+    """Return the leaderboards that the actor sees, by id: all, or those that learners may see."""
+    every = sorted(call.organisation.leaderboards.items())
+    return [each for _, each in every if call.reach is Reach.ALL or each.learner_access]
 
 
 def _leaderboard(board: world.Leaderboard) -> Leaderboard:
@@ -84,6 +97,7 @@ def _leaderboard(board: world.Leaderboard) -> Leaderboard:
     "T",
     Family.CATALOGUE,
     Rankings,
+    per_minute=FEW,
     noun="leaderboards",
     parameters=(Parameter("leaderboardId", sent_id("The leaderboard."), required=True),),
     refusals=(Reason.LEADERBOARD_NOT_FOUND,),
@@ -93,15 +107,38 @@ def get_rankings(call: Call) -> Response:
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")
-    for each in leaderboards.visible(call.actor, call.reach):
+    for each in _visible(call):
         if each.id == wanted:
-            return answers.ok(Rankings(each.id, each.name, _rankings(call, each)))
+            return answers.ok(Rankings(each.id, each.name, _rankings(call.organisation, each)))
     raise not_found(Reason.LEADERBOARD_NOT_FOUND, "leaderboard", wanted)
 
 
-def _rankings(call: Call, board: world.Leaderboard) -> list[Ranking]:
-    people = call.organisation.people
-    return [
-        Ranking(each.rank, each.user_id, people[each.user_id].name, each.score, each.is_not_attempted)
-        for each in leaderboards.rankings(call.organisation, board)
-    ]
+def _rankings(organisation: world.Organisation, board: world.Leaderboard) -> list[Ranking]:
+    """Return all active learners, most points first; cached until a course or a person changes."""
+    table = organisation.progress
+    courses = [table[course_id] for course_id in board.course_ids]
+    state = (board, organisation.people_changes, *(each.state for each in courses))
+    return table.stats_cache.figures("rankings", board.id, state, lambda: _ranked(organisation, courses))
+
+
+def _ranked(organisation: world.Organisation, courses: Iterable[CourseProgress]) -> list[Ranking]:
+    points, people = _points(courses), organisation.people
+    everyone = (each.id for each in people.values() if each.can_learn)
+    first = nsmallest(MOST, ((-points.get(user_id, 0), user_id) for user_id in everyone))
+    found: list[Ranking] = []
+    for place, (score, user_id) in enumerate(first, 1):
+        is_level = bool(found) and found[-1].totalScore == -score
+        rank = found[-1].rank if is_level else place
+        found.append(Ranking(rank, user_id, people[user_id].name, -score, user_id not in points))
+    return found
+
+
+def _points(courses: Iterable[CourseProgress]) -> dict[str, int]:
+    """Return the sum of scores of every user with recorded progress in a course assigned to them."""
+    found: dict[str, int] = {}
+    for progress in courses:
+        for user_id in progress.roster:
+            record = progress.records.get(user_id)
+            if record is not None and record.is_recorded:
+                found[user_id] = found.get(user_id, 0) + record.score
+    return found

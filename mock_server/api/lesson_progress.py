@@ -8,9 +8,13 @@ from itertools import islice
 from typing import Annotated, Literal
 from uuid import UUID
 
-from mock_server.api.listing import (
+from mock_server.api.operation import (
+    COURSE,
     PAGE,
+    USER,
+    Call,
     NumberedPage,
+    Operation,
     courses_asked,
     courses_of_user,
     numbered,
@@ -19,7 +23,6 @@ from mock_server.api.listing import (
     total,
     users_asked,
 )
-from mock_server.api.operation import COURSE, USER, Call, Operation
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of

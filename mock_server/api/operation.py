@@ -1,20 +1,33 @@
-"""Operations, and the calls that their handlers receive."""
+"""Operations, the calls that their handlers receive, and the pages in which they list their rows."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import islice
+from typing import Annotated, TypeVar
+from urllib.parse import urlencode
 
-from attrs import evolve, field, frozen
+import attrs
+from attrs import evolve, frozen
 
-from mock_server.refusal import Reason
+from mock_server.policy import Behaviour
+from mock_server.refusal import Reason, RefusedError
+from mock_server.rules import visibility
 from mock_server.rules.authentication import Actor
 from mock_server.rules.permissions import Family, Reach, require
+from mock_server.rules.rate_limits import MANY
+from mock_server.wire import answers
+from mock_server.wire.answer_class import Format, answer, field
 from mock_server.wire.fields import Fields, Params, check_id
 from mock_server.wire.message import Request, Response
-from mock_server.wire.schema import COURSE_ID, USER_ID, Mark, Schema, sent_id
+from mock_server.wire.schema import COURSE_ID, USER_ID, Mark, Schema, sent_id, whole
+from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Token
+from mock_server.world.progress import CourseProgress
+from mock_server.world.progress_table import CountRows, MatchingRows
 from mock_server.world.world import World
 
 
@@ -83,7 +96,7 @@ class Link:
     name: str
     operation: str
     description: str
-    parameters: dict[str, str] = field(factory=dict)
+    parameters: dict[str, str] = attrs.field(factory=dict)
     """Values as runtime expressions of OpenAPI."""
     body: object = None
 
@@ -97,11 +110,13 @@ class Operation:
     """Method and path, as in "GET /groups/{groupId}/users"."""
     provenance: Mark
     """The mark of the path or of the shape: the less certain of the two."""
-    rights: Rights = field(converter=_rights)
+    rights: Rights = attrs.field(converter=_rights)
     answer: type
     """The class of its answer."""
+    per_minute: int = MANY
+    """Requests of a user per minute, together with those of all operations with this limit."""
     parameters: tuple[Parameter, ...] = ()
-    headers: dict[str, Schema] = field(factory=dict)
+    headers: dict[str, Schema] = attrs.field(factory=dict)
     """Request headers that only this operation reads, each with description and schema."""
     body: Schema | None = None
     """The schema of the JSON body; None for an operation without one."""
@@ -122,9 +137,9 @@ class Operation:
     """None for an operation that is not part of Training: 501 with its name."""
     summary: str = ""
     """The first paragraph of the handler's docstring."""
-    method: str = field(init=False)
-    template: str = field(init=False)
-    query: tuple[str, ...] = field(init=False)
+    method: str = attrs.field(init=False)
+    template: str = attrs.field(init=False)
+    query: tuple[str, ...] = attrs.field(init=False)
     """The names of the parameters."""
 
     def __attrs_post_init__(self) -> None:
@@ -142,3 +157,218 @@ class Operation:
     def takes_body(self) -> bool:
         """True if the request has a JSON body."""
         return self.body is not None
+
+
+# --- lists: whose rows are asked for, and the page of them that is answered -------------------------------------------
+
+
+_LARGEST = 1000
+_DEFAULT_SIZE = 25
+_CAP = 25
+_LAST = 10**9
+FIRST_ID = "$response.body#/items/0/id"
+"""The id of the first row of a numbered page, as the expression of a link."""
+
+_T = TypeVar("_T")
+_Row = TypeVar("_Row")
+
+PAGE = (
+    Parameter("page", whole("The number of the page, from 1. A page after the last one is empty.", 1, _LAST)),
+    Parameter("pageSize", whole("Items on a page. The default is 25.", 1, _LARGEST)),
+)
+FEED = (
+    Parameter("limit", whole("Rows on a page. The default of 1000 is assumed.", 1, _LARGEST)),
+    Parameter("offset", whole("Rows to skip.", 0, _LAST)),
+)
+
+
+@answer("A")
+class NumberedPage:
+    """A numbered page of a list; a subclass has its ``items``."""
+
+    totalCount: int = field("The number of items on all pages.")
+
+
+@answer("P", is_component=False)
+class NextPage:
+    """The next page of a feed."""
+
+    next_page: str | None = field(
+        "Relative path with query of the next page. Use it unchanged. Null on the last page."
+    )
+    next_page_token: str | None = field("Opaque. Null on the last page.", mark="A")
+
+
+@answer("P", is_component=False)
+class FeedMetadata(NextPage):
+    """The next page of a small feed, and the number of rows that remain."""
+
+    remaining_records: int
+
+
+@answer("P")
+class OtherFeed:
+    """A feed of another service, without rows."""
+
+    metadata: FeedMetadata
+    data: list[
+        Annotated[
+            dict[str, object],
+            Format(
+                {"type": "object", "description": "A row of another service that is not part of Training."}
+            ),
+        ]
+    ]
+
+
+def numbered(
+    call: Call,
+    page: Callable[[int, list[_Row]], object],
+    items: Sequence[_T],
+    row: Callable[[_T], _Row],
+) -> Response:
+    """Answer a numbered page, counted from 1; one past the end is empty."""
+    return numbered_part(call, page, len(items), lambda start: map(row, items[start:]))
+
+
+def numbered_part(
+    call: Call,
+    page: Callable[[int, list[_Row]], object],
+    total: int,
+    rows_after: Callable[[int], Iterable[_Row]],
+) -> Response:
+    """Answer a numbered page of ``total`` rows; ``rows_after`` returns the rows from a position on."""
+    number = call.query.number("page", 1, 1, _LAST)
+    size = call.query.number("pageSize", default_size(call, _DEFAULT_SIZE), 1, _LARGEST)
+    start = (number - 1) * size
+    if Behaviour.CAPS_PAGE_SIZE in call.world.policy.emulates:
+        size = min(size, _CAP)
+    part = islice(rows_after(start), size) if start < total else ()
+    return answers.ok(page(total, list(part)))
+
+
+def default_size(call: Call, most: int) -> int:
+    """Return the number of rows on a page if the request does not state it, at most ``most``."""
+    return min(most, call.world.policy.default_page_size)
+
+
+def window(call: Call) -> tuple[int, int]:
+    """Return offset and limit of a feed's page."""
+    limit = call.query.number("limit", default_size(call, _LARGEST), 1, _LARGEST)
+    return call.query.number("offset", 0, 0, _LAST), limit
+
+
+def empty_feed() -> Response:
+    """Answer a feed without rows."""
+    return answers.ok(OtherFeed(FeedMetadata(None, None, 0), []))
+
+
+def next_page(call: Call, offset: int | None) -> tuple[str | None, str | None]:
+    """Return path and token of a feed's next page, which begins at ``offset``; both are null at its end.
+
+    The path is relative and keeps every parameter of this request (P). The token is opaque (A): no parameter takes it.
+    """
+    if offset is None:
+        return None, None
+    query = [(name, value) for name, (value, *_) in call.query.values.items() if name != "offset"]
+    token = urlsafe_b64encode(f"offset:{offset}".encode()).decode().rstrip("=")
+    return f"{call.operation.template}?{urlencode([*query, ('offset', str(offset))])}", token
+
+
+def feed(
+    call: Call,
+    page: Callable[[FeedMetadata, list[_Row]], object],
+    rows: Sequence[_T],
+    row: Callable[[_T], _Row],
+) -> Response:
+    """Answer a page of one of the small feeds, which say how many rows remain."""
+    offset, limit = window(call)
+    end = offset + limit
+    following = next_page(call, end if end < len(rows) else None)
+    metadata = FeedMetadata(*following, max(0, len(rows) - end))
+    return answers.ok(page(metadata, list(map(row, rows[offset:end]))))
+
+
+def users_asked(call: Call, name: str = "userId") -> list[str] | None:
+    """Return the users that the request names and its owner may see, in order; None for everyone."""
+    seen = visibility.users(call.actor, call.reach)
+    user_id = call.query.id(name)
+    if user_id is not None:
+        return [user_id] if seen is None or user_id in seen else []
+    return None if seen is None else sorted(seen)
+
+
+def user_in_path(call: Call) -> str:
+    """Return the user in the path. RefusedError for an unknown user, and for one whose rows the owner may not see."""
+    user_id = call.path_id("userId")
+    seen = visibility.users(call.actor, call.reach)
+    if user_id not in call.organisation.people or (seen is not None and user_id not in seen):
+        # The same answer for a hidden and for an unknown user, or it would show which of the two it is (R04).
+        raise RefusedError(
+            Reason.USER_NOT_FOUND,
+            f"There is no user {user_id}, or this token cannot see them. "
+            'A token with the permission "Training: Administration" sees all users.',
+            {"ids": user_id},
+        )
+    return user_id
+
+
+def courses_asked(call: Call) -> list[Course]:
+    """Return every course, or the one that the request names; none if it is unknown."""
+    course_id, courses = call.query.id("courseId"), call.organisation.courses
+    if course_id is None:
+        return list(courses.values())
+    return [courses[course_id]] if course_id in courses else []
+
+
+def courses_of_user(call: Call) -> tuple[str, list[Course]]:
+    """Return the user in the path, and those of the requested courses that are assigned to the user."""
+    user_id, table = user_in_path(call), call.organisation.progress
+    return user_id, [course for course in courses_asked(call) if table[course.id].has(user_id)]
+
+
+def members(call: Call) -> tuple[str, ...] | None:
+    """Return the users whose figures the owner may see, in order; None for everyone."""
+    seen = visibility.users(call.actor, call.reach)
+    return None if seen is None else tuple(sorted(seen))
+
+
+def figures(
+    call: Call,
+    what: str,
+    course: Course,
+    users: Sequence[str] | None,
+    count: Callable[[Course, CourseProgress, Iterable[str]], _T],
+) -> _T:
+    """Return the result of ``count`` for these users of a course, cached under ``what`` until the course changes."""
+    table = call.organisation.progress
+    progress = table[course.id]
+    return table.stats_cache.figures(
+        (what, users), course.id, progress.state, lambda: count(course, progress, _on_roster(progress, users))
+    )
+
+
+def _on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterable[str]:
+    """Return those of these users (None: everyone) to whom the course is assigned."""
+    return progress.roster if users is None else (each for each in users if progress.has(each))
+
+
+def parts(
+    call: Call,
+    question: str,
+    users: Sequence[str] | None,
+    courses: Iterable[Course],
+    count_rows: Callable[[Course], CountRows],
+) -> list[tuple[str, MatchingRows]]:
+    """Return the requested rows of these courses, by course; ``question`` is the cache key of ``count_rows``."""
+    table = call.organisation.progress
+    asked: Hashable = (question, None if users is None else tuple(users))
+    return [
+        (each.id, table.page_index.rows(asked, each.id, table[each.id], users, count_rows(each)))
+        for each in courses
+    ]
+
+
+def total(found: Iterable[tuple[str, MatchingRows]]) -> int:
+    """Return the number of items in all these rows."""
+    return sum(places.total for _, places in found)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mock_server.api.courses import Course, Courses, course_answer
-from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered
-from mock_server.api.operation import Call, Link, Operation
+from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, numbered
 from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
+from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response
@@ -55,6 +55,7 @@ class Collections(NumberedPage):
     "T",
     Family.CATALOGUE,
     Paths,
+    per_minute=FEW,
     parameters=PAGE,
     links=(Link("Path", "GetPath", "The first learning path and its courses.", {"pathId": FIRST_ID}),),
 )
@@ -70,6 +71,7 @@ def list_paths(call: Call) -> Response:
     "A",
     Family.CATALOGUE,
     Path,
+    per_minute=FEW,
     refusals=(Reason.PATH_NOT_FOUND,),
     links=(
         Link(
@@ -96,6 +98,7 @@ def get_path(call: Call) -> Response:
     "A",
     Family.CATALOGUE,
     Collections,
+    per_minute=FEW,
     parameters=PAGE,
     links=(
         Link(
@@ -118,6 +121,7 @@ def list_collections(call: Call) -> Response:
     "A",
     Family.CATALOGUE,
     Courses,
+    per_minute=FEW,
     parameters=PAGE,
     refusals=(Reason.COLLECTION_NOT_FOUND,),
 )

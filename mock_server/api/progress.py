@@ -9,8 +9,19 @@ from operator import attrgetter
 
 from attrs import evolve
 
-from mock_server.api.listing import FEED, NextPage, next_page, users_asked, window
-from mock_server.api.operation import COURSE, USER, Call, Link, Operation, Parameter
+from mock_server.api.operation import (
+    COURSE,
+    FEED,
+    USER,
+    Call,
+    Link,
+    NextPage,
+    Operation,
+    Parameter,
+    next_page,
+    users_asked,
+    window,
+)
 from mock_server.policy import Behaviour
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family

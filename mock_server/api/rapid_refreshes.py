@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from mock_server.api.listing import FIRST_ID, PAGE, NumberedPage, numbered, users_asked
-from mock_server.api.operation import USER, Call, Link, Operation
+from mock_server.api.operation import (
+    FIRST_ID,
+    PAGE,
+    USER,
+    Call,
+    Link,
+    NumberedPage,
+    Operation,
+    numbered,
+    users_asked,
+)
 from mock_server.refusal import Reason, not_found
 from mock_server.rules import visibility
 from mock_server.rules.permissions import Family
+from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
@@ -73,6 +83,7 @@ class RapidRefreshAnswers(NumberedPage):
     "A",
     Family.CATALOGUE,
     RapidRefreshes,
+    per_minute=FEW,
     noun="rapid refreshes",
     parameters=PAGE,
     links=(
@@ -100,6 +111,7 @@ def _shown(refresh: world.RapidRefresh) -> tuple[str, str, bool, int, str]:
     "A",
     Family.CATALOGUE,
     RapidRefresh,
+    per_minute=FEW,
     noun="rapid refreshes",
     refusals=(Reason.RAPID_REFRESH_NOT_FOUND,),
 )

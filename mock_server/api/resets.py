@@ -10,8 +10,7 @@ from mock_server.api.operation import Call, Link, Operation
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
 from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
-from mock_server.rules.eligibility import absent, eligible
-from mock_server.rules.scope import Scope
+from mock_server.rules.scope import Scope, absent, eligible
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response

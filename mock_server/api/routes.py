@@ -19,13 +19,11 @@ from mock_server.api import (
     progress,
     rapid_refreshes,
     resets,
-    sites,
     slides,
     users,
     webhooks,
 )
-from mock_server.api.listing import OtherFeed
-from mock_server.api.operation import Operation
+from mock_server.api.operation import Operation, OtherFeed
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.permissions import Family
 from mock_server.wire import reading
@@ -56,7 +54,7 @@ _ELSEWHERE = (
 OPERATIONS = (
     *_operations(users, courses, paths, rapid_refreshes, leaderboards, assignments),
     *_operations(progress, analytics, lesson_progress, slides),
-    *_operations(groups, sites, permission_sets, resets, webhooks),
+    *_operations(groups, permission_sets, resets, webhooks),
     *(_not_served(f"/feed/{each}") for each in _ELSEWHERE),
     _not_served("/accounts/history/v2/feed/activity_log_events", "FeedActivityLogEvents"),
     _not_served("/inductions/v1/feed/onboarding-progress", "FeedOnboardingProgress"),

@@ -6,9 +6,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from mock_server.api.listing import (
+from mock_server.api.operation import (
+    COURSE,
     PAGE,
+    USER,
+    Call,
+    Link,
     NumberedPage,
+    Operation,
     courses_asked,
     courses_of_user,
     figures,
@@ -19,7 +24,6 @@ from mock_server.api.listing import (
     total,
     users_asked,
 )
-from mock_server.api.operation import COURSE, USER, Call, Link, Operation
 from mock_server.refusal import Reason
 from mock_server.rules.completion import lessons_of
 from mock_server.rules.permissions import Family

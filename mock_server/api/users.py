@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
 
-from mock_server.api.listing import FEED, FeedMetadata, default_size, feed
-from mock_server.api.operation import Call, Link, Operation
+from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation, default_size, feed
 from mock_server.refusal import Reason, invalid
 from mock_server.rules.permissions import Family
 from mock_server.wire import answers

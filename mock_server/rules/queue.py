@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from mock_server.rules import audit, reset
 from mock_server.rules.authentication import actor_of
-from mock_server.rules.eligibility import eligible
-from mock_server.rules.scope import Scope
+from mock_server.rules.scope import Scope, eligible
 from mock_server.world.ledger import QueuedReset
 from mock_server.world.people import Token
 

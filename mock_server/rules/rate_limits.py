@@ -21,29 +21,14 @@ Headers = tuple[tuple[str, str], ...]
 
 WINDOW = timedelta(seconds=60)
 MANY, FEW = 800, 200
-FEWER = frozenset(
-    {
-        "ListCourses",
-        "ListLessonsOfCourse",
-        "UpdateCourseAssignments",
-        "ListCollections",
-        "ListCoursesOfCollection",
-        "ListPaths",
-        "GetPath",
-        "ListLeaderboards",
-        "GetLeaderboardRankings",
-        "ListRapidRefreshes",
-        "GetRapidRefresh",
-    }
-)
-"""Operations with the lower limit."""
+"""The limit of most operations, and that of training content (P)."""
 
 
-def spend(world: World, actor: Actor, operation: str) -> Headers:
-    """Count one request and return the headers of its answer; 429 if the limit of the window is reached."""
+def spend(world: World, actor: Actor, limit: int) -> Headers:
+    """Count one request to an operation with this limit, and return the headers of its answer; 429 if it is reached."""
     if world.policy.rate_limits == "off":
         return ()
-    limit, now = FEW if operation in FEWER else MANY, world.clock.now()
+    now = world.clock.now()
     window = world.windows.get((actor.id, limit))
     # After the clock was set back, the present can be before the window's beginning.
     if window is None or not timedelta(0) <= now - window.began_at < WINDOW:

@@ -316,28 +316,3 @@ class RefreshAnswers:
         whose = (refresh_id, user_id)
         first = bisect_left(self.rows, whose, key=lambda each: each.key[:2])
         return self.rows[first : bisect_right(self.rows, whose, lo=first, key=lambda each: each.key[:2])]
-
-
-@frozen
-class Leaderboard:
-    """A leaderboard of individuals over some courses. Its dates are only shown; points are the present ones."""
-
-    id: str
-    name: str
-    start_date: str
-    end_date: str
-    course_ids: tuple[str, ...] = ()
-    learner_access: bool = True
-    """True if learners see it."""
-
-
-@frozen
-class Ranking:
-    """Place of a user on a leaderboard."""
-
-    rank: int
-    """From 1; users with equal points share a rank, and the next ranks are left out."""
-    user_id: str
-    score: int
-    is_not_attempted: bool
-    """True if nothing is recorded of the user in the courses of the leaderboard."""

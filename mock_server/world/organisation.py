@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from mock_server.world.clock import Clock
 from mock_server.world.courses import (
@@ -14,7 +14,6 @@ from mock_server.world.courses import (
     Course,
     CourseList,
     DueKind,
-    Leaderboard,
     RapidRefresh,
     RefreshAnswers,
 )
@@ -22,6 +21,19 @@ from mock_server.world.ledger import Certificate
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment
 from mock_server.world.progress_table import PageCache, ProgressTable
+
+
+@frozen
+class Leaderboard:
+    """A leaderboard of individuals over some courses. Its dates are only shown; points are the present ones."""
+
+    id: str
+    name: str
+    start_date: str
+    end_date: str
+    course_ids: tuple[str, ...] = ()
+    learner_access: bool = True
+    """True if learners see it."""
 
 
 @define(eq=False, repr=False)

@@ -20,13 +20,12 @@ from mock_server.world.courses import (
     Assigned,
     Course,
     CourseList,
-    Leaderboard,
     RapidRefresh,
     RefreshAnswer,
     RefreshAnswers,
 )
 from mock_server.world.ledger import Certificate
-from mock_server.world.organisation import Organisation
+from mock_server.world.organisation import Leaderboard, Organisation
 from mock_server.world.people import Group, PermissionSet, Person, Site
 from mock_server.world.progress import Enrolment, Record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -21,20 +22,10 @@ MOVED = {
     "training_sdk.frames.rows": "training_sdk.frames.methods",
     "training_sdk.frames.text": "training_sdk.frames.columns",
     "training_sdk.local_plans.audit_quotes": "training_sdk.local_plans.admission",
-    "training_sdk.models": "training_sdk.api",
-    "training_sdk.models.analytics": "training_sdk.api.analytics",
     "training_sdk.models.base": "training_sdk._core.model",
-    "training_sdk.models.courses": "training_sdk.api.courses",
-    "training_sdk.models.groups": "training_sdk.api.groups",
-    "training_sdk.models.leaderboards": "training_sdk.api.leaderboards",
     "training_sdk.models.paths": "training_sdk.api.learning_paths",
-    "training_sdk.models.permissions": "training_sdk.api.permissions",
-    "training_sdk.models.progress": "training_sdk.api.progress",
-    "training_sdk.models.rapid_refreshes": "training_sdk.api.rapid_refreshes",
     "training_sdk.models.slides": "training_sdk.api.analytics",
     "training_sdk.models.surveys": "training_sdk.api.analytics",
-    "training_sdk.models.users": "training_sdk.api.users",
-    "training_sdk.models.webhooks": "training_sdk.api.webhooks",
     "training_sdk.plan_references": "training_sdk.plans.wording",
     "training_sdk.plans.before_after": "training_sdk.plans.planned",
     "training_sdk.plans.course_rows": "training_sdk.plans.reading",
@@ -61,25 +52,22 @@ MOVED = {
     "training_sdk.resets.recipients": "training_sdk.resets.reset_request",
     "training_sdk.resets.recordcheck": "training_sdk.local_plans.record_check",
     "training_sdk.resets.traces": "training_sdk.plans.reset_effect",
-    "training_sdk.resources": "training_sdk.api",
-    "training_sdk.resources.analytics": "training_sdk.api.analytics",
     "training_sdk.resources.collections": "training_sdk.api.learning_paths",
-    "training_sdk.resources.courses": "training_sdk.api.courses",
-    "training_sdk.resources.groups": "training_sdk.api.groups",
-    "training_sdk.resources.leaderboards": "training_sdk.api.leaderboards",
     "training_sdk.resources.paths": "training_sdk.api.learning_paths",
-    "training_sdk.resources.permissions": "training_sdk.api.permissions",
-    "training_sdk.resources.progress": "training_sdk.api.progress",
-    "training_sdk.resources.rapid_refreshes": "training_sdk.api.rapid_refreshes",
     "training_sdk.resources.sites": "training_sdk.api.groups",
-    "training_sdk.resources.users": "training_sdk.api.users",
-    "training_sdk.resources.webhooks": "training_sdk.api.webhooks",
     "training_sdk.shell_commands": "training_sdk.plans.wording",
     "training_sdk.verification": "training_sdk.resets",
     "training_sdk.verification.verification_result": "training_sdk.resets.verification_result",
     "training_sdk.verification.verifying": "training_sdk.resets.verifying",
 }
-"""Old name to new name; a package's modules are named one by one."""
+"""Old name to new name."""
+_OLD_API = re.compile(r"training_sdk\.(?:models|resources)(?=\.|$)")
+"""Two former packages; their modules have the same names in ``training_sdk.api``, but for those in the table."""
+
+
+def new_name(old: str) -> str:
+    """Return the present name of a module; the same name if it has not moved."""
+    return MOVED.get(old) or _OLD_API.sub("training_sdk.api", old)
 
 
 class MovedModules:
@@ -93,11 +81,11 @@ class MovedModules:
     ) -> ModuleSpec | None:
         """Return a spec for a moved module, None for any other."""
         loader: Any = self
-        return ModuleSpec(fullname, loader) if fullname in MOVED else None
+        return ModuleSpec(fullname, loader) if new_name(fullname) != fullname else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module at its new place."""
-        module = importlib.import_module(MOVED[spec.name])
+        module = importlib.import_module(new_name(spec.name))
         spec.loader_state = module.__spec__
         return module
 

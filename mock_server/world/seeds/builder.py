@@ -31,7 +31,6 @@ from mock_server.world.courses import (
     Assigned,
     Course,
     CourseList,
-    Leaderboard,
     Lesson,
     RapidRefresh,
     RefreshAnswer,
@@ -41,12 +40,20 @@ from mock_server.world.courses import (
 )
 from mock_server.world.ids import Ids
 from mock_server.world.ledger import Certificate
-from mock_server.world.organisation import Organisation
+from mock_server.world.organisation import Leaderboard, Organisation
 from mock_server.world.people import Group, Permission, PermissionSet, Person, Seat, Site, Token, digest
 from mock_server.world.progress import Enrolment, LessonProgress, Record
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
+_E = TypeVar("_E", PermissionSet, Site, Group, CourseList, RapidRefresh, Leaderboard)
+CourseListRow = tuple[str, Iterable[Course], Mapping[str, Any]]
+"""Title, courses, and the keywords of `OrganisationBuilder.path`."""
+
+
+def _put(members: dict[str, _E], made: _E) -> _E:
+    members[made.id] = made
+    return made
 
 
 class OrganisationBuilder:
@@ -85,20 +92,16 @@ class OrganisationBuilder:
         made = PermissionSet(
             self._ids.uuid("permission set"), name, description, frozenset(permissions), seats, custom
         )
-        self.organisation.permission_sets[made.id] = made
-        return made
+        return _put(self.organisation.permission_sets, made)
 
     def site(self, name: str, parent: Site | None = None, *, deleted: bool = False) -> Site:
         """Add a site."""
         made = Site(self._ids.uuid("site"), name, parent.id if parent else "", deleted)
-        self.organisation.sites[made.id] = made
-        return made
+        return _put(self.organisation.sites, made)
 
     def group(self, name: str) -> Group:
         """Add a group."""
-        made = Group(self._ids.role(), name)
-        self.organisation.groups[made.id] = made
-        return made
+        return _put(self.organisation.groups, Group(self._ids.role(), name))
 
     def person(
         self,
@@ -209,17 +212,14 @@ class OrganisationBuilder:
 
     def path(self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any) -> CourseList:
         """Add a learning path of these courses, in order, assigned as a course is."""
-        made = self._course_list("path", title, courses, published, **to)
-        self.organisation.paths[made.id] = made
-        return made
+        return _put(self.organisation.paths, self._course_list("path", title, courses, published, **to))
 
     def collection(
         self, title: str, courses: Iterable[Course], *, published: bool = True, **to: Any
     ) -> CourseList:
         """Add a collection of courses, assigned as a course is."""
         made = self._course_list("collection", title, courses, published, **to)
-        self.organisation.collections[made.id] = made
-        return made
+        return _put(self.organisation.collections, made)
 
     def _course_list(
         self, kind: str, title: str, courses: Iterable[Course], published: bool, **to: Any
@@ -243,8 +243,7 @@ class OrganisationBuilder:
             published,
             self._assigned(**to),
         )
-        self.organisation.rapid_refreshes[made.id] = made
-        return made
+        return _put(self.organisation.rapid_refreshes, made)
 
     def refresh_answer(self, refresh: RapidRefresh, person: Person, answer: str, at: datetime) -> None:
         """Record a user's answer to each question that has it among its options."""
@@ -273,8 +272,19 @@ class OrganisationBuilder:
             tuple(course.id for course in courses),
             learner_access,
         )
-        self.organisation.leaderboards[made.id] = made
-        return made
+        return _put(self.organisation.leaderboards, made)
+
+    def lists(
+        self,
+        paths: Iterable[CourseListRow],
+        collections: Iterable[CourseListRow],
+        contest: tuple[str, Iterable[Course], datetime, datetime],
+    ) -> None:
+        """Add learning paths, collections, and a leaderboard that runs for some time over some courses."""
+        for add, rows in ((self.path, paths), (self.collection, collections)):
+            for title, courses, to in rows:
+                add(title, courses, **to)
+        self.leaderboard(*contest)
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
         """Set an enrolment that differs from the default: due date, or identity from a file."""

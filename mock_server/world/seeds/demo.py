@@ -15,7 +15,7 @@ from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
 from mock_server.world.progress import Record
 from mock_server.world.seeds import demo_data as data
-from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder
+from mock_server.world.seeds.builder import CourseListRow, OrganisationBuilder, WorldBuilder
 from mock_server.world.seeds.history import past_record
 from mock_server.world.world import World
 
@@ -46,7 +46,6 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
         nordwerk.course(number, *row)
     nordwerk.course_lists()
     nordwerk.rapid_refresh()
-    nordwerk.leaderboard()
     nordwerk.tokens(builder)
     _neighbour(builder)
     nordwerk.describe_sites()
@@ -202,12 +201,18 @@ class _Nordwerk:
         return {"groups": [self.groups[name]]} if kind == "group" else {"sites": [self.sites[name]]}
 
     def course_lists(self) -> None:
-        """Add learning paths and collections."""
+        """Add learning paths, collections, and a contest in two courses."""
         by_title = {course.title: course for course in self.org.organisation.courses.values()}
-        for add, rows in ((self.org.path, data.PATHS), (self.org.collection, data.COLLECTIONS)):
-            for title, titles, assigned, published in rows:
-                courses = [by_title[each] for each in titles]
-                add(title, courses, published=published, **self._to(assigned))
+
+        def rows(listed: data.CourseLists) -> list[CourseListRow]:
+            return [
+                (title, [by_title[each] for each in titles], {"published": published, **self._to(assigned)})
+                for title, titles, assigned, published in listed
+            ]
+
+        title, titles, start, end = data.CONTEST
+        contest = (title, [by_title[each] for each in titles], start, end)
+        self.org.lists(rows(data.PATHS), rows(data.COLLECTIONS), contest)
 
     def rapid_refresh(self) -> None:
         """Add a quiz for the warehouse, with the answers of three people."""
@@ -215,12 +220,6 @@ class _Nordwerk:
         for number, (name, answers) in enumerate(data.REFRESH_ANSWERS):
             for answer in answers:
                 self.org.refresh_answer(made, self.by_name[name], answer, _BEGUN + timedelta(hours=number))
-
-    def leaderboard(self) -> None:
-        """Add a leaderboard over two courses."""
-        by_title = {course.title: course for course in self.org.organisation.courses.values()}
-        title, titles, start, end = data.CONTEST
-        self.org.leaderboard(title, [by_title[each] for each in titles], start, end)
 
     def tokens(self, builder: WorldBuilder) -> None:
         """Give the owners of tokens their rights."""

@@ -149,7 +149,8 @@ EARLIER = ("Data protection in 20 minutes",)
 """Courses that were worked through in the first weeks, for a recertification after a year."""
 
 # Title, titles of its courses, to whom it is assigned, whether it is published.
-PATHS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
+CourseLists = tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...]
+PATHS: CourseLists = (
     (
         "Warehouse induction",
         ("Data protection in 20 minutes", "Forklift basics", "Gefahrgut: Grundlagen & Kennzeichnung ⚠️"),
@@ -189,7 +190,7 @@ CONTEST = (
     datetime(2026, 12, 18, tzinfo=UTC),
 )
 
-COLLECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, str], bool], ...] = (
+COLLECTIONS: CourseLists = (
     (
         "Safety at work",
         ("Forklift basics", "Erste Hilfe im Betrieb 🩹", 'Manual handling: "lift with your legs"'),

@@ -92,10 +92,13 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
 
 
 def _lists(org: OrganisationBuilder, group: Group, made: list[Course]) -> None:
-    for title, held in (("Induction", made[:_IN_A_PATH]), ("Every second course", made[::2][:_IN_A_PATH])):
-        org.path(title, held, groups=(group,))
-    org.collection("Everything", made[:_IN_A_COLLECTION], groups=(group,))
-    org.leaderboard("Contest", made[:_IN_A_PATH], _SINCE, _SINCE + timedelta(days=7 * _WEEKS))
+    to = {"groups": (group,)}
+    first, second = made[:_IN_A_PATH], made[::2][:_IN_A_PATH]
+    org.lists(
+        [("Induction", first, to), ("Every second course", second, to)],
+        [("Everything", made[:_IN_A_COLLECTION], to)],
+        ("Contest", first, _SINCE, _SINCE + timedelta(days=7 * _WEEKS)),
+    )
 
 
 def _quiz(org: OrganisationBuilder, group: Group, people: list[Person]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
-from mock_server.rules import leaderboards
+from mock_server.api import leaderboards
 from mock_server.rules.learning import NotAssignedError
 from mock_server.world.people import Status
 from recount import recount_rankings

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mock_server import MockTraining, Policy
+from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.rules import rate_limits
 from mock_server.world.ledger import Window
+from training_sdk._core.argument_checks import family_of
 from unit.mock_server.core.speaker import COURSES, FEED, RESET, WHO, Answer, Speaker, user_of
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -104,5 +106,8 @@ def test_there_is_no_limit_unless_it_is_asked_for() -> None:
     assert mock.world.windows == {}
 
 
-def test_the_lower_limit_is_that_of_operations_that_there_are() -> None:
-    assert {operation.name for operation in OPERATIONS} > rate_limits.FEWER
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_the_client_counts_an_operation_towards_the_limit_that_it_has(operation: Operation) -> None:
+    is_few = operation.per_minute == rate_limits.FEW
+    assert is_few == (family_of(operation.template) == "catalogue")
+    assert is_few or operation.per_minute == rate_limits.MANY

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from mock_server.api import resets
 from mock_server.refusal import invalid
-from mock_server.rules import eligibility, reset
+from mock_server.rules import reset, scope
 from mock_server.world.courses import Assigned
 from mock_server.world.people import Person
 from unit.sdk.contract_kit.faulty_server import alters, breaks, entered, handler_of, nothing, replaces
@@ -45,7 +45,7 @@ def assignments_are_never_taken_away(call: Any) -> Any:
 
 @breaks(GUESTS)
 def those_not_assigned_are_refused(patch: pytest.MonkeyPatch) -> None:
-    honest = eligibility.eligible
+    honest = scope.eligible
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
         if not all(map(progress.has, ids or ())):

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules import eligibility, scope, webhooks
+from mock_server.rules import scope, webhooks
 from mock_server.world import clock
 from mock_server.world.courses import CourseStatus, DueKind
 from mock_server.world.ledger import Notification
@@ -69,7 +69,7 @@ def fixed_due_dates_go(honest: Any, self: Organisation, course_id: str, user_ids
 
 @breaks(NO_ERROR)
 def nothing_to_reset_is_refused(patch: pytest.MonkeyPatch) -> None:
-    honest = eligibility.eligible
+    honest = scope.eligible
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
         found = honest(policy, progress, ids)

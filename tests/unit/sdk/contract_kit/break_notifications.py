@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mock_server.api import resets
 from mock_server.control import actions
-from mock_server.rules import certificates, eligibility, learning, notifications, webhooks
+from mock_server.rules import certificates, learning, notifications, scope, webhooks
 from mock_server.rules.learning import LateWriteError
 from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
@@ -66,7 +66,7 @@ def nobody_is_notified_of_a_reset_of_everyone(patch: pytest.MonkeyPatch) -> None
 @breaks(TOLD)
 def those_with_nothing_are_notified_beside_others(patch: pytest.MonkeyPatch) -> None:
     idle: list[str] = []
-    asked, told = eligibility.eligible, notifications.for_reset
+    asked, told = scope.eligible, notifications.for_reset
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
         found = asked(policy, progress, ids)
@@ -102,7 +102,7 @@ def certificates_for_every_course(
 def certificates_of_the_second_stay(patch: pytest.MonkeyPatch) -> None:
     """Of two who are reset."""
     listed: list[str] = []
-    asked, honest = eligibility.eligible, certificates.withdraw
+    asked, honest = scope.eligible, certificates.withdraw
 
     def eligible(*them: Any) -> list[str]:
         listed[:] = asked(*them)
@@ -246,7 +246,7 @@ def events_are_signed_by_somebody_else(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(EVENTS)
 def events_for_those_with_nothing_beside_others(patch: pytest.MonkeyPatch) -> None:
-    honest = eligibility.eligible
+    honest = scope.eligible
     idle: list[str] = []
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:

@@ -11,7 +11,7 @@ from attrs import evolve
 from mock_server import app
 from mock_server.api import resets
 from mock_server.refusal import RefusedError
-from mock_server.rules import authentication, eligibility, permissions, reset, scope, visibility
+from mock_server.rules import authentication, permissions, reset, scope, visibility
 from mock_server.rules.permissions import Family, Reach
 from mock_server.world.people import Permission
 from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
@@ -66,7 +66,7 @@ def what_is_refused_is_done(world: Any, actor: Any, body: Any) -> Reach:
 
 def _do(world: Any, organisation: Any, asked: Any) -> None:
     progress = organisation.progress[asked.course_id]
-    user_ids = eligibility.eligible(world.policy, progress, asked.user_ids)
+    user_ids = scope.eligible(world.policy, progress, asked.user_ids)
     reset.reset(world, organisation, organisation.courses[asked.course_id], user_ids)
 
 

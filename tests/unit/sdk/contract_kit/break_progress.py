@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from mock_server.api import resets
-from mock_server.rules import completion, eligibility, learning
+from mock_server.rules import completion, learning, scope
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
@@ -28,7 +28,7 @@ EVERYONE = "R09-everyone-is-everyone-with-progress"
 
 @breaks(COUNTS, POST, EVERYONE)
 def only_completions_are_reset(patch: pytest.MonkeyPatch) -> None:
-    honest = eligibility.eligible
+    honest = scope.eligible
     patch.setattr(
         resets,
         "eligible",
@@ -55,7 +55,7 @@ def posts_open_nothing(patch: pytest.MonkeyPatch) -> None:
 @breaks(ALL, EVERYONE)
 def the_third_of_a_list_is_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    honest = eligibility.eligible
+    honest = scope.eligible
 
     def eligible(*them: Any) -> list[str]:
         asked[:] = honest(*them)
@@ -94,7 +94,7 @@ def everyone_is_everyone_everywhere(organisation: Organisation, course: Any, was
 @breaks(COUNTS)
 def those_with_nothing_get_a_new_due_date(patch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
-    honest = eligibility.eligible
+    honest = scope.eligible
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
         found = honest(policy, progress, ids)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from mock_server.api import listing, progress
+from mock_server.api import operation, progress
 from mock_server.rules import permissions, visibility
 from mock_server.rules.permissions import Family, Reach
 from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
@@ -42,7 +42,7 @@ def leaders_see_the_figures_of_all(patch: pytest.MonkeyPatch) -> None:
 
 @breaks("R05-learners-see-themselves")
 def learners_see_others_rows_by_id(patch: pytest.MonkeyPatch) -> None:
-    honest = listing.users_asked
+    honest = operation.users_asked
 
     def asked(call: Any, name: str = "userId") -> list[str] | None:
         user_id = call.query.id(name)
