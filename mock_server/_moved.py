@@ -28,9 +28,15 @@ MOVED: dict[str, str] = {
     "mock_server.doors.webhooks": "mock_server.transports.webhooks",
     "mock_server.live": "mock_server.learner_actions",
     "mock_server.openapi": "mock_server.api.openapi",
+    "mock_server.rules.authentication": "mock_server.rules.access",
+    "mock_server.rules.certificates": "mock_server.rules.completion",
     "mock_server.rules.eligibility": "mock_server.rules.scope",
     "mock_server.rules.late_writes": "mock_server.rules.learning",
     "mock_server.rules.leaderboards": "mock_server.api.leaderboards",
+    "mock_server.rules.notifications": "mock_server.rules.reset",
+    "mock_server.rules.permissions": "mock_server.rules.access",
+    "mock_server.rules.queue": "mock_server.rules.reset",
+    "mock_server.rules.visibility": "mock_server.rules.access",
     "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""

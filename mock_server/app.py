@@ -20,8 +20,7 @@ from mock_server.control.routes import handle_control
 from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import audit, idempotency, rate_limits
-from mock_server.rules.authentication import Actor, authenticate, find_token
-from mock_server.rules.permissions import Reach
+from mock_server.rules.access import Actor, Reach, authenticate, find_token
 from mock_server.wire import answers, forms, reading
 from mock_server.wire.fields import Params
 from mock_server.wire.message import Request, Response

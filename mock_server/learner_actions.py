@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import define
 
-from mock_server.rules import learning, queue
+from mock_server.rules import learning, reset
 from mock_server.rules.learning import LearnerContext
 from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind
@@ -174,8 +174,9 @@ class LiveWorld(World):
             lambda desk, record: learning.surveyed(desk, record, question, answer),
         )
 
-    def _run_due_resets(self) -> None:
-        queue.run_due(self)
+    def run_due_resets(self) -> None:
+        """Carry out queued resets that are due, with the lock held."""
+        reset.run_due_resets(self)
 
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
         """Let a learner's action change their record, under the world's lock."""

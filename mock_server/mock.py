@@ -17,7 +17,7 @@ from mock_server.control.tokens import NamedTokens
 from mock_server.control.worlds import Worlds
 from mock_server.learner_actions import LiveWorld
 from mock_server.policy import Policy, policy_or_default
-from mock_server.rules.certificates import shown
+from mock_server.rules.completion import shown_certificates
 from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
@@ -275,7 +275,7 @@ class MockTraining:
     def certificates(self) -> tuple[Certificate, ...]:
         """Every certificate that is shown, oldest first."""
         with self.world.up_to_date():
-            return shown(self.world)
+            return shown_certificates(self.world)
 
     @property
     def audit(self) -> tuple[AuditEntry, ...]:

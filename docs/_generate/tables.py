@@ -23,8 +23,7 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.control.naming import SHORT
 from mock_server.policy import AnswerForm, Behaviour, Policy
 from mock_server.refusal import Reason
-from mock_server.rules.authentication import Actor
-from mock_server.rules.permissions import Family, Reach, reach
+from mock_server.rules.access import Actor, Family, Reach, reach
 from mock_server.world.people import Permission
 from training_sdk._core.flow import NoAnswerError, NotDeliveredError, Request, Response, TransportError
 from training_sdk._core.send_policy import RETRIED_STATUSES, SendDecision, judge_failure, judge_status

@@ -20,9 +20,9 @@ from mock_server.api.operation import (
 )
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
-from mock_server.rules import visibility
+from mock_server.rules import access
+from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.rules.permissions import Family
 from mock_server.wire.answer_class import Number, Percent, answer
 from mock_server.wire.message import Response
 from mock_server.world.courses import Course, Lesson
@@ -91,7 +91,7 @@ def _mean(score_sum: int, count: int) -> float:
 def get_course_statistics(call: Call) -> Response:
     """Show the statistics of courses."""
     wanted = _courses_wanted(call)
-    team = visibility.users(call.actor, call.reach)
+    team = access.visible_users(call.actor, call.reach)
     omits_all = Behaviour.OMITS_COURSE_STATISTICS in call.world.policy.emulates
     every = () if omits_all else call.organisation.courses.values()
     found = [course for course in every if wanted is None or course.id in wanted]

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from mock_server.api.operation import Call, Operation
 from mock_server.refusal import Reason, RefusedError, invalid, not_found
-from mock_server.rules.permissions import Family
+from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer

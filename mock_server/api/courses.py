@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
 from mock_server.refusal import Reason, not_found
-from mock_server.rules import visibility
-from mock_server.rules.permissions import Family
+from mock_server.rules import access
+from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
@@ -172,7 +172,7 @@ def list_courses(call: Call) -> Response:
     search = call.query.text("searchTerm").casefold()
     found = [
         course
-        for course in visibility.courses(call.actor, call.reach)
+        for course in access.visible_courses(call.actor, call.reach)
         if (wanted is None or course.id in wanted) and search in course.title.casefold()
     ]
     return numbered(call, Courses, found, course_answer)
@@ -191,7 +191,7 @@ def list_courses(call: Call) -> Response:
 def list_lessons(call: Call) -> Response:
     """List the lessons of a course."""
     course_id = call.path_id("courseId")
-    for course in visibility.courses(call.actor, call.reach):
+    for course in access.visible_courses(call.actor, call.reach):
         if course.id == course_id:
             return answers.ok(LessonsOfCourse([_lesson_of_course(lesson) for lesson in course.lessons]))
     raise not_found(Reason.COURSE_NOT_FOUND, "course", course_id)
@@ -219,7 +219,7 @@ def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
 def get_lesson(call: Call) -> Response:
     """Show a lesson."""
     lesson_id = call.path_id("id")
-    for course in visibility.courses(call.actor, call.reach):
+    for course in access.visible_courses(call.actor, call.reach):
         for lesson in course.lessons:
             if lesson.id == lesson_id:
                 return answers.ok(_lesson(lesson))

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from mock_server.policy import PARTWAY, Behaviour
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import audit, queue, reset, scope
+from mock_server.rules import audit, reset, scope
 from mock_server.rules.scope import absent, eligible
 from mock_server.wire.message import Response
 
@@ -45,7 +45,7 @@ def emulate(call: Call, asked: Scope) -> int:
     whole = asked if reached is listed else scope.Scope(asked.course_id, reached)
     if Behaviour.QUEUES_RESETS in emulates:
         resets = ((course_id, user_id) for course_id, users in found.items() for user_id in users)
-        queue.add(call.world, call.token, call.request_id, resets)
+        reset.queue_resets(call.world, call.token, call.request_id, resets)
         audit.done(call.world, call.token, call.request_id, whole, (), "queued", status=202)
     else:
         for course in courses:

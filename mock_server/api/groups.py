@@ -6,7 +6,7 @@ from typing import Annotated
 
 from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation, Parameter, feed, window
 from mock_server.refusal import Reason, not_found
-from mock_server.rules.permissions import Family
+from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import Format, answer, field
 from mock_server.wire.message import Response

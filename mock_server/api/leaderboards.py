@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
 from mock_server.refusal import Reason, invalid, not_found
-from mock_server.rules.permissions import Family, Reach
+from mock_server.rules.access import Family, Reach
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field

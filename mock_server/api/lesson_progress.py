@@ -25,8 +25,8 @@ from mock_server.api.operation import (
 )
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
+from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.rules.permissions import Family
 from mock_server.wire.answer_class import DateOrNone, Format, Percent, answer
 from mock_server.wire.message import Response
 from mock_server.world import progress as world

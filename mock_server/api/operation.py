@@ -14,9 +14,8 @@ from attrs import evolve, frozen
 
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import visibility
-from mock_server.rules.authentication import Actor
-from mock_server.rules.permissions import Family, Reach, require
+from mock_server.rules import access
+from mock_server.rules.access import Actor, Family, Reach, require
 from mock_server.rules.rate_limits import MANY
 from mock_server.wire import answers
 from mock_server.wire.answer_class import Format, answer, field
@@ -291,7 +290,7 @@ def feed(
 
 def users_asked(call: Call, name: str = "userId") -> list[str] | None:
     """Return the users that the request names and its owner may see, in order; None for everyone."""
-    seen = visibility.users(call.actor, call.reach)
+    seen = access.visible_users(call.actor, call.reach)
     user_id = call.query.id(name)
     if user_id is not None:
         return [user_id] if seen is None or user_id in seen else []
@@ -301,7 +300,7 @@ def users_asked(call: Call, name: str = "userId") -> list[str] | None:
 def user_in_path(call: Call) -> str:
     """Return the user in the path. RefusedError for an unknown user, and for one whose rows the owner may not see."""
     user_id = call.path_id("userId")
-    seen = visibility.users(call.actor, call.reach)
+    seen = access.visible_users(call.actor, call.reach)
     if user_id not in call.organisation.people or (seen is not None and user_id not in seen):
         # The same answer for a hidden and for an unknown user, or it would show which of the two it is (R04).
         raise RefusedError(
@@ -329,7 +328,7 @@ def courses_of_user(call: Call) -> tuple[str, list[Course]]:
 
 def members(call: Call) -> tuple[str, ...] | None:
     """Return the users whose figures the owner may see, in order; None for everyone."""
-    seen = visibility.users(call.actor, call.reach)
+    seen = access.visible_users(call.actor, call.reach)
     return None if seen is None else tuple(sorted(seen))
 
 

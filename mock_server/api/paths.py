@@ -5,8 +5,8 @@ from __future__ import annotations
 from mock_server.api.courses import Course, Courses, course_answer
 from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, numbered
 from mock_server.refusal import Reason, not_found
-from mock_server.rules import visibility
-from mock_server.rules.permissions import Family
+from mock_server.rules import access
+from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer, field
@@ -61,7 +61,7 @@ class Collections(NumberedPage):
 )
 def list_paths(call: Call) -> Response:
     """List learning paths. Learners see paths that are published and assigned to them."""
-    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.paths)
+    found = access.visible_lists(call.actor, call.reach, call.organisation.paths)
     return numbered(call, Paths, found, lambda path: PathInList(path.id, path.title, path.is_published))
 
 
@@ -88,7 +88,7 @@ def get_path(call: Call) -> Response:
     path = _find(call, call.organisation.paths, path_id)
     if path is None:
         raise not_found(Reason.PATH_NOT_FOUND, "learning path", path_id)
-    courses = visibility.courses_of(call.actor, call.reach, path)
+    courses = access.visible_courses_of(call.actor, call.reach, path)
     return answers.ok(Path(path.id, path.title, path.is_published, list(map(course_answer, courses))))
 
 
@@ -111,7 +111,7 @@ def get_path(call: Call) -> Response:
 )
 def list_collections(call: Call) -> Response:
     """List collections of courses. Learners see collections that are published and assigned to them."""
-    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.collections)
+    found = access.visible_lists(call.actor, call.reach, call.organisation.collections)
     return numbered(call, Collections, found, lambda each: Collection(each.id, each.title, each.is_published))
 
 
@@ -131,10 +131,12 @@ def list_courses(call: Call) -> Response:
     collection = _find(call, call.organisation.collections, collection_id)
     if collection is None:
         raise not_found(Reason.COLLECTION_NOT_FOUND, "collection", collection_id)
-    return numbered(call, Courses, visibility.courses_of(call.actor, call.reach, collection), course_answer)
+    return numbered(
+        call, Courses, access.visible_courses_of(call.actor, call.reach, collection), course_answer
+    )
 
 
 def _find(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList | None:
     """Return the list with this id, unless it is hidden: the answer is the same for hidden and unknown (R04)."""
-    seen = visibility.assigned_lists(call.actor, call.reach, lists)
+    seen = access.visible_lists(call.actor, call.reach, lists)
     return next((each for each in seen if each.id == wanted), None)

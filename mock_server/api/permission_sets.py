@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mock_server.api.operation import Call, Operation
 from mock_server.refusal import Reason
-from mock_server.rules.permissions import Family
+from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response

@@ -23,8 +23,8 @@ from mock_server.api.operation import (
     window,
 )
 from mock_server.policy import Behaviour
-from mock_server.rules import visibility
-from mock_server.rules.permissions import Family
+from mock_server.rules import access
+from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, legible, part_writer
 from mock_server.wire.message import Response
@@ -118,7 +118,7 @@ def progress_feed(call: Call) -> Response:
 def _question(call: Call) -> Hashable:
     """Return all that the answer depends on in addition to the data: query, visible rows and policy."""
     asked = tuple([(name, *values) for name, values in call.query.values.items()])
-    whose = "" if visibility.users(call.actor, call.reach) is None else call.actor.id
+    whose = "" if access.visible_users(call.actor, call.reach) is None else call.actor.id
     policy = call.world.policy
     return asked, whose, policy.emulates, policy.default_page_size
 

@@ -14,8 +14,8 @@ from mock_server.api.operation import (
     users_asked,
 )
 from mock_server.refusal import Reason, not_found
-from mock_server.rules import visibility
-from mock_server.rules.permissions import Family
+from mock_server.rules import access
+from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer, field
@@ -97,7 +97,7 @@ class RapidRefreshAnswers(NumberedPage):
 )
 def list_refreshes(call: Call) -> Response:
     """List rapid refreshes. Learners see those that are published and assigned to them."""
-    found = visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
+    found = access.visible_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
     return numbered(call, RapidRefreshes, found, lambda each: RapidRefreshInList(*_shown(each)))
 
 
@@ -118,7 +118,7 @@ def _shown(refresh: world.RapidRefresh) -> tuple[str, str, bool, int, str]:
 def get_refresh(call: Call) -> Response:
     """Show a rapid refresh and its questions."""
     wanted = call.path_id("rapidRefreshId")
-    for refresh in visibility.assigned_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
+    for refresh in access.visible_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
         if refresh.id == wanted:
             questions = [Question(each.id, each.question, list(each.options)) for each in refresh.questions]
             return answers.ok(RapidRefresh(*_shown(refresh), questions))

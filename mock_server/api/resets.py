@@ -9,7 +9,7 @@ from mock_server.api.emulated_resets import emulate, emulated_answer
 from mock_server.api.operation import Call, Link, Operation
 from mock_server.policy import Policy
 from mock_server.refusal import Reason
-from mock_server.rules import audit, confirmation, idempotency, notifications, reset, scope
+from mock_server.rules import audit, confirmation, idempotency, reset, scope
 from mock_server.rules.scope import Scope, absent, eligible
 from mock_server.wire import answers
 from mock_server.wire.answer_class import answer, field
@@ -219,7 +219,7 @@ def preview_reset(call: Call) -> Response:
     course = scope.find(call.organisation, asked)
     progress = call.organisation.progress[course.id]
     user_ids = eligible(call.world.policy, progress, asked.user_ids)
-    recipients = notifications.recipients(call.organisation, user_ids)
+    recipients = reset.recipients(call.organisation, user_ids)
     return answers.ok(
         ResetPreview(
             course=CourseOfPreview(course.id, course.title, course.status),
@@ -227,7 +227,7 @@ def preview_reset(call: Call) -> Response:
             users=_by_state(progress, asked),
             cleared=_cleared(call, course, user_ids),
             absent=_absent(call, progress, asked),
-            notifications=len(recipients) if notifications.are_sent(call.world.policy, course) else 0,
+            notifications=len(recipients) if reset.sends_notifications(call.world.policy, course) else 0,
         )
     )
 

@@ -25,7 +25,7 @@ from mock_server.api import (
 )
 from mock_server.api.operation import Operation, OtherFeed
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules.permissions import Family
+from mock_server.rules.access import Family
 from mock_server.wire import reading
 
 

@@ -25,8 +25,8 @@ from mock_server.api.operation import (
     users_asked,
 )
 from mock_server.refusal import Reason
+from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.rules.permissions import Family
 from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress

@@ -8,7 +8,7 @@ from itertools import islice
 
 from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation, default_size, feed
 from mock_server.refusal import Reason, invalid
-from mock_server.rules.permissions import Family
+from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.answer_class import DateOrNone, answer
 from mock_server.wire.message import Response

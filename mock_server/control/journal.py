@@ -23,7 +23,7 @@ from mock_server.control.masking import (
     memory,
 )
 from mock_server.control.naming import operation_name
-from mock_server.rules.authentication import bearer
+from mock_server.rules.access import bearer
 from mock_server.wire.message import Request, Response
 
 __all__ = ["Body", "Calls", "Delivered", "Exchange", "Journal"]

@@ -9,7 +9,7 @@ from itertools import chain
 from sys import getsizeof
 from urllib.parse import unquote
 
-from mock_server.rules.authentication import bearer
+from mock_server.rules.access import bearer
 from mock_server.wire.message import Request, Response
 
 MASK = "***"

@@ -9,7 +9,7 @@ from mock_server._version import __version__
 from mock_server.api import openapi
 from mock_server.control import actions, inspection, worlds
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules.authentication import find_token
+from mock_server.rules.access import find_token
 from mock_server.wire import answers
 from mock_server.wire.message import Request, Response
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mock_server.rules.authentication import actor_of
+from mock_server.rules.access import actor_of
 from mock_server.world.argument_checks import check_argument
 from mock_server.world.people import digest
 

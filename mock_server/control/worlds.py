@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from mock_server.policy import Policy
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules.authentication import bearer
+from mock_server.rules.access import bearer
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response

@@ -1,13 +1,16 @@
-"""Changes of a record by a learner's actions: pure functions from record to record."""
+"""Changes of a record by a learner's actions, from record to record, and the certificate of a completion (R19)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from mock_server.world import clock
 from mock_server.world.courses import with_slides_done, with_survey_answer
+from mock_server.world.ledger import Certificate
 from mock_server.world.progress import LessonProgress, Record
 
 if TYPE_CHECKING:
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mock_server.world.courses import Course, Lesson, Slide
+    from mock_server.world.organisation import Organisation
     from mock_server.world.progress import Enrolment
+    from mock_server.world.world import World
 
 
 def lessons_of(course: Course, enrolment: Enrolment | None) -> tuple[Lesson, ...]:
@@ -90,3 +95,36 @@ def with_course_figures(record: Record, course: Course, lessons: Sequence[Lesson
 def completed(record: Record, course: Course, at: datetime) -> Record:
     """Return the record with the course completed, unless it is so already."""
     return record if record.completed_at else record.completed(course, at)
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+def issue_certificate(world: World, organisation: Organisation, course: Course, user_id: str) -> None:
+    """Issue a certificate for a completion that just happened, if the course gives any."""
+    if not course.certificate:
+        return
+    issued_at = clock.to_text(world.clock.now())
+    certificate = Certificate(world.ids.certificate(), organisation.id, course.id, user_id, issued_at)
+    key = (course.id, user_id)
+    organisation.certificates[key] = (*organisation.certificates.get(key, ()), certificate)
+
+
+def shown_certificates(world: World) -> tuple[Certificate, ...]:
+    """Return every certificate that is not hidden, oldest first."""
+    found = [
+        each
+        for organisation in world.organisations.values()
+        for several in organisation.certificates.values()
+        for each in several
+    ]
+    return tuple(sorted(found, key=lambda each: (each.issued_at, each.number)))
+
+
+def withdraw_certificates(
+    world: World, organisation: Organisation, course: Course, user_ids: Sequence[str]
+) -> None:
+    """Hide the certificates of completions that are reset, unless the policy keeps them."""
+    if world.policy.old_certificate == "hidden":
+        for key in organisation.certificates.keys() & zip(repeat(course.id), user_ids):
+            organisation.certificates.pop(key)

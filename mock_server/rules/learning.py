@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from mock_server.policy import Behaviour
-from mock_server.rules import certificates
+from mock_server.rules import completion
 from mock_server.rules.completion import (
     completed,
     lessons_of,
@@ -105,7 +105,7 @@ def write(desk: LearnerContext, change: Callable[[Record], Record]) -> Record:
     after = with_course_figures(changed, desk.course, desk.lessons, desk.at)
     progress.put(user_id, after)
     if after.completed_at and not (before and before.completed_at):
-        certificates.issue(desk.world, desk.organisation, desk.course, user_id)
+        completion.issue_certificate(desk.world, desk.organisation, desk.course, user_id)
     return after
 
 

@@ -14,7 +14,7 @@ from mock_server.refusal import Reason, RefusedError
 from mock_server.world.ledger import Window
 
 if TYPE_CHECKING:
-    from mock_server.rules.authentication import Actor
+    from mock_server.rules.access import Actor
     from mock_server.world.world import World
 
 Headers = tuple[tuple[str, str], ...]

@@ -9,12 +9,12 @@ from attrs import frozen
 
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules.permissions import Family, Reach, require
+from mock_server.rules.access import Family, Reach, require
 from mock_server.wire.fields import Fields, camel
 
 if TYPE_CHECKING:
     from mock_server.policy import Policy
-    from mock_server.rules.authentication import Actor
+    from mock_server.rules.access import Actor
     from mock_server.world.courses import Course
     from mock_server.world.organisation import Organisation
     from mock_server.world.progress import CourseProgress

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules.permissions import Reach
+from mock_server.rules.access import Reach
 from mock_server.transports.guard import is_loopback
 from mock_server.wire.answers import to_json
 from mock_server.world import clock
 from mock_server.world.ledger import RESET_EVENT, Message
 
 if TYPE_CHECKING:
-    from mock_server.rules.authentication import Actor
+    from mock_server.rules.access import Actor
     from mock_server.world.courses import Course
     from mock_server.world.organisation import Organisation
     from mock_server.world.world import World

@@ -107,7 +107,7 @@ def test_the_command_checks_a_server_and_leaves_no_world_behind(mock: MockTraini
 def test_a_broken_rule_is_told_to_people_and_programs(
     mock: MockTraining, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mock_server.rules.notifications.for_reset", lambda *_: [])
+    monkeypatch.setattr("mock_server.rules.reset.notifications_of", lambda *_: [])
     asked = ["--base-url", url, "--rule", "R18", "--rule", "R21"]
     assert main(asked) == 1
     table = capsys.readouterr().out

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mock_server import MockTraining
-from mock_server.rules import audit, certificates, confirmation, notifications, permissions, reset, visibility
-from mock_server.rules.permissions import Reach
+from mock_server.rules import access, audit, completion, confirmation, reset
+from mock_server.rules.access import Reach
 from mock_server.world import progress
 from training_sdk.testing import demo
 
@@ -97,7 +97,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def _whoever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(permissions, "reach", lambda *_: Reach.ALL)
+    monkeypatch.setattr(access, "reach", lambda *_: Reach.ALL)
 
 
 def _unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def _unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _no_walls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other organisation sees what was listed before, of whichever organisation it was."""
-    honest = visibility.courses
+    honest = access.visible_courses
     listed: list[Any] = []
 
     def courses(actor: Any, reach: Reach) -> list[Any]:
@@ -115,7 +115,7 @@ def _no_walls(monkeypatch: pytest.MonkeyPatch) -> None:
                 listed.append(course)
         return listed
 
-    monkeypatch.setattr(visibility, "courses", courses)
+    monkeypatch.setattr(access, "visible_courses", courses)
 
 
 def _count_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,15 +159,15 @@ def _unassigning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "for_reset", lambda *_: [])
+    monkeypatch.setattr(reset, "notifications_of", lambda *_: [])
 
 
 def _old_certificates_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "withdraw", _nothing)
+    monkeypatch.setattr(completion, "withdraw_certificates", _nothing)
 
 
 def _no_new_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "issue", _nothing)
+    monkeypatch.setattr(completion, "issue_certificate", _nothing)
 
 
 def _unrecorded(monkeypatch: pytest.MonkeyPatch) -> None:

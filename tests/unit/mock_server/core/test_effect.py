@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
-from mock_server.rules import notifications
+from mock_server.rules import reset
 from mock_server.world.courses import CourseStatus, Due, DueKind
 from mock_server.world.ledger import Notification
 from unit.mock_server.core.speaker import (
@@ -107,7 +107,7 @@ def test_R12_a_fault_is_atomic(mock: MockTraining, admin: Speaker, monkeypatch: 
     def fail(*_: object) -> list[str]:
         raise RuntimeError("the outbox is on fire")
 
-    monkeypatch.setattr(notifications, "recipients", fail)
+    monkeypatch.setattr(reset, "recipients", fail)
     answer = admin.reset(course_id(mock), None, (FORKLIFT, 37))
     assert (answer.status, answer.reason) == (500, "INTERNAL")
     assert changed(before, mock.world.snapshot()) == {"/audit"}

@@ -15,7 +15,7 @@ import pytest
 
 from mock_server import MockTraining
 from mock_server.rules import webhooks as rule
-from mock_server.rules.authentication import Actor, actor_of
+from mock_server.rules.access import Actor, actor_of
 from mock_server.transports import webhooks as door
 from mock_server.world.ledger import RESET_EVENT
 from mock_server.world.people import digest

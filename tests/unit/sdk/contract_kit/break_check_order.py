@@ -8,7 +8,7 @@ from mock_server import app
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules import confirmation, scope
-from mock_server.rules.permissions import Reach
+from mock_server.rules.access import Reach
 from unit.sdk.contract_kit.faulty_server import alters, replaces
 
 

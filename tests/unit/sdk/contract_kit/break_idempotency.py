@@ -9,7 +9,7 @@ import pytest
 from mock_server import app
 from mock_server.api import resets
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import authentication, idempotency
+from mock_server.rules import access, idempotency
 from mock_server.wire import answers
 from mock_server.world.people import Permission
 from unit.sdk.contract_kit.faulty_server import altered, breaks, handler_of, nothing, replaces
@@ -104,7 +104,7 @@ def keys_are_shared_by_organisations(patch: pytest.MonkeyPatch) -> None:
         return "", "resetter" if token.user_id in resetters else "", operation, key
 
     resetters: set[str] = set()
-    honest = authentication.authenticate
+    honest = access.authenticate
 
     def authenticate(world: Any, authorization: Any) -> Any:
         token, actor = honest(world, authorization)

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mock_server.api import resets
 from mock_server.control import actions
-from mock_server.rules import certificates, learning, notifications, scope, webhooks
+from mock_server.rules import completion, learning, reset, scope, webhooks
 from mock_server.rules.learning import LateWriteError
 from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
@@ -24,18 +24,18 @@ LATE, EVENTS = "R22-late-writes", "R24-webhooks"
 
 @breaks(TOLD, EVERYONE)
 def nobody_is_notified(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(notifications, "for_reset", lambda *_: [])
+    patch.setattr(reset, "notifications_of", lambda *_: [])
 
 
 @breaks(TOLD, EVERYONE)
 def everybody_is_notified(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(notifications, "recipients", lambda _, user_ids: list(user_ids))
+    patch.setattr(reset, "recipients", lambda _, user_ids: list(user_ids))
 
 
 def _notifying(patch: pytest.MonkeyPatch, change: Callable[[list[Any], Any], list[Any]]) -> None:
     """Other messages than those that should be sent; ``change`` gets them and the organisation."""
-    honest = notifications.for_reset
-    patch.setattr(notifications, "for_reset", lambda *them: change(list(honest(*them)), them[1]))
+    honest = reset.notifications_of
+    patch.setattr(reset, "notifications_of", lambda *them: change(list(honest(*them)), them[1]))
 
 
 @breaks(TOLD, EVERYONE)
@@ -66,7 +66,7 @@ def nobody_is_notified_of_a_reset_of_everyone(patch: pytest.MonkeyPatch) -> None
 @breaks(TOLD)
 def those_with_nothing_are_notified_beside_others(patch: pytest.MonkeyPatch) -> None:
     idle: list[str] = []
-    asked, told = scope.eligible, notifications.for_reset
+    asked, told = scope.eligible, reset.notifications_of
 
     def eligible(policy: Any, progress: Any, ids: Any) -> list[str]:
         found = asked(policy, progress, ids)
@@ -75,23 +75,23 @@ def those_with_nothing_are_notified_beside_others(patch: pytest.MonkeyPatch) -> 
 
     patch.setattr(resets, "eligible", eligible)
     patch.setattr(
-        notifications,
-        "for_reset",
+        reset,
+        "notifications_of",
         lambda world, organisation, course, users: told(world, organisation, course, [*users, *idle]),
     )
 
 
 @breaks("R19-certificates")
 def old_certificates_stay(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(certificates, "withdraw", nothing)
+    patch.setattr(completion, "withdraw_certificates", nothing)
 
 
 @breaks("R19-certificates")
 def no_new_certificates(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(certificates, "issue", nothing)
+    patch.setattr(completion, "issue_certificate", nothing)
 
 
-@replaces(certificates, "issue", "R19-no-undeserved-certificates")
+@replaces(completion, "issue_certificate", "R19-no-undeserved-certificates")
 def certificates_for_every_course(
     honest: Any, world: Any, organisation: Any, course: Any, user_id: str
 ) -> None:
@@ -102,7 +102,7 @@ def certificates_for_every_course(
 def certificates_of_the_second_stay(patch: pytest.MonkeyPatch) -> None:
     """Of two who are reset."""
     listed: list[str] = []
-    asked, honest = scope.eligible, certificates.withdraw
+    asked, honest = scope.eligible, completion.withdraw_certificates
 
     def eligible(*them: Any) -> list[str]:
         listed[:] = asked(*them)
@@ -112,12 +112,12 @@ def certificates_of_the_second_stay(patch: pytest.MonkeyPatch) -> None:
         honest(world, organisation, course, [each for each in user_ids if each in listed[:1]])
 
     patch.setattr(resets, "eligible", eligible)
-    patch.setattr(certificates, "withdraw", withdraw)
+    patch.setattr(completion, "withdraw_certificates", withdraw)
 
 
 def _issuing_again(patch: pytest.MonkeyPatch, *kept: str) -> None:
     """Another certificate has these of the first one."""
-    issue, withdraw = certificates.issue, certificates.withdraw
+    issue, withdraw = completion.issue_certificate, completion.withdraw_certificates
     first: dict[tuple[str, str], Any] = {}
 
     def withdrawn(world: Any, organisation: Any, course: Any, user_ids: Any) -> None:
@@ -134,8 +134,8 @@ def _issuing_again(patch: pytest.MonkeyPatch, *kept: str) -> None:
             same = {name: getattr(first[key], name) for name in kept}
             organisation.certificates[key] = (evolve(made, **same),)
 
-    patch.setattr(certificates, "withdraw", withdrawn)
-    patch.setattr(certificates, "issue", issued)
+    patch.setattr(completion, "withdraw_certificates", withdrawn)
+    patch.setattr(completion, "issue_certificate", issued)
 
 
 @breaks(CERTIFICATES)
@@ -155,7 +155,7 @@ def _issuing_early(patch: pytest.MonkeyPatch, fits: Callable[[Any], bool]) -> No
     def write(desk: Any, change: Any) -> Any:
         record = honest(desk, change)
         if not record.completed_at and fits(record):
-            certificates.issue(desk.world, desk.organisation, desk.course, desk.person.id)
+            completion.issue_certificate(desk.world, desk.organisation, desk.course, desk.person.id)
         return record
 
     patch.setattr(learning, "write", write)
@@ -313,4 +313,4 @@ _enter_event("events_name_numbers_as_users", lambda event: event["data"]["detail
 
 @breaks("R18-no-notifications-of-unpublished-courses")
 def drafts_and_archived_courses_notify_too(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(notifications, "are_sent", lambda *_: True)
+    patch.setattr(reset, "sends_notifications", lambda *_: True)

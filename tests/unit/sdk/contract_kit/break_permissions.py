@@ -11,8 +11,8 @@ from attrs import evolve
 from mock_server import app
 from mock_server.api import resets
 from mock_server.refusal import RefusedError
-from mock_server.rules import authentication, permissions, reset, scope, visibility
-from mock_server.rules.permissions import Family, Reach
+from mock_server.rules import access, reset, scope
+from mock_server.rules.access import Family, Reach
 from mock_server.world.people import Permission
 from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
 
@@ -21,11 +21,11 @@ NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
 @breaks("R01-listed-users-take-the-permission")
 def managers_reset_listed_users(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(permissions._TABLE, Family.RESET_USERS, (ALL, ALL, NONE, NONE))
+    patch.setitem(access._TABLE, Family.RESET_USERS, (ALL, ALL, NONE, NONE))
 
 
 def _not_named(patch: pytest.MonkeyPatch, family: Family) -> None:
-    honest = permissions.require
+    honest = access.require
 
     def require(actor: Any, policy: Any, *families: Family) -> Reach:
         try:
@@ -48,7 +48,7 @@ def the_permission_for_everyone_is_not_named(patch: pytest.MonkeyPatch) -> None:
     _not_named(patch, Family.RESET_EVERYONE)
 
 
-@replaces(permissions, "reach", "R02-everyone-takes-the-permission", "R02-everyone-takes-both-permissions")
+@replaces(access, "reach", "R02-everyone-takes-the-permission", "R02-everyone-takes-both-permissions")
 def managers_reset_everyone(honest: Any, actor: Any, family: Family, policy: Any) -> Reach:
     manages = family is Family.RESET_EVERYONE and Permission.TRAINING in actor.permissions
     return ALL if manages else honest(actor, family, policy)
@@ -72,29 +72,29 @@ def _do(world: Any, organisation: Any, asked: Any) -> None:
 
 @breaks("R03-revoked-tokens")
 def revoked_tokens_still_open(patch: pytest.MonkeyPatch) -> None:
-    honest = authentication.is_valid
+    honest = access.is_valid
     patch.setattr(
-        authentication, "is_valid", lambda world, token, of: honest(world, evolve(token, revoked=False), of)
+        access, "is_valid", lambda world, token, of: honest(world, evolve(token, revoked=False), of)
     )
 
 
 @breaks("R03-expired-tokens")
 def expired_tokens_still_open(patch: pytest.MonkeyPatch) -> None:
-    honest = authentication.is_valid
+    honest = access.is_valid
     patch.setattr(
-        authentication, "is_valid", lambda world, token, of: honest(world, evolve(token, expires_at=None), of)
+        access, "is_valid", lambda world, token, of: honest(world, evolve(token, expires_at=None), of)
     )
 
 
 @breaks("R03-nobody-gets-in", "R03-strangers-read-nothing")
 def nobody_is_an_administrator(patch: pytest.MonkeyPatch) -> None:
-    honest = authentication.authenticate
+    honest = access.authenticate
 
     def authenticate(world: Any, authorization: Any) -> Any:
         if authorization:
             return honest(world, authorization)
         token = next(iter(world.tokens.values()))
-        return token, authentication.actor_of(world, token)
+        return token, access.actor_of(world, token)
 
     patch.setattr(app, "authenticate", authenticate)
 
@@ -108,7 +108,7 @@ def _as_owner(call: Any, course_id: str | None) -> Any:
 
 @breaks("R03-lists-are-apart")
 def courses_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
-    honest = visibility.courses
+    honest = access.visible_courses
     seen: list[Any] = []
 
     def courses(actor: Any, reach: Reach) -> list[Any]:
@@ -117,7 +117,7 @@ def courses_of_others_are_listed(patch: pytest.MonkeyPatch) -> None:
             seen[:] = own
         return [*own, *seen] if actor.person.first_name == "Rosalind" else own
 
-    patch.setattr(visibility, "courses", courses)
+    patch.setattr(access, "visible_courses", courses)
 
 
 @alters("ListUsers", "handler", "R03-lists-are-apart")
@@ -216,7 +216,7 @@ def the_other_spelling_of_everyone_needs_no_rights(patch: pytest.MonkeyPatch) ->
 @breaks("R04-leaders-reset-nobody")
 def leaders_reset_their_team(patch: pytest.MonkeyPatch) -> None:
     def fits(actor: Any, body: Any) -> bool:
-        team = visibility.team(actor) - {actor.id}
+        team = access.team(actor) - {actor.id}
         listed = body.get("userIds")
         return _leads(actor) and isinstance(listed, list) and bool(listed) and team.issuperset(listed)
 
@@ -232,7 +232,7 @@ def leaders_reset_everyone(patch: pytest.MonkeyPatch) -> None:
 def leaders_reset_anybody(patch: pytest.MonkeyPatch) -> None:
     def fits(actor: Any, body: Any) -> bool:
         listed = body.get("userIds")
-        team = visibility.team(actor) | {actor.id}
+        team = access.team(actor) | {actor.id}
         return _leads(actor) and isinstance(listed, list) and team.isdisjoint(map(str, listed))
 
     _let_in(patch, resets.NAME, fits)
@@ -268,9 +268,9 @@ def refusals_say_what_exists(world: Any, actor: Any, body: Any) -> Reach:
         raise
 
 
-@replaces(permissions, "reach", "R02-everyone-takes-both-permissions")
+@replaces(access, "reach", "R02-everyone-takes-both-permissions")
 def one_of_both_permissions_is_enough(honest: Any, actor: Any, family: Family, policy: Any) -> Any:
     if policy.everyone_permission != "both" or family is not Family.RESET_EVERYONE:
         return honest(actor, family, policy)
-    (both,) = permissions.granting(family, policy)
+    (both,) = access.granting(family, policy)
     return Reach.ALL if both & actor.permissions else Reach.NONE

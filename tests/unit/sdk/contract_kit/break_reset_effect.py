@@ -11,7 +11,7 @@ from attrs import evolve
 
 from mock_server.api import progress
 from mock_server.api.routes import OPERATIONS
-from mock_server.rules.permissions import Reach
+from mock_server.rules.access import Reach
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, Record

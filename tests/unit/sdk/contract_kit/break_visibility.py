@@ -8,24 +8,24 @@ import pytest
 from attrs import evolve
 
 from mock_server.api import operation, progress
-from mock_server.rules import permissions, visibility
-from mock_server.rules.permissions import Family, Reach
+from mock_server.rules import access
+from mock_server.rules.access import Family, Reach
 from unit.sdk.contract_kit.faulty_server import altered, alters, breaks, handler_of, replaces
 
 NONE, OWN, ALL = Reach.NONE, Reach.OWN, Reach.ALL
 
 
-@replaces(visibility, "users", "R05-leaders-see-their-teams", "R05-leaders-see-their-teams-alone")
+@replaces(access, "visible_users", "R05-leaders-see-their-teams", "R05-leaders-see-their-teams-alone")
 def leaders_see_everyone(honest: Any, actor: Any, reach: Reach) -> set[str] | None:
     return None if reach is Reach.TEAMS else honest(actor, reach)
 
 
 @breaks("R05-learners-see-themselves")
 def learners_see_figures(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(permissions._TABLE, Family.ANALYTICS, (NONE, ALL, Reach.TEAMS, OWN))
+    patch.setitem(access._TABLE, Family.ANALYTICS, (NONE, ALL, Reach.TEAMS, OWN))
 
 
-@replaces(visibility, "users", "R05-leaders-see-their-teams-alone")
+@replaces(access, "visible_users", "R05-leaders-see-their-teams-alone")
 def leaders_see_everybody_but_one(honest: Any, actor: Any, reach: Reach) -> set[str] | None:
     everybody = sorted(actor.organisation.people)
     return {*everybody[1:], actor.id} if reach is Reach.TEAMS else honest(actor, reach)

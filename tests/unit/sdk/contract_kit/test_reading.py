@@ -13,8 +13,8 @@ from mock_server import MockTraining, app
 from mock_server.api import progress as feed
 from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason, RefusedError
-from mock_server.rules import permissions, visibility
-from mock_server.rules.permissions import Family, Reach
+from mock_server.rules import access
+from mock_server.rules.access import Family, Reach
 from training_sdk import InvalidArgumentError
 from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import Report, Wire, run
@@ -35,22 +35,22 @@ def anybody_gets_in(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
 
 
 def learners_list_users(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(permissions._TABLE, Family.PEOPLE, (Reach.ALL,) * 4)
+    patch.setitem(access._TABLE, Family.PEOPLE, (Reach.ALL,) * 4)
 
 
 def leaders_see_nobody(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
-    honest = visibility.users
-    patch.setattr(visibility, "users", lambda *of: set() if of[1] is Reach.TEAMS else honest(*of))
+    honest = access.visible_users
+    patch.setattr(access, "visible_users", lambda *of: set() if of[1] is Reach.TEAMS else honest(*of))
 
 
 def managers_see_themselves(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
     admin = mock.tokens()[0]["user_id"]
-    honest = visibility.users
+    honest = access.visible_users
 
     def users(actor: Any, reach: Reach) -> Any:
         return honest(actor, reach) if actor.id == admin or reach is not Reach.ALL else {actor.id}
 
-    patch.setattr(visibility, "users", users)
+    patch.setattr(access, "visible_users", users)
 
 
 def beginners_have_opened_nothing(mock: MockTraining, patch: pytest.MonkeyPatch) -> None:
