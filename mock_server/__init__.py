@@ -7,9 +7,9 @@ from mock_server import _moved as _moved  # first: old module names are importab
 from mock_server._version import __version__
 
 if TYPE_CHECKING:
+    from mock_server.learner_actions import LateWriteError, NotAssignedError
     from mock_server.mock import MockTraining
     from mock_server.policy import Policy
-    from mock_server.rules.learning import LateWriteError, NotAssignedError
     from mock_server.world.seeds.exporter_csv import CompletedOnlyWarning
     from mock_server.world.seeds.exporter_rows import ExporterCsvError
 
@@ -25,9 +25,9 @@ __all__ = [
 _MODULES = {
     "CompletedOnlyWarning": "world.seeds.exporter_csv",
     "ExporterCsvError": "world.seeds.exporter_rows",
-    "LateWriteError": "rules.learning",
+    "LateWriteError": "learner_actions",
     "MockTraining": "mock",
-    "NotAssignedError": "rules.learning",
+    "NotAssignedError": "learner_actions",
     "Policy": "policy",
 }
 """The module of each name, which is imported when the name is first used."""

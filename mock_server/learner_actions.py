@@ -1,18 +1,193 @@
-"""The world with learners acting in it: what a person does in a course, recorded as the product would."""
+"""What learners do in a world. Each action opens the course (R09), may complete it (R19) and may be too late (R22)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve, frozen
 
-from mock_server.rules import learning, reset
-from mock_server.rules.learning import LearnerContext
+from mock_server.policy import Behaviour
+from mock_server.rules import completion, reset
+from mock_server.rules.completion import (
+    completed,
+    lessons_of,
+    opened,
+    with_course_figures,
+    with_lesson,
+    with_slides,
+    with_survey,
+)
+from mock_server.world import clock
 from mock_server.world.clock import within
-from mock_server.world.courses import LessonKind
-from mock_server.world.progress import Record
+from mock_server.world.courses import LessonKind, SlideKind
+from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
 from mock_server.world.world import World
+
+if TYPE_CHECKING:
+    from mock_server.policy import Policy
+    from mock_server.world.courses import Course, Lesson, Slide
+    from mock_server.world.ids import Ids
+    from mock_server.world.organisation import Organisation
+    from mock_server.world.people import Person
+    from mock_server.world.progress import CourseProgress
+    from mock_server.world.world import World
+
+
+class NotAssignedError(Exception):
+    """The course is not assigned to this person."""
+
+
+class LateWriteError(Exception):
+    """A learner's action was made before their progress was reset. Nothing was written."""
+
+
+@frozen
+class LearnerContext:
+    """Context of a learner's action: one person in one course at one moment."""
+
+    world: World
+    organisation: Organisation
+    course: Course
+    person: Person
+    at: datetime
+
+    @property
+    def ids(self) -> Ids:
+        """Source of ids."""
+        return self.world.ids
+
+    @property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """Lessons that count for this person."""
+        enrolment = self.organisation.progress[self.course.id].enrolments.get(self.person.id)
+        return lessons_of(self.course, enrolment)
+
+    def lesson(self, wanted: str | None, kind: LessonKind | None = None) -> Lesson:
+        """Return the lesson with this id or title, or else the first one of its kind. Raises LookupError."""
+        for lesson in self.lessons:
+            if wanted in {lesson.id, lesson.title} or (wanted is None and lesson.kind is kind):
+                return lesson
+        named = f"of the kind {kind}" if wanted is None else repr(wanted)
+        raise LookupError(f"The course {self.course.title!r} has no lesson {named}.")
+
+    def survey(self, wanted: str | None) -> tuple[Lesson, Slide]:
+        """Return the survey with this id or question, or else the first one, and its lesson. Raises LookupError."""
+        for lesson in self.lessons:
+            for slide in lesson.slides:
+                if slide.kind is SlideKind.SURVEY and (wanted is None or wanted in {slide.id, slide.title}):
+                    return lesson, slide
+        raise LookupError(
+            f"The course {self.course.title!r} has no survey{f' {wanted!r}' if wanted else ''}."
+        )
+
+
+def check_late_write(policy: Policy, progress: CourseProgress, user_id: str, made_at: datetime) -> None:
+    """R22: refuse an action made before the last reset, unless the policy accepts it."""
+    reset_at = progress.reset_at.get(user_id)
+    if policy.late_writes == "refused" and reset_at is not None and made_at < reset_at:
+        raise LateWriteError(
+            f"The action was made at {made_at.isoformat()}, before the reset at {reset_at.isoformat()}, so it was "
+            'refused (R22). Accept such actions with Policy(late_writes="accepted").'
+        )
+
+
+def write(desk: LearnerContext, change: Callable[[Record], Record]) -> Record:
+    """Apply an action to the record, with all its consequences; on an error nothing changes."""
+    progress, user_id = desk.organisation.progress[desk.course.id], desk.person.id
+    if not progress.has(user_id):
+        raise NotAssignedError(f"{desk.course.title!r} is not assigned to {desk.person.email or user_id}.")
+    check_late_write(desk.world.policy, progress, user_id, desk.at)
+    before = progress.records.get(user_id)
+    record = opened(before, desk.at, desk.world.clock.now())
+    if Behaviour.UPDATES_OPENED_AT in desk.world.policy.emulates:
+        record = evolve(record, opened_at=clock.to_text(desk.at))
+    changed = change(record)
+    after = with_course_figures(changed, desk.course, desk.lessons, desk.at)
+    progress.put(user_id, after)
+    if after.completed_at and not (before and before.completed_at):
+        completion.issue_certificate(desk.world, desk.organisation, desk.course, user_id)
+    return after
+
+
+def tried(desk: LearnerContext, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+    """Add an attempt at a lesson; it completes the lesson if the score reaches the minimum."""
+    success = score >= lesson.minimum_score
+    at = clock.to_text(desk.at)
+    attempt = Attempt(desk.ids.uuid("attempt"), lesson.id, at, at, score, success)
+    record = evolve(
+        record,
+        attempts=(*record.attempts, attempt),
+        time_spent_seconds=record.time_spent_seconds + seconds,
+    )
+    if not success:
+        record = with_slides(record, lesson, desk.at, right=False)
+    return with_lesson(record, lesson, desk.at, done=success, score=score)
+
+
+def submitted(
+    desk: LearnerContext, record: Record, lesson: Lesson, mark: int | None, signed_off_by: str
+) -> Record:
+    """Add a practical assessment; it completes the lesson if it is signed off with a sufficient mark."""
+    at = clock.to_text(desk.at)
+    submission = AssessmentSubmission(
+        desk.ids.uuid("submission"), lesson.id, at, mark, signed_off_by, at if signed_off_by else ""
+    )
+    passed = bool(signed_off_by) and (mark is None or mark >= lesson.minimum_score)
+    record = evolve(record, submissions=(*record.submissions, submission))
+    return with_lesson(record, lesson, desk.at, done=passed, score=mark or 0)
+
+
+def posted(desk: LearnerContext, record: Record, lesson: Lesson | None, text: str) -> Record:
+    """Add a post to a discussion lesson, which completes it, or to the course."""
+    where = lesson.id if lesson else ""
+    post = DiscussionPost(desk.ids.uuid("post"), where, clock.to_text(desk.at), text)
+    record = evolve(record, posts=(*record.posts, post))
+    return with_lesson(record, lesson, desk.at, done=True, score=0) if lesson else record
+
+
+def handed_in(
+    desk: LearnerContext, record: Record, lesson: Lesson, file_name: str, mark: int | None
+) -> Record:
+    """Add an assignment handed in; it completes its lesson."""
+    hand_in = HandIn(desk.ids.uuid("hand-in"), lesson.id, clock.to_text(desk.at), file_name, mark)
+    record = evolve(record, hand_ins=(*record.hand_ins, hand_in))
+    return with_lesson(record, lesson, desk.at, done=True, score=mark or 0)
+
+
+def surveyed(desk: LearnerContext, record: Record, question: str | None, answer: str) -> Record:
+    """Answer a survey. Raises ValueError for an empty answer or one that is no option."""
+    lesson, slide = desk.survey(question)
+    if not answer or (slide.options and answer not in slide.options):
+        options = f"one of {', '.join(slide.options)}" if slide.options else "some text"
+        raise ValueError(f"The answer to {slide.title!r} must be {options}, not {answer!r}.")
+    return with_survey(record, lesson, slide, desk.at, answer)
+
+
+def done(desk: LearnerContext, record: Record, lesson: Lesson, score: int, seconds: int) -> Record:
+    """Complete a lesson according to its kind."""
+    match lesson.kind:
+        case LessonKind.ASSESSMENT:
+            return submitted(desk, record, lesson, max(score, lesson.minimum_score), "assessor")
+        case LessonKind.DISCUSSION:
+            return posted(desk, record, lesson, "Done.")
+        case LessonKind.ASSIGNMENT:
+            return handed_in(desk, record, lesson, "assignment.pdf", None)
+        case _:
+            return tried(desk, record, lesson, max(score, lesson.minimum_score), seconds)
+
+
+def all_done(
+    desk: LearnerContext, record: Record, lessons: Sequence[Lesson], score: int, seconds: int
+) -> Record:
+    """Complete all lessons that are not complete, and the course."""
+    for lesson in lessons:
+        progress = record.lesson(lesson.id)
+        if progress is None or not progress.completed_at:
+            record = done(desk, record, lesson, score, seconds)
+    return completed(record, desk.course, desk.at)
+
 
 Change = Callable[[LearnerContext, Record], Record]
 
@@ -62,7 +237,7 @@ class LiveWorld(World):
             course,
             user,
             made_at,
-            lambda desk, record: learning.tried(desk, record, desk.lesson(lesson), score, seconds),
+            lambda desk, record: tried(desk, record, desk.lesson(lesson), score, seconds),
         )
 
     def complete_course(
@@ -74,7 +249,7 @@ class LiveWorld(World):
             course,
             user,
             made_at,
-            lambda desk, record: learning.all_done(desk, record, desk.lessons, score, seconds=300),
+            lambda desk, record: all_done(desk, record, desk.lessons, score, seconds=300),
         )
 
     def submit_assessment(
@@ -99,7 +274,7 @@ class LiveWorld(World):
             course,
             user,
             made_at,
-            lambda desk, record: learning.submitted(
+            lambda desk, record: submitted(
                 desk, record, desk.lesson(lesson, LessonKind.ASSESSMENT), mark, signed_off_by
             ),
         )
@@ -122,7 +297,7 @@ class LiveWorld(World):
         def change(desk: LearnerContext, record: Record) -> Record:
             has_one = any(each.kind is LessonKind.DISCUSSION for each in desk.lessons)
             where = desk.lesson(lesson, LessonKind.DISCUSSION) if lesson or has_one else None
-            return learning.posted(desk, record, where, text)
+            return posted(desk, record, where, text)
 
         return self._act(course, user, made_at, change)
 
@@ -148,7 +323,7 @@ class LiveWorld(World):
             course,
             user,
             made_at,
-            lambda desk, record: learning.handed_in(
+            lambda desk, record: handed_in(
                 desk, record, desk.lesson(lesson, LessonKind.ASSIGNMENT), file_name, mark
             ),
         )
@@ -171,7 +346,7 @@ class LiveWorld(World):
             course,
             user,
             made_at,
-            lambda desk, record: learning.surveyed(desk, record, question, answer),
+            lambda desk, record: surveyed(desk, record, question, answer),
         )
 
     def run_due_resets(self) -> None:
@@ -183,7 +358,7 @@ class LiveWorld(World):
         with self.up_to_date():
             at = self.clock.now() if made_at is None else within(made_at, "made_at")
             desk = LearnerContext(self, self.main, self.course(course), self.user(user), at)
-            return learning.write(desk, lambda record: change(desk, record))
+            return write(desk, lambda record: change(desk, record))
 
 
 def _percent(name: str, value: int, most: int = 100) -> None:

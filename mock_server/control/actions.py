@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import fields_dict
 
 from mock_server.control.faults import Fault
-from mock_server.learner_actions import LiveWorld
+from mock_server.learner_actions import LateWriteError, LiveWorld, NotAssignedError
 from mock_server.refusal import Reason, RefusedError, invalid
-from mock_server.rules.learning import LateWriteError, NotAssignedError
 from mock_server.wire import answers, reading
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Request, Response
@@ -124,37 +124,36 @@ def _object(request: Request) -> dict[str, Any]:
 
 
 _NUMBERS = ("score", "seconds", "mark")
-_NEEDED = {"complete-lesson": ("lesson", ", as an id or a title"), "answer-survey": ("answer", "")}
-
-# The function of each action, and its parameters in addition to course, user and made_at.
-ACTIONS: dict[str, tuple[Callable[..., Record], tuple[str, ...]]] = {
-    "open": (LiveWorld.open, ()),
-    "complete-lesson": (LiveWorld.complete_lesson, ("lesson", "score", "seconds")),
-    "complete-course": (LiveWorld.complete_course, ("score",)),
-    "submit-assessment": (LiveWorld.submit_assessment, ("lesson", "mark", "signed_off_by")),
-    "post-to-discussion": (LiveWorld.post_to_discussion, ("lesson", "text")),
-    "hand-in-assignment": (LiveWorld.hand_in_assignment, ("lesson", "file_name", "mark")),
-    "answer-survey": (LiveWorld.answer_survey, ("answer", "question")),
-}
+_ACTIONS = (
+    LiveWorld.open,
+    LiveWorld.complete_lesson,
+    LiveWorld.complete_course,
+    LiveWorld.submit_assessment,
+    LiveWorld.post_to_discussion,
+    LiveWorld.hand_in_assignment,
+    LiveWorld.answer_survey,
+)
+ACTIONS: dict[str, Callable[..., Record]] = {each.__name__.replace("_", "-"): each for each in _ACTIONS}
 
 
 def act(mock: MockTraining, request: Request) -> Response:
     """POST /_mock/learners/{action}: let a learner act; the answer is their record in the course afterwards.
 
-    400 for a malformed or unknown value, 409 if the course is not assigned to them or the write is too late (R22).
+    The fields are the parameters of the action in Python. 400 for a malformed or unknown value, 409 if the course is
+    not assigned to them or the write is too late (R22).
     """
     name = request.path.rpartition("/")[2]
     if name not in ACTIONS:
         raise RefusedError(Reason.UNKNOWN_PATH, f"Learners cannot do that; they can {', '.join(ACTIONS)}.")
-    action, extra = ACTIONS[name]
-    fields = Fields.read(reading.json_body(request), ("course", "user", "made_at", *extra))
-    course, user = fields.id("course"), fields.id("user")
-    given = {each: _argument(fields, each) for each in ("made_at", *extra) if fields.has(each)}
-    needed, how = _NEEDED.get(name, ("", ""))
-    if needed and needed not in given:
-        raise invalid(f"{needed} must be given{how}.", needed)
+    _, *parameters = inspect.signature(ACTIONS[name]).parameters.values()
+    fields = Fields.read(reading.json_body(request), tuple(each.name for each in parameters))
+    given = {
+        each.name: _argument(fields, each.name)
+        for each in parameters
+        if each.default is each.empty or fields.has(each.name)
+    }
     try:
-        record = action(mock.world, course, user, **given)
+        record = ACTIONS[name](mock.world, **given)
     except NotAssignedError as fault:
         raise RefusedError(Reason.NOT_ASSIGNED, str(fault)) from None
     except LateWriteError as fault:
@@ -165,6 +164,10 @@ def act(mock: MockTraining, request: Request) -> Response:
 
 
 def _argument(fields: Fields, name: str) -> Any:
+    if name in ("course", "user"):
+        return fields.id(name)
+    if not fields.has(name):
+        raise invalid(f"{name} must be given.", name)
     if name in _NUMBERS:
         return fields.number(name, 0, 0, 10**9)
     text = fields.text(name)

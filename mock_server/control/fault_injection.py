@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlencode
 from attrs import evolve
 
 from mock_server.control.faults import Fault
+from mock_server.learner_actions import LateWriteError, NotAssignedError
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.access import find_token
-from mock_server.rules.learning import LateWriteError, NotAssignedError
 from mock_server.wire import answers
 from mock_server.wire.fields import camel
 from mock_server.wire.message import Delivery, Request, Response

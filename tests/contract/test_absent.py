@@ -11,7 +11,7 @@ from contract.conftest import NewStage
 from contract.plant import FIRE, FORKLIFT, Plant, grow
 from contract.stage import Stage, confirming, typed
 from mock_server import Policy
-from mock_server.rules.learning import LateWriteError
+from mock_server.learner_actions import LateWriteError
 from mock_server.world.people import Seat, Status
 from training_sdk.cli.effect_card import effect_card
 

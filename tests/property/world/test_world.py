@@ -20,8 +20,8 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from contract.plant import ARCHIVED, DRAFT, FIRE, FORKLIFT
 from contract.stage import RESET, confirming, typed
+from mock_server.learner_actions import LateWriteError, NotAssignedError
 from mock_server.mock import TokenName
-from mock_server.rules.learning import LateWriteError, NotAssignedError
 from mock_server.world.people import Seat, Status
 from property.world import model
 from property.world.machine import WatchedWorld

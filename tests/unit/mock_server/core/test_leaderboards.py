@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mock_server import MockTraining
 from mock_server.api import leaderboards
-from mock_server.rules.learning import NotAssignedError
+from mock_server.learner_actions import NotAssignedError
 from mock_server.world.people import Status
 from recount import recount_rankings
 from unit.mock_server.conftest import NOW

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_server import MockTraining
-from mock_server.rules.learning import LateWriteError, NotAssignedError
+from mock_server.learner_actions import LateWriteError, NotAssignedError
 from mock_server.world.courses import Slide, SlideKind
 from recount import recount_lessons, recount_slides
 from unit.mock_server.conftest import NOW

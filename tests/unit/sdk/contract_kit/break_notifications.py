@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from mock_server import learner_actions
 from mock_server.api import resets
 from mock_server.control import actions
-from mock_server.rules import completion, learning, reset, scope, webhooks
-from mock_server.rules.learning import LateWriteError
+from mock_server.learner_actions import LateWriteError
+from mock_server.rules import completion, reset, scope, webhooks
 from mock_server.transports import webhooks as outgoing
 from mock_server.wire import answers
 from unit.sdk.contract_kit.faulty_server import LISTED, breaks, entered, nothing, replaces
@@ -150,7 +152,7 @@ def the_date_is_the_old_one(patch: pytest.MonkeyPatch) -> None:
 
 def _issuing_early(patch: pytest.MonkeyPatch, fits: Callable[[Any], bool]) -> None:
     """A certificate for whoever acts, though they are not done; ``fits`` is asked with the record."""
-    honest = learning.write
+    honest = learner_actions.write
 
     def write(desk: Any, change: Any) -> Any:
         record = honest(desk, change)
@@ -158,7 +160,7 @@ def _issuing_early(patch: pytest.MonkeyPatch, fits: Callable[[Any], bool]) -> No
             completion.issue_certificate(desk.world, desk.organisation, desk.course, desk.person.id)
         return record
 
-    patch.setattr(learning, "write", write)
+    patch.setattr(learner_actions, "write", write)
 
 
 @breaks(UNDESERVED)
@@ -173,13 +175,13 @@ def certificates_for_a_lesson(patch: pytest.MonkeyPatch) -> None:
 
 @breaks(LATE)
 def late_writes_are_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(learning, "check_late_write", nothing)
+    patch.setattr(learner_actions, "check_late_write", nothing)
 
 
-def _late_action(name: str, takes: Callable[..., Any]) -> tuple[Callable[..., Any], tuple[str, ...]]:
+def _late_action(name: str, takes: Callable[..., Any]) -> Callable[..., Any]:
     """A learner's action as ``takes`` has it: it gets the honest one, and what is given."""
-    honest, extra = actions.ACTIONS[name]
-    return (lambda world, course, user, **given: takes(honest, world, course, user, **given)), extra
+    honest = actions.ACTIONS[name]
+    return wraps(honest)(partial(takes, honest))
 
 
 def _as_if_now(honest: Any, *them: Any, **given: Any) -> Any:
@@ -211,7 +213,7 @@ for _action in ("open", "complete-course", "submit-assessment", "post-to-discuss
 
 @breaks(LATE)
 def who_came_too_late_once_is_never_heard_again(patch: pytest.MonkeyPatch) -> None:
-    honest = learning.check_late_write
+    honest = learner_actions.check_late_write
     refused: set[tuple[int, str]] = set()
 
     def check(policy: Any, progress: Any, user_id: str, made_at: Any) -> None:
@@ -224,7 +226,7 @@ def who_came_too_late_once_is_never_heard_again(patch: pytest.MonkeyPatch) -> No
             refused.add(key)
             raise
 
-    patch.setattr(learning, "check_late_write", check)
+    patch.setattr(learner_actions, "check_late_write", check)
 
 
 @breaks(EVENTS)

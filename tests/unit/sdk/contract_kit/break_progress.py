@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from mock_server import learner_actions
 from mock_server.api import resets
-from mock_server.rules import completion, learning, scope
+from mock_server.rules import completion, scope
 from mock_server.wire import answers
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import Record
@@ -49,7 +50,7 @@ def the_half_way_are_counted_and_not_cleared(patch: pytest.MonkeyPatch) -> None:
 @breaks(POST)
 def posts_open_nothing(patch: pytest.MonkeyPatch) -> None:
     honest = completion.opened
-    patch.setattr(learning, "opened", lambda *them: evolve(honest(*them), opened_at=""))
+    patch.setattr(learner_actions, "opened", lambda *them: evolve(honest(*them), opened_at=""))
 
 
 @breaks(ALL, EVERYONE)
