@@ -63,7 +63,7 @@ def large_world(learners: int, courses: int) -> Any:
     from mock_server import MockTraining, Policy
     from mock_server.learner_actions import LiveWorld
     from mock_server.world.seeds.builder import WorldBuilder, add_staff
-    from mock_server.world.seeds.history import past_record
+    from mock_server.world.seeds.generate import past_record
 
     since = datetime(2026, 1, 5, 8, tzinfo=UTC)
     builder = WorldBuilder(seed="large plan", since=since)

@@ -17,7 +17,10 @@ else:  # a loader by its methods: the import of importlib.abc takes a tenth of t
 MOVED: dict[str, str] = {
     "mock_server.api.listing": "mock_server.api.operation",
     "mock_server.api.sites": "mock_server.api.groups",
-    "mock_server.argument_checks": "mock_server.world.argument_checks",
+    "mock_server.argument_checks": "mock_server.refusal",
+    "mock_server.compare.structure": "mock_server.compare.comparison",
+    "mock_server.control.inspection": "mock_server.control.routes",
+    "mock_server.control.tokens": "mock_server.control.naming",
     "mock_server.control_client": "mock_server.control.client",
     "mock_server.doors": "mock_server.transports",
     "mock_server.doors.asgi": "mock_server.transports.asgi",
@@ -38,6 +41,8 @@ MOVED: dict[str, str] = {
     "mock_server.rules.permissions": "mock_server.rules.access",
     "mock_server.rules.queue": "mock_server.rules.reset",
     "mock_server.rules.visibility": "mock_server.rules.access",
+    "mock_server.world.argument_checks": "mock_server.refusal",
+    "mock_server.world.seeds.history": "mock_server.world.seeds.generate",
     "mock_server.world.typed": "mock_server.world.codec",
 }
 """Old name to new name; a package's modules are named one by one."""

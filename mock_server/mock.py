@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from mock_server import app
 from mock_server.control.faults import Faults, check_target
 from mock_server.control.journal import Journal
-from mock_server.control.tokens import NamedTokens
+from mock_server.control.naming import NamedTokens
 from mock_server.control.worlds import Worlds
 from mock_server.learner_actions import LiveWorld
 from mock_server.policy import Policy, policy_or_default
+from mock_server.refusal import check_argument, check_host_name, check_path
 from mock_server.rules.completion import shown_certificates
 from mock_server.transports.common import VENDOR_HOSTS, Unhandled, library
 from mock_server.transports.webhooks import Webhooks
 from mock_server.wire.message import Request, Response
 from mock_server.world import state
-from mock_server.world.argument_checks import check_argument, check_host_name, check_path
 from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError
 from mock_server.world.differences import Change, differences

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
 
 from attrs import Attribute, evolve, field, fields, frozen
 
-from mock_server.world.argument_checks import check_argument
+from mock_server.refusal import check_argument
 
 
 class _Named(StrEnum):

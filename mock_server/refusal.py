@@ -1,9 +1,12 @@
-"""Refusals of the reference server: one enum of reasons, and the exception that carries one."""
+"""What the reference server refuses: a request, with a reason, and an argument of a call in Python."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
+from os import PathLike
+from typing import TypeVar
 
 
 class Reason(Enum):
@@ -125,3 +128,44 @@ def invalid(message: str, field: str = "") -> RefusedError:
 def not_found(reason: Reason, what: str, wanted: str) -> RefusedError:
     """Return a refusal with 404; ``what`` is the noun of the message."""
     return RefusedError(reason, f"There is no {what} {wanted}.", {"ids": wanted})
+
+
+_T = TypeVar("_T")
+_MOMENT = "a datetime with a time zone, such as datetime(2026, 11, 30, 9, tzinfo=UTC)"
+
+
+def check_argument(name: str, given: object, kind: type[_T], how: str) -> _T:
+    """Return the argument if it is of this type. TypeError otherwise, with name, value and what is allowed."""
+    # bool is a subclass of int; reject it, because True is a mistake here.
+    if isinstance(given, kind) and not (isinstance(given, bool) and kind is not bool):
+        return given
+    raise TypeError(f"{name} must be {how}, not {_shown(given)}.")
+
+
+def check_datetime(name: str, given: object) -> datetime:
+    """Return a datetime. ValueError for one without a time zone."""
+    moment = check_argument(name, given, datetime, _MOMENT)
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must be {_MOMENT}, not {given!r}.")
+    return moment
+
+
+def check_path(name: str, given: object, how: str = "a path, as text or a Path") -> None:
+    """Raise TypeError for anything but the path of a file or folder."""
+    if not isinstance(given, str | PathLike):
+        check_argument(name, given, str, how)
+
+
+def check_host_name(name: str, given: object) -> str:
+    """Return a host name or address in lower case. ValueError for a scheme or port, which would never match."""
+    host = check_argument(name, given, str, "a host name, such as localhost").lower()
+    if not host or set(host) & set("/@?#[]* ") or host.count(":") == 1:
+        raise ValueError(
+            f"{name} must be a host name without scheme and port, such as localhost, not {given!r}."
+        )
+    return host
+
+
+def _shown(given: object) -> str:
+    shown = repr(given)
+    return shown if len(shown) <= 100 else f"{shown[:100]}... ({type(given).__name__})"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from mock_server.mock import MockTraining
 from mock_server.policy import Policy
+from mock_server.refusal import check_host_name
 from mock_server.terminal_text import CommandError, visible
 from mock_server.transports.serving import SECRET_VARIABLE
-from mock_server.world.argument_checks import check_host_name
 
 _LARGEST_SECRET = 64 * 1024
 

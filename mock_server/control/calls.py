@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 from attrs import field, frozen
 
 from mock_server.control.naming import known_operation, known_token
-from mock_server.world.argument_checks import check_argument
+from mock_server.refusal import check_argument
 
 _SHOWN = 20
 

@@ -13,7 +13,7 @@ from attrs import Factory, asdict, define, field, fields_dict, frozen
 from mock_server.api.operation import Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.control.naming import close, known_operation, listed
-from mock_server.world.argument_checks import check_argument
+from mock_server.refusal import check_argument
 
 if TYPE_CHECKING:
     from mock_server.world.world import World

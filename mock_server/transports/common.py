@@ -11,11 +11,10 @@ from typing import Literal, Protocol
 
 from attrs import evolve, frozen
 
-from mock_server.refusal import RefusedError
+from mock_server.refusal import RefusedError, check_host_name
 from mock_server.wire import answers
 from mock_server.wire.message import MAX_BODY, MAX_DRAIN, Request, Response
 from mock_server.world import clock
-from mock_server.world.argument_checks import check_host_name
 
 SERVER = "training-mock"
 

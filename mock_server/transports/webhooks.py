@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from mock_server._version import __version__
-from mock_server.refusal import RefusedError
+from mock_server.refusal import RefusedError, check_argument, check_host_name
 from mock_server.rules.webhooks import SIGNATURE, body, check_url, signature
-from mock_server.world.argument_checks import check_argument, check_host_name
 
 if TYPE_CHECKING:
     from mock_server.world.ledger import Message

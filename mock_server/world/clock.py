@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from mock_server.world.argument_checks import check_argument, check_datetime
+from mock_server.refusal import check_argument, check_datetime
 
 # Not of the locale, as strftime() has them; email.utils has them too, and costs a start 10 ms.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -17,8 +17,8 @@ import attrs
 from attrs import field, frozen, validators
 
 from mock_server.policy import Policy
+from mock_server.refusal import check_argument
 from mock_server.world import parts
-from mock_server.world.argument_checks import check_argument
 from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError, decode, encode
 from mock_server.world.ids import Ids

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field
 
 from mock_server.policy import Policy
+from mock_server.refusal import check_argument
 from mock_server.world import clock, parts
-from mock_server.world.argument_checks import check_argument
 from mock_server.world.clock import Clock
 from mock_server.world.codec import encode
 from mock_server.world.courses import Course, RapidRefresh, RefreshAnswer

@@ -42,7 +42,7 @@ from mock_server.world.ids import Ids
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Leaderboard, Organisation
 from mock_server.world.people import Group, Permission, PermissionSet, Person, Seat, Site, Token, digest
-from mock_server.world.progress import Enrolment, LessonProgress, Record
+from mock_server.world.progress import Enrolment, Record
 from mock_server.world.world import World
 
 W = TypeVar("W", bound=World)
@@ -276,15 +276,16 @@ class OrganisationBuilder:
 
     def lists(
         self,
-        paths: Iterable[CourseListRow],
-        collections: Iterable[CourseListRow],
-        contest: tuple[str, Iterable[Course], datetime, datetime],
+        paths: Iterable[CourseListRow] = (),
+        collections: Iterable[CourseListRow] = (),
+        contest: tuple[str, Iterable[Course], datetime, datetime] | None = None,
     ) -> None:
-        """Add learning paths, collections, and a leaderboard that runs for some time over some courses."""
+        """Add learning paths, then collections, then a leaderboard over some courses for some time."""
         for add, rows in ((self.path, paths), (self.collection, collections)):
             for title, courses, to in rows:
                 add(title, courses, **to)
-        self.leaderboard(*contest)
+        if contest is not None:
+            self.leaderboard(*contest)
 
     def enrol(self, course_id: str, user_id: str, enrolment: Enrolment) -> None:
         """Set an enrolment that differs from the default: due date, or identity from a file."""
@@ -317,15 +318,6 @@ class OrganisationBuilder:
             yield person.id, stated.get(person.id, plain[since])
 
 
-def first_lessons_done(
-    course: Course, done: int, opened_at: str, completed_at: str
-) -> tuple[LessonProgress, ...]:
-    """Return lesson progress for a number of completed lessons: the first ones, in order."""
-    return tuple(
-        LessonProgress(lesson.id, opened_at, completed_at, 100.0) for lesson in course.lessons[:done]
-    )
-
-
 class WorldBuilder:
     """Builder of a world."""
 
@@ -333,7 +325,7 @@ class WorldBuilder:
         self, *, seed: str | None, now: datetime | None = None, since: datetime | None = None
     ) -> None:
         self._is_loaded = seed is None
-        self._ids = Ids(secrets.token_hex(16) if seed is None else seed)
+        self.ids = Ids(secrets.token_hex(16) if seed is None else seed)
         self._clock = Clock(now)
         self._since = self._clock.now() if since is None else since
         self._organisations: list[OrganisationBuilder] = []
@@ -346,14 +338,9 @@ class WorldBuilder:
         """The first organisation."""
         return self._organisations[0]
 
-    @property
-    def ids(self) -> Ids:
-        """Source of ids."""
-        return self._ids
-
     def organisation(self, name: str) -> OrganisationBuilder:
         """Add an organisation; the first one is the main one."""
-        made = OrganisationBuilder(Organisation(self._ids.role(), name, self._clock), self._ids, self._since)
+        made = OrganisationBuilder(Organisation(self.ids.role(), name, self._clock), self.ids, self._since)
         self._organisations.append(made)
         return made
 
@@ -361,7 +348,7 @@ class WorldBuilder:
         self, name: str, person: Person, *, expires_at: datetime | None = None, revoked: bool = False
     ) -> None:
         """Give a person a token under a name."""
-        self.tokens[name] = f"mock_{self._ids.derive(f'token/{name}', 48)}"
+        self.tokens[name] = f"mock_{self.ids.derive(f'token/{name}', 48)}"
         self._tokens[digest(self.tokens[name])] = Token(
             person.id, person.organisation_id, expires_at, revoked
         )
@@ -374,7 +361,7 @@ class WorldBuilder:
         return kind(
             policy=policy,
             clock=self._clock,
-            ids=self._ids,
+            ids=self.ids,
             main=organisations[0],
             organisations={each.id: each for each in organisations},
             tokens=self._tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from mock_server.world.people import Group, Permission, Person, Seat, Site, Stat
 from mock_server.world.progress import Record
 from mock_server.world.seeds import demo_data as data
 from mock_server.world.seeds.builder import CourseListRow, OrganisationBuilder, WorldBuilder
-from mock_server.world.seeds.history import past_record
+from mock_server.world.seeds.generate import past_record
 from mock_server.world.world import World
 
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
@@ -46,6 +47,7 @@ def build_demo(now: datetime | None = None) -> WorldBuilder:
         nordwerk.course(number, *row)
     nordwerk.course_lists()
     nordwerk.rapid_refresh()
+    nordwerk.contest()
     nordwerk.tokens(builder)
     _neighbour(builder)
     nordwerk.describe_sites()
@@ -201,18 +203,24 @@ class _Nordwerk:
         return {"groups": [self.groups[name]]} if kind == "group" else {"sites": [self.sites[name]]}
 
     def course_lists(self) -> None:
-        """Add learning paths, collections, and a contest in two courses."""
-        by_title = {course.title: course for course in self.org.organisation.courses.values()}
+        """Add learning paths and collections."""
 
         def rows(listed: data.CourseLists) -> list[CourseListRow]:
             return [
-                (title, [by_title[each] for each in titles], {"published": published, **self._to(assigned)})
+                (title, self._titled(titles), {"published": published, **self._to(assigned)})
                 for title, titles, assigned, published in listed
             ]
 
+        self.org.lists(rows(data.PATHS), rows(data.COLLECTIONS))
+
+    def contest(self) -> None:
+        """Add a contest in two courses."""
         title, titles, start, end = data.CONTEST
-        contest = (title, [by_title[each] for each in titles], start, end)
-        self.org.lists(rows(data.PATHS), rows(data.COLLECTIONS), contest)
+        self.org.lists(contest=(title, self._titled(titles), start, end))
+
+    def _titled(self, titles: Iterable[str]) -> list[Course]:
+        by_title = {course.title: course for course in self.org.organisation.courses.values()}
+        return [by_title[each] for each in titles]
 
     def rapid_refresh(self) -> None:
         """Add a quiz for the warehouse, with the answers of three people."""

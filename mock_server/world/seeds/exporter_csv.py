@@ -23,8 +23,8 @@ from mock_server.world import clock
 from mock_server.world.clock import Clock
 from mock_server.world.courses import Course
 from mock_server.world.people import Person
-from mock_server.world.progress import Enrolment, Identity, Record
-from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff, first_lessons_done
+from mock_server.world.progress import Enrolment, Identity, LessonProgress, Record
+from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff
 from mock_server.world.seeds.exporter_rows import ExporterCsvError, ExportRow, Problem, parse
 
 _COURSE = attrgetter("course_id")
@@ -180,5 +180,8 @@ def _record(row: ExportRow, course: Course, moved: datetime) -> Record:
         completed_lessons=row.completed_lessons,
         progress_percent=row.progress_percent,
         score=row.score,
-        lessons=first_lessons_done(course, row.completed_lessons, row.opened_at or done_at, done_at),
+        lessons=tuple(
+            LessonProgress(lesson.id, row.opened_at or done_at, done_at, 100.0)
+            for lesson in course.lessons[: row.completed_lessons]
+        ),
     )

@@ -15,9 +15,8 @@ from attrs import evolve, field, frozen
 
 from mock_server import MockTraining
 from mock_server.cli import main
-from mock_server.compare.comparison import Comparison, Grade, compare, differences
+from mock_server.compare.comparison import Comparison, Grade, compare, differences, structure
 from mock_server.compare.reader import TOKEN_VARIABLE, LiveError, Reader
-from mock_server.compare.structure import structure
 from mock_server.transports.serving import serve
 from mock_server.wire.message import Request, Response
 from mock_server.world.people import Person

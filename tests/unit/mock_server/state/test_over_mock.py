@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from mock_server import MockTraining
-from mock_server.control import inspection
+from mock_server.control import routes
 from mock_server.control.actions import ACTIONS
 from mock_server.learner_actions import LiveWorld
 from unit.mock_server.conftest import NOW
@@ -37,7 +37,7 @@ def test_the_state_goes_out_and_comes_back(mock: MockTraining, control: Speaker)
 
 
 def test_marks_are_bounded(control: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "MAX_MARKS", 2)
+    monkeypatch.setattr(routes, "MAX_MARKS", 2)
     assert [control.post("/_mock/marks", {"name": each}).status for each in "ababc"] == [200] * 4 + [400]
 
 
