@@ -41,7 +41,9 @@ MOVED: dict[str, str] = {
     "mock_server.rules.permissions": "mock_server.rules.access",
     "mock_server.rules.queue": "mock_server.rules.reset",
     "mock_server.rules.visibility": "mock_server.rules.access",
+    "mock_server.wire.answer_class": "mock_server.wire.schema",
     "mock_server.world.argument_checks": "mock_server.refusal",
+    "mock_server.world.ids": "mock_server.world.world",
     "mock_server.world.seeds.history": "mock_server.world.seeds.generate",
     "mock_server.world.typed": "mock_server.world.codec",
 }

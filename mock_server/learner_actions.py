@@ -28,11 +28,10 @@ from mock_server.world.world import World
 if TYPE_CHECKING:
     from mock_server.policy import Policy
     from mock_server.world.courses import Course, Lesson, Slide
-    from mock_server.world.ids import Ids
     from mock_server.world.organisation import Organisation
     from mock_server.world.people import Person
     from mock_server.world.progress import CourseProgress
-    from mock_server.world.world import World
+    from mock_server.world.world import Ids, World
 
 
 class NotAssignedError(Exception):

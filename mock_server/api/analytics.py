@@ -23,8 +23,8 @@ from mock_server.refusal import Reason
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.wire.answer_class import Number, Percent, answer
 from mock_server.wire.message import Response
+from mock_server.wire.schema import Number, Percent, answer
 from mock_server.world.courses import Course, Lesson
 from mock_server.world.progress import CourseProgress, LessonTally, Tally
 

@@ -12,10 +12,9 @@ from mock_server.refusal import Reason, RefusedError, invalid, not_found
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
-from mock_server.wire.answer_class import answer
 from mock_server.wire.fields import Fields
 from mock_server.wire.message import Response
-from mock_server.wire.schema import Schema, choice, flag, many, nullable, sent_id, sent_object
+from mock_server.wire.schema import Schema, answer, choice, flag, many, nullable, sent_id, sent_object
 from mock_server.world.courses import Assigned
 from mock_server.world.organisation import Organisation
 

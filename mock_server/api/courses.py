@@ -8,10 +8,9 @@ from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.fields import MAX_IDS
 from mock_server.wire.message import Response
-from mock_server.wire.schema import COURSE_ID, many, sent_id, sent_text
+from mock_server.wire.schema import COURSE_ID, DateOrNone, answer, field, many, sent_id, sent_text
 from mock_server.world import courses as world
 
 

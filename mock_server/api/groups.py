@@ -8,9 +8,8 @@ from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation,
 from mock_server.refusal import Reason, not_found
 from mock_server.rules.access import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import Format, answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.schema import choice, flag
+from mock_server.wire.schema import Format, answer, choice, field, flag
 from mock_server.world.people import Person, Seat, Site, Status
 
 _STATUSES = {Status.ACTIVE: "active", Status.DEACTIVATED: "inactive"}

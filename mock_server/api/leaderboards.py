@@ -10,9 +10,8 @@ from mock_server.refusal import Reason, invalid, not_found
 from mock_server.rules.access import Family, Reach
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.schema import sent_id
+from mock_server.wire.schema import DateOrNone, answer, field, sent_id
 from mock_server.world import organisation as world
 from mock_server.world.progress import CourseProgress
 

@@ -27,8 +27,8 @@ from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
 from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.wire.answer_class import DateOrNone, Format, Percent, answer
 from mock_server.wire.message import Response
+from mock_server.wire.schema import DateOrNone, Format, Percent, answer
 from mock_server.world import progress as world
 from mock_server.world.courses import Course, Lesson
 from mock_server.world.progress_table import CountRows, MatchingRows, ProgressTable, rows_after

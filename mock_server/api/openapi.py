@@ -14,7 +14,6 @@ from mock_server._version import __version__
 from mock_server.api.operation import Link, Operation
 from mock_server.api.routes import OPERATIONS
 from mock_server.refusal import Reason
-from mock_server.wire.answer_class import components
 from mock_server.wire.answers import Error, to_json
 from mock_server.wire.schema import (
     COURSE_ID,
@@ -23,6 +22,7 @@ from mock_server.wire.schema import (
     USER_ID,
     Schema,
     choice,
+    components,
     constant,
     reference,
     sent_id,

@@ -18,10 +18,9 @@ from mock_server.rules import access
 from mock_server.rules.access import Actor, Family, Reach, require
 from mock_server.rules.rate_limits import MANY
 from mock_server.wire import answers
-from mock_server.wire.answer_class import Format, answer, field
 from mock_server.wire.fields import Fields, Params, check_id
 from mock_server.wire.message import Request, Response
-from mock_server.wire.schema import COURSE_ID, USER_ID, Mark, Schema, sent_id, whole
+from mock_server.wire.schema import COURSE_ID, USER_ID, Format, Mark, Schema, answer, field, sent_id, whole
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Token

@@ -9,8 +9,8 @@ from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
-from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response
+from mock_server.wire.schema import answer, field
 from mock_server.world.courses import CourseList
 
 

@@ -6,9 +6,8 @@ from mock_server.api.operation import Call, Operation
 from mock_server.refusal import Reason
 from mock_server.rules.access import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.schema import sent_object, sent_text, whole
+from mock_server.wire.schema import answer, field, sent_object, sent_text, whole
 from mock_server.world import people as world
 
 _PAGE, _LAST = 100, 10**9

@@ -26,9 +26,8 @@ from mock_server.policy import Behaviour
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, Percent, answer, field, legible, part_writer
 from mock_server.wire.message import Response
-from mock_server.wire.schema import choice, date
+from mock_server.wire.schema import DateOrNone, Percent, answer, choice, date, field, legible, part_writer
 from mock_server.world.organisation import Organisation
 from mock_server.world.progress import CourseProgress, Identity, Record
 from mock_server.world.progress_table import rows_after

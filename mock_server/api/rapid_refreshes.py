@@ -18,8 +18,8 @@ from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
+from mock_server.wire.schema import DateOrNone, answer, field
 from mock_server.world import clock
 from mock_server.world import courses as world
 

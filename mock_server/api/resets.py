@@ -12,9 +12,19 @@ from mock_server.refusal import Reason
 from mock_server.rules import audit, confirmation, idempotency, reset, scope
 from mock_server.rules.scope import Scope, absent, eligible
 from mock_server.wire import answers
-from mock_server.wire.answer_class import answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.schema import COURSE_ID, USER_ID, Schema, many, sent_id, sent_object, text, whole
+from mock_server.wire.schema import (
+    COURSE_ID,
+    USER_ID,
+    Schema,
+    answer,
+    field,
+    many,
+    sent_id,
+    sent_object,
+    text,
+    whole,
+)
 from mock_server.world.courses import Course, CourseStatus, DueKind
 from mock_server.world.progress import CourseProgress, Record
 

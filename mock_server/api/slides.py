@@ -27,8 +27,8 @@ from mock_server.api.operation import (
 from mock_server.refusal import Reason
 from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
-from mock_server.wire.answer_class import DateOrNone, answer, field
 from mock_server.wire.message import Response
+from mock_server.wire.schema import DateOrNone, answer, field
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
 from mock_server.world.progress import CourseProgress, SlideTally
 from mock_server.world.progress_table import CountRows, rows_after

@@ -10,11 +10,12 @@ from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation,
 from mock_server.refusal import Reason, invalid
 from mock_server.rules.access import Family
 from mock_server.wire import answers
-from mock_server.wire.answer_class import DateOrNone, answer
 from mock_server.wire.message import Response
 from mock_server.wire.schema import (
     MAX_TEXT,
+    DateOrNone,
     Schema,
+    answer,
     choice,
     constant,
     many,

@@ -6,9 +6,8 @@ from mock_server.api.operation import Call, Link, Operation
 from mock_server.refusal import Reason, invalid, not_found
 from mock_server.rules import webhooks
 from mock_server.wire import answers
-from mock_server.wire.answer_class import Date, answer, field
 from mock_server.wire.message import Response
-from mock_server.wire.schema import choice, many, sent_object, sent_text
+from mock_server.wire.schema import Date, answer, choice, field, many, sent_object, sent_text
 from mock_server.world import clock
 from mock_server.world import ledger as world
 

@@ -19,9 +19,8 @@ from mock_server.api.routes import OPERATIONS
 from mock_server.compare.reader import TOKEN_VARIABLE, Answer, LiveError, NoAnswerError, Reader
 from mock_server.mock import MockTraining
 from mock_server.terminal_text import inline
-from mock_server.wire.answer_class import schema_of
 from mock_server.wire.message import Request
-from mock_server.wire.schema import Schema
+from mock_server.wire.schema import Schema, schema_of
 
 OTHER_NAME = "{key}"
 """Replaces a key without a known word: it may be an id, an address or a person's name."""

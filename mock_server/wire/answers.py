@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from mock_server._version import __version__
 from mock_server.refusal import Reason, RefusedError
-from mock_server.wire.answer_class import Format, answer, field, json_text
 from mock_server.wire.message import Request, Response
-from mock_server.wire.schema import choice
+from mock_server.wire.schema import Format, answer, choice, field, json_text
 
 MARK = "x-training-mock"
 IDENTITY = "x-training-mock-identity"

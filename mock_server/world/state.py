@@ -21,7 +21,6 @@ from mock_server.refusal import check_argument
 from mock_server.world import parts
 from mock_server.world.clock import Clock
 from mock_server.world.codec import StateError, decode, encode
-from mock_server.world.ids import Ids
 from mock_server.world.ledger import (
     AuditEntry,
     IdempotencyKeys,
@@ -33,7 +32,7 @@ from mock_server.world.ledger import (
 )
 from mock_server.world.parts import OrganisationState, unique
 from mock_server.world.people import Token, digest
-from mock_server.world.world import World
+from mock_server.world.world import Ids, World
 
 W = TypeVar("W", bound=World)
 

@@ -38,12 +38,11 @@ from mock_server.world.courses import (
     Slide,
     SlideKind,
 )
-from mock_server.world.ids import Ids
 from mock_server.world.ledger import Certificate
 from mock_server.world.organisation import Leaderboard, Organisation
 from mock_server.world.people import Group, Permission, PermissionSet, Person, Seat, Site, Token, digest
 from mock_server.world.progress import Enrolment, Record
-from mock_server.world.world import World
+from mock_server.world.world import Ids, World
 
 W = TypeVar("W", bound=World)
 _E = TypeVar("_E", PermissionSet, Site, Group, CourseList, RapidRefresh, Leaderboard)

@@ -12,13 +12,12 @@ from attrs import evolve
 from mock_server.policy import Policy
 from mock_server.world import clock
 from mock_server.world.courses import Course, CourseStatus, Due, DueKind, Lesson, LessonKind, SlideKind
-from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Permission, Person, Seat, Site, Status
 from mock_server.world.progress import Record
 from mock_server.world.seeds import demo_data as data
 from mock_server.world.seeds.builder import CourseListRow, OrganisationBuilder, WorldBuilder
 from mock_server.world.seeds.generate import past_record
-from mock_server.world.world import World
+from mock_server.world.world import Ids, World
 
 _FOUNDED = datetime(2025, 11, 3, 8, tzinfo=UTC)
 _ASSIGNED = datetime(2026, 2, 2, 7, 30, tzinfo=UTC)

@@ -21,7 +21,6 @@ from mock_server.world.courses import (
     with_slides_done,
     with_survey_answer,
 )
-from mock_server.world.ids import Ids
 from mock_server.world.people import Group, Person
 from mock_server.world.progress import (
     AssessmentSubmission,
@@ -32,6 +31,7 @@ from mock_server.world.progress import (
     Record,
 )
 from mock_server.world.seeds.builder import OrganisationBuilder, WorldBuilder, add_staff
+from mock_server.world.world import Ids
 
 _PACE = timedelta(hours=3)
 _LESSON_SECONDS = 420

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from mock_server.api.analytics import CourseStatistics
 from mock_server.api.openapi import document
 from mock_server.api.routes import OPERATIONS
-from mock_server.wire.answer_class import answer, field, json_text, legible, schema_of
 from mock_server.wire.answers import Error
+from mock_server.wire.schema import answer, field, json_text, legible, schema_of
 
 ANSWERS = sorted({each.answer for each in OPERATIONS} | {Error}, key=lambda cls: cls.__name__)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {

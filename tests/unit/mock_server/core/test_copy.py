@@ -11,10 +11,10 @@ import attrs
 
 from mock_server import MockTraining, Policy
 from mock_server.learner_actions import LiveWorld
-from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
 from mock_server.world.seeds.demo import build_demo, demo_prototype
 from mock_server.world.state import fresh_copy
+from mock_server.world.world import Ids
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 _SHARED_FOR_GOOD = (str, bytes, int, float, datetime, frozenset, Enum, type(None))

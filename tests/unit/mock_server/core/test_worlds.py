@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mock_server import MockTraining, NotAssignedError, Policy
 from mock_server.world.clock import EARLIEST, LATEST, Clock, add_months, parse, to_http, to_text
 from mock_server.world.courses import CourseStatus, DueKind
-from mock_server.world.ids import Ids
 from mock_server.world.people import Seat, Status
+from mock_server.world.world import Ids
 from recount import recount
 from unit.mock_server.conftest import NOW
 from unit.mock_server.core.speaker import (
