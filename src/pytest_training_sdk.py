@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(
 def _named_world(config: pytest.Config, url: str) -> World:
     from training_sdk.errors import InvalidArgumentError
     from training_sdk.testing.contract import Wire, runner
-    from training_sdk.testing.contract.config import from_environment
+    from training_sdk.testing.contract.environment import from_environment
 
     try:
         wire = config.stash[_WIRE] = Wire.to(url, read_only=True)

@@ -56,6 +56,7 @@ MOVED = {
     "training_sdk.resources.paths": "training_sdk.api.learning_paths",
     "training_sdk.resources.sites": "training_sdk.api.groups",
     "training_sdk.shell_commands": "training_sdk.plans.wording",
+    "training_sdk.testing.contract.config": "training_sdk.testing.contract.environment",
     "training_sdk.verification": "training_sdk.resets",
     "training_sdk.verification.verification_result": "training_sdk.resets.verification_result",
     "training_sdk.verification.verifying": "training_sdk.resets.verifying",

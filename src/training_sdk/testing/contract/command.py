@@ -19,7 +19,7 @@ from training_sdk._core.text import confirms, inline, number, visible
 from training_sdk.cli.output import write
 from training_sdk.cli.streams import run_with_streams
 from training_sdk.errors import InvalidArgumentError, ReadOnlyError
-from training_sdk.testing.contract import config
+from training_sdk.testing.contract import environment
 from training_sdk.testing.contract.environment import SECRET
 from training_sdk.testing.contract.findings import (
     BROKEN,
@@ -141,7 +141,7 @@ def _run(arguments: Sequence[str] | None, program: str) -> int:
 
 def _checked(asked: argparse.Namespace, stopping: StopSignals) -> Report:
     """Return the findings, also if a signal ended the run."""
-    given_file = config.read(asked.tokens) if asked.tokens else None
+    given_file = environment.read_config(asked.tokens) if asked.tokens else None
     with closing(_wire(asked.base_url, asked.read_only, asked.allow_insecure_http)) as wire:
         making = CheckRun.of(wire, read_only=asked.read_only, only=asked.rule)
         making.interruptible = stopping.allowed
@@ -179,7 +179,7 @@ def check(
     allow_insecure_http: bool = False,
 ) -> Report:
     """Check the implementation at an address; ``tokens`` is the path of a file. Raises the errors of `runner.run`."""
-    told = config.read(tokens) if tokens else None
+    told = environment.read_config(tokens) if tokens else None
     with closing(_wire(base_url, read_only, allow_insecure_http)) as wire:
         return run(wire, read_only=read_only, given=told, only=only, allowed=allowed)
 

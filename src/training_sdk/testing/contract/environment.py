@@ -1,15 +1,21 @@
-"""Environments of the checks: organisations made over the control plane, or the one that is given."""
+"""Environments of the checks: organisations made over the control plane, or the one that a file of tokens gives."""
 
 from __future__ import annotations
 
+import json
+import os
+import stat
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from training_sdk.testing.contract import config as givens
-from training_sdk.testing.contract.config import ContractConfig
+from training_sdk._core import argument_checks
+from training_sdk.errors import InvalidArgumentError
+from training_sdk.records import storage
 from training_sdk.testing.contract.findings import (
     BrokenRuleError,
     CannotRunError,
@@ -18,6 +24,71 @@ from training_sdk.testing.contract.findings import (
 )
 from training_sdk.testing.contract.wire import Answer, Wire
 from training_sdk.testing.contract.world import FEED, World
+
+NAMES = ("admin", "manager", "teamlead", "learner", "outsider", "revoked", "expired", "resetter")
+LARGEST = 1024 * 1024
+ENVIRONMENT = "SAFETYCULTURE_API_TOKEN"
+
+
+@frozen
+class ContractConfig:
+    """Tokens by kind, and the course for the checks."""
+
+    tokens: Mapping[str, str] = field(repr=False)
+    course: str = ""
+
+
+def from_environment() -> ContractConfig | None:
+    """Return a configuration with an administrator's token from the environment; None without one."""
+    token = os.environ.get(ENVIRONMENT)
+    return ContractConfig({"admin": argument_checks.token(token).reveal()}) if token else None
+
+
+def read_config(path: str | os.PathLike[str]) -> ContractConfig:
+    """Read a JSON or TOML file. Raises InvalidArgumentError, with the remedy, if it cannot be used."""
+    file = Path(path)
+    data, mode = _parsed(file)
+    tokens, course = data.get("tokens"), data.get("course", "")
+    kinds = list(tokens) if isinstance(tokens, dict) else []
+    unknown = [*(data.keys() - {"tokens", "course"}), *(each for each in kinds if each not in NAMES)]
+    if not isinstance(tokens, dict) or "admin" not in kinds or unknown or not isinstance(course, str):
+        raise InvalidArgumentError(
+            f"{file} must contain tokens: an admin and any of {', '.join(NAMES[1:])}. It may contain a course id."
+            + (f" It must not contain {', '.join(map(repr, unknown))}." if unknown else "")
+        )
+    return ContractConfig({name: _token(file, mode, name, value) for name, value in tokens.items()}, course)
+
+
+def _parsed(file: Path) -> tuple[dict[str, Any], int]:
+    """Return the content of a file and its mode; refuse a pipe, because others could write tokens to it."""
+    try:
+        content, status = storage.read_regular(file, LARGEST)
+        if len(content) > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+        text = content.decode("utf-8")
+        data = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(f"{file} cannot be read as JSON or TOML: {error}") from None
+    if not isinstance(data, dict):
+        raise InvalidArgumentError(f"{file} must contain an object with tokens.")
+    return data, status.st_mode
+
+
+def _token(file: Path, mode: int, name: str, value: object) -> str:
+    if isinstance(value, str) and value.startswith("$"):
+        return str(argument_checks.token(os.environ.get(value[1:]) or _missing(name, value[1:])).reveal())
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise InvalidArgumentError(
+            f"{file} contains tokens, and other users can read it. Run chmod 600 {file}"
+        )
+    return str(argument_checks.token(value).reveal())
+
+
+def _missing(name: str, variable: str) -> str:
+    raise InvalidArgumentError(
+        f"The token {name!r} is read from the variable {variable}, which is not set. Set it."
+    )
+
 
 NOON = "2026-12-01T12:00:00Z"
 """Time in the organisations that the contract tests make: their clocks stop until a check advances them."""
@@ -204,7 +275,7 @@ def _about_the_secret(secret: str) -> str:
 
 def readable(wire: Wire, given: ContractConfig | None) -> World:
     """Return an organisation for reading: by the given tokens, by the environment, or from a control plane's list."""
-    known = given or givens.from_environment() or _listed(wire)
+    known = given or from_environment() or _listed(wire)
     wire.tokens.update(known.tokens.values())
     return World(wire, known.tokens, course_id=known.course)
 

@@ -12,8 +12,8 @@ from attrs import define, field
 
 from training_sdk._core.text import sentence
 from training_sdk.testing.contract.checks import Check
-from training_sdk.testing.contract.config import ContractConfig
 from training_sdk.testing.contract.environment import (
+    ContractConfig,
     CreatedWorlds,
     Environment,
     GivenOrganisation,

@@ -130,6 +130,12 @@ class Answer:
         reason = without(self.secrets, self.reason) if self.status >= 400 else ""
         return f"{self.status} {(reason or self.text)[:MOST_SHOWN]}".rstrip()
 
+    def needed(self, status: int = 200) -> Answer:
+        """Return this answer; skip the check if the status is another, because it is not what the check is about."""
+        if self.status != status:
+            raise NotCheckedError(f"The server should answer {self.sent} with {status}: {self.came}")
+        return self
+
     def expect(self, status: int, reason: str = "") -> Answer:
         """Raise BrokenRuleError unless the status is this one and, if given, the reason too."""
         if self.status == 429 and status != 429:

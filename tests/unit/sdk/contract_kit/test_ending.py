@@ -13,7 +13,7 @@ from mock_server import MockTraining
 from mock_server.control import worlds
 from training_sdk.testing.contract import CannotRunError, Report, Wire, command, run
 from training_sdk.testing.contract.command import as_json, as_table
-from training_sdk.testing.contract.config import NAMES, ContractConfig
+from training_sdk.testing.contract.environment import NAMES, ContractConfig
 from training_sdk.testing.contract.findings import Ending
 from training_sdk.testing.contract.rules import webhooks
 from training_sdk.testing.contract.runner import CheckRun, StopSignals, all_checks

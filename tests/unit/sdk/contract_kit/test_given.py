@@ -10,7 +10,7 @@ from attrs import evolve
 
 from mock_server import MockTraining, Policy
 from training_sdk.testing.contract import Report, Wire, run
-from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.environment import ContractConfig
 from training_sdk.testing.contract.findings import BrokenRuleError
 from training_sdk.testing.contract.rules.confirmation import like
 from training_sdk.testing.contract.world import World

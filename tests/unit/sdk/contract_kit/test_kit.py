@@ -13,7 +13,7 @@ from training_sdk.errors import ReadOnlyError
 from training_sdk.testing.contract import CannotRunError, CheckResult, Report, Wire, run
 from training_sdk.testing.contract.checks import Check, check
 from training_sdk.testing.contract.command import as_json, as_table
-from training_sdk.testing.contract.config import ContractConfig
+from training_sdk.testing.contract.environment import ContractConfig
 from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError, Result
 from training_sdk.testing.contract.wire import Answer
 from training_sdk.testing.contract.world import World

@@ -15,13 +15,11 @@ from training_sdk.testing.contract.rules import (
     permissions,
     reset_effect,
     scope,
-    visibility,
     webhooks,
 )
 
 FAMILIES = (
     permissions,
-    visibility,
     confirmation,
     scope,
     idempotency,

@@ -17,6 +17,9 @@ from training_sdk.testing.contract.world import (
     updated,
 )
 
+NOBODY = {"clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True, "universalAccess": False}
+"""The change that ends all assignments of a course."""
+
 
 @check(
     "R10",
@@ -25,29 +28,20 @@ from training_sdk.testing.contract.world import (
 )
 def ways_of_being_assigned(world: World) -> None:
     """Check each way to assign a person: assign, then unassign."""
-    if not world.is_own:
-        raise NotCheckedError(
-            "This check changes assignments, so it needs an organisation that the contract tests created."
-        )
+    world.needs_own()
     course, roll = _emptiest(world), _Roll.of(world)
-    with_nobody = {
-        "clearAllUsers": True,
-        "clearAllGroups": True,
-        "clearAllSites": True,
-        "universalAccess": False,
-    }
-    _assign(world, course, with_nobody)
+    assign(world, course, NOBODY)
     _on_roster(world, course, set())
     somebody = min(roll.learners)
     for kind, members in (("USER", {somebody: {somebody}}), ("GROUP", roll.groups), ("SITE", roll.sites)):
         key = next((each for each, those in members.items() if those & roll.learners), None)
         if key is None:
             raise NotCheckedError(f"There is no {kind.lower()} that contains a learner.")
-        _assign(world, course, _entry(key, kind, True))
+        assign(world, course, entry(key, kind, True))
         _on_roster(world, course, members[key] & roll.learners)
-        _assign(world, course, _entry(key, kind, False))
+        assign(world, course, entry(key, kind, False))
         _on_roster(world, course, set())
-    _assign(world, course, {"universalAccess": True})
+    assign(world, course, {"universalAccess": True})
     _on_roster(world, course, roll.learners)
 
 
@@ -56,15 +50,12 @@ def ways_of_being_assigned(world: World) -> None:
 )
 def guests_and_deactivated(world: World) -> None:
     """Check a guest and a deactivated person, both assigned directly."""
-    if not world.is_own:
-        raise NotCheckedError(
-            "This check changes assignments, so it needs an organisation that the contract tests created."
-        )
+    world.needs_own()
     course, roll = _emptiest(world), _Roll.of(world)
     if not roll.others:
         raise NotCheckedError("There is neither a guest nor a deactivated person.")
     for user in roll.others:
-        _assign(world, course, _entry(user, "USER", True))
+        assign(world, course, entry(user, "USER", True))
         if user in {row["user_id"] for row in world.rows(course_id=course["id"])}:
             raise BrokenRuleError(world.last, f"no row of {user}, who is a guest or deactivated", "a row")
         updated(world.reset(course, [user], 0), 0)
@@ -100,13 +91,10 @@ def _reset_while_away(world: World) -> tuple[Row, Row]:
     """Return a person's row before they are unassigned, and after a reset of everyone and a new assignment."""
     course = world.course()
     away, there = world.completed(course, 2)
-    nobody = {"clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True, "universalAccess": False}
-    _assign(world, course, nobody)
-    _assign(world, course, _entry(there["user_id"], "USER", True))
-    answer = world.reset(course, None, 1)
-    if answer.status != 200:
-        raise NotCheckedError(f"The server refuses a reset of everyone: {answer.came}")
-    _assign(world, course, _entry(away["user_id"], "USER", True))
+    assign(world, course, NOBODY)
+    assign(world, course, entry(there["user_id"], "USER", True))
+    world.reset(course, None, 1).needed()
+    assign(world, course, entry(away["user_id"], "USER", True))
     if not world.rows(course_id=course["id"], user_id=away["user_id"]):
         raise NotCheckedError("The assignment of one user has no effect.")
     return away, world.row(course["id"], away["user_id"])
@@ -145,11 +133,13 @@ def _emptiest(world: World) -> Course:
     return min(published, key=lambda course: (rows.count(course["id"]), course["id"]))
 
 
-def _entry(key: str, kind: str, is_assigned: bool) -> Json:
+def entry(key: str, kind: str, is_assigned: bool) -> Json:
+    """Return the change of one assignment, of a USER, GROUP or SITE."""
     return {"assignments": [{"id": key, "type": f"ASSIGNMENT_TYPE_{kind}", "isAssigned": is_assigned}]}
 
 
-def _assign(world: World, course: Course, change: Json) -> None:
+def assign(world: World, course: Course, change: Json) -> None:
+    """Change the assignments of a course."""
     world.send("PUT", f"{COURSES}/{course['id']}/assignments", body={"assignments": [], **change}).expect(200)
 
 

@@ -21,8 +21,7 @@ _TO_FULL_WIDTH = 0xFEE0
 )
 def no_confirmation(world: World) -> None:
     """Send resets without a confirmation, for one learner and for everyone."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     with world.unchanged():
         for users in ([row["user_id"]], None):
             world.reset(course, users).expect(428, "CONFIRMATION_REQUIRED")
@@ -91,8 +90,7 @@ def _tells_what_is_true(answer: Answer, title: str, number: int | None) -> None:
 )
 def malformed_confirmation(world: World) -> None:
     """Send confirmations that are not JSON, or have a wrong number of keys, an invalid number, or two headers."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     good = {"courseTitle": course["title"], "users": 1}
     true, other = json.dumps(good), json.dumps(good | {"users": 2})
     odd = (

@@ -12,8 +12,7 @@ from training_sdk.testing.contract.world import World, updated
 @check("R20", "A due date that is relative to the assignment is a later one after the reset.", "decided")
 def relative_due_dates_start_anew(world: World) -> None:
     """Reset a person in a course with a relative due date."""
-    course = world.course(dueBy="relative")
-    (row,) = world.completed(course)
+    course, row = world.completion(dueBy="relative")
     world.cleared(course, row)
     after = world.row(course["id"], row["user_id"])["due_at"]
     if not after or _moment(after) <= _moment(row["due_at"]):
@@ -25,8 +24,7 @@ def relative_due_dates_start_anew(world: World) -> None:
 @check("R20", "It is as many days after the reset as the course gives after an assignment.", "decided")
 def relative_due_dates_count_from_the_reset(world: World) -> None:
     """Compare the due date with the control plane's clock, which is stopped, and the days in the state document."""
-    course = world.course(dueBy="relative")
-    (row,) = world.completed(course)
+    course, row = world.completion(dueBy="relative")
     organisations = world.control("GET", "state")["organisations"]
     entries = [each["course"] for organisation in organisations for each in organisation["courses"]]
     (days,) = (each["due"]["days"] for each in entries if each["id"] == course["id"])
@@ -40,8 +38,7 @@ def relative_due_dates_count_from_the_reset(world: World) -> None:
 @check("R20", "A fixed due date stays.", "decided")
 def fixed_due_dates_stay(world: World) -> None:
     """Reset a person in a course with a fixed due date."""
-    course = world.course(dueBy="static")
-    (row,) = world.completed(course)
+    course, row = world.completion(dueBy="static")
     world.cleared(course, row)
     after = world.row(course["id"], row["user_id"])["due_at"]
     if after != row["due_at"]:
@@ -88,6 +85,5 @@ def archived_courses(world: World) -> None:
 
 
 def _in_a_course_that_is(world: World, status: str) -> None:
-    course = world.course(status=status)
-    (row,) = world.completed(course)
+    course, row = world.completion(status=status)
     world.takes_effect(course, [row["user_id"]], row)

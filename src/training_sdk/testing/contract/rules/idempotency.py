@@ -46,9 +46,7 @@ def refusals_are_not_kept(world: World) -> None:
         rows, ({"courseId": unused_hex(24)}, {}), (1, 2), (404, 412), strict=True
     ):
         users, key = [row["user_id"]], [_key()]
-        refused = world.reset(course, users, count, headers=key, **changes)
-        if refused.status != status:
-            raise NotCheckedError(f"The server should answer {refused.sent} with {status}: {refused.came}")
+        world.reset(course, users, count, headers=key, **changes).needed(status)
         world.reset(course, users, 1, headers=key).expect(200)
 
 
@@ -56,8 +54,7 @@ def refusals_are_not_kept(world: World) -> None:
 def a_repetition_does_nothing(world: World) -> None:
     """Reset a person who then completes the course again; repeat the first request."""
     world.controllable()
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     users, key = [row["user_id"]], [_key()]
     world.reset(course, users, 1, headers=key).expect(200)
     world.act("complete-course", course["id"], row["user_id"])
@@ -72,8 +69,7 @@ def a_repetition_does_nothing(world: World) -> None:
 )
 def no_right_to_a_repetition(world: World) -> None:
     """Send an administrator's request again as a learner."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     key = [_key()]
     world.reset(course, [row["user_id"]], 1, headers=key).expect(200)
     with world.unchanged():
@@ -95,13 +91,8 @@ def keys_of_one_actor(world: World) -> None:
 @check("R11", "A key counts for one organisation alone.", "decided")
 def keys_of_one_organisation(world: World) -> None:
     """Let administrators of two organisations send the same key."""
-    if not world.is_own:
-        raise NotCheckedError(
-            "This check resets a person of another organisation, so it needs organisations that the contract tests "
-            "created."
-        )
-    course = world.course()
-    (row,) = world.completed(course)
+    world.needs_own("This check resets a person of another organisation")
+    course, row = world.completion()
     theirs, their_row = _elsewhere(world)
     key = [_key()]
     world.reset(course, [row["user_id"]], 1, headers=key).expect(200)

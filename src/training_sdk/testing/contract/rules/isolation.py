@@ -29,8 +29,7 @@ Key = tuple[str, str]
 )
 def nothing_else_is_touched(world: World) -> None:
     """Compare everything that can be read, before and after, except the one row and the figures of its course."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     key = (course["id"], row["user_id"])
     before = _readable_but(world, key)
     world.cleared(course, row)
@@ -86,8 +85,7 @@ def _named(value: Any, course: str) -> Any:
 )
 def nothing_else_in_the_state(world: World) -> None:
     """Compare the state document before and after, except the data of the one learner in the one course."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     key = (course["id"], row["user_id"])
     before = _organisations_but(world, key)
     world.cleared(course, row)
@@ -120,9 +118,7 @@ def everyone_of_one_course(world: World) -> None:
     course = world.course()
     users = {row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)}
     before = _elsewhere(world, course["id"], users)
-    answer = world.reset(course, None, len(users))
-    if answer.status != 200:
-        raise NotCheckedError(f"The server refuses a reset of everyone: {answer.came}")
+    world.reset(course, None, len(users)).needed()
     for what, after in _elsewhere(world, course["id"], users).items():
         world.same("a reset of everyone in a course", what, before[what], after)
 

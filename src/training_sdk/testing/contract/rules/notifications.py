@@ -44,8 +44,7 @@ def notifications(world: World) -> None:
     idle = [row for row in world.rows(course_id=course["id"]) if not is_recorded(row)]
     beside = [row for row in idle if settings.get(row["user_id"])][:1]
     before = _outbox(world)
-    answer = world.reset(course, [row["user_id"] for row in (*rows, *beside)], len(rows))
-    _done(answer)
+    world.reset(course, [row["user_id"] for row in (*rows, *beside)], len(rows)).needed()
     _told(world, "a reset of two learners, one with notifications off", before, course, [rows[0]["user_id"]])
 
 
@@ -56,7 +55,7 @@ def notifications_of_everyone(world: World) -> None:
     settings = _notification_settings(world)
     users = [row["user_id"] for row in world.rows(course_id=course["id"]) if is_recorded(row)]
     before = _outbox(world)
-    _done(world.reset(course, None, len(users)))
+    world.reset(course, None, len(users)).needed()
     _told(world, "a reset of everyone", before, course, [user for user in users if settings[user]])
 
 
@@ -76,13 +75,8 @@ def no_notifications_of_unpublished_courses(world: World) -> None:
         chosen = next((row for row in rows if settings.get(row["user_id"])), None)
         if chosen is None:
             raise NotCheckedError(f"No person with notifications on has completed {course['title']!r}.")
-        _done(world.reset(course, [chosen["user_id"]], 1))
+        world.reset(course, [chosen["user_id"]], 1).needed()
         _told(world, f"a reset in a course that is {status}", before, course, ())
-
-
-def _done(answer: Answer) -> None:
-    if answer.status != 200:
-        raise NotCheckedError(f"The server refuses a plain reset: {answer.came}")
 
 
 def _outbox(world: World) -> list[Json]:
@@ -190,8 +184,7 @@ def _expect(world: World, sent: str, expected: str, held: Any, fits: Callable[[A
 )
 def late_writes(world: World) -> None:
     """Send the actions of the day before from an offline device, of every kind, and then newer ones."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     now = world.control("GET", "clock")["now"]
     world.control("POST", "clock", {"advance": DAY})
     world.cleared(course, row)

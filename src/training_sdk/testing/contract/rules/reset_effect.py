@@ -8,6 +8,7 @@ from typing import Any
 
 from training_sdk.testing.contract.checks import check
 from training_sdk.testing.contract.findings import BrokenRuleError, NotCheckedError
+from training_sdk.testing.contract.rules.assignment import NOBODY, assign, entry
 from training_sdk.testing.contract.world import (
     ANALYTICS,
     COURSES,
@@ -37,8 +38,7 @@ COUNTED = (
 )
 def the_course_begins_anew(world: World) -> None:
     """Check row, lessons, attempts and slides of a person who had completed the course."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     user = row["user_id"]
     world.reset(course, [user], 1).expect(200)
     after = world.row(course["id"], user)
@@ -100,16 +100,12 @@ def _hand_in_everything(world: World, row: Row) -> None:
 @check("R13", "The preview of another reset counts none of them either.", "article")
 def no_preview_of_the_past(world: World) -> None:
     """Let a person submit everything, reset them, and let them open the course again."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     _hand_in_everything(world, row)
     world.cleared(course, row)
     world.act("open", course["id"], row["user_id"])
     body = {"courseId": course["id"], "userIds": [row["user_id"]]}
-    shown = world.send("POST", PREVIEW, body=body)
-    if shown.status != 200:
-        raise NotCheckedError(f"There is no preview: {shown.came}")
-    counts = shown.object()["cleared"]
+    counts = world.send("POST", PREVIEW, body=body).needed().object()["cleared"]
     left = {name: counts[name] for name in COUNTED if counts.get(name)}
     _nothing_in(world, left, "the preview of another reset")
 
@@ -117,8 +113,7 @@ def no_preview_of_the_past(world: World) -> None:
 @check("R17", "The course stays the same course.", "article")
 def it_stays_the_same_course(world: World) -> None:
     """Compare the course's entry and its lessons before and after."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     lessons = world.get(f"{COURSES}/{course['id']}/lessons")
     world.cleared(course, row)
     after = [each for each in world.courses() if each["id"] == course["id"]]
@@ -131,8 +126,7 @@ def it_stays_the_same_course(world: World) -> None:
 def it_is_completed_again(world: World) -> None:
     """Reset a person who then completes the course again."""
     world.controllable()
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     world.cleared(course, row)
     world.act("complete-course", course["id"], row["user_id"])
     again = world.row(course["id"], row["user_id"])
@@ -241,8 +235,7 @@ DATES = ("opened_at", "completed_at", "openedDateTime", "completedDateTime", "st
 )
 def the_past_is_gone_everywhere(world: World) -> None:
     """Search for past dates with every filter; R12 checks the unfiltered lists."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     gone = _reset(world, course, row)
     narrowed = {"user_id": row["user_id"], "course_id": course["id"]}
     _not_among(world, gone, world.rows(**narrowed, completion_status="COMPLETION_STATUS_COMPLETED"))
@@ -283,18 +276,11 @@ def no_archive_where_the_absent_are_cleared(world: World) -> None:
 
 
 def _reset_and_unassigned(world: World) -> None:
-    course = world.course()
-    (row,) = world.completed(course)
-    if not world.is_own:
-        raise NotCheckedError(
-            "This check changes assignments, so it needs an organisation that the contract tests created."
-        )
+    course, row = world.completion()
+    world.needs_own()
     gone = _reset(world, course, row)
-    path = f"{COURSES}/{course['id']}/assignments"
-    away = {"assignments": [], "clearAllUsers": True, "clearAllGroups": True, "clearAllSites": True}
-    world.send("PUT", path, body=away | {"universalAccess": False}).expect(200)
-    again = {"id": row["user_id"], "type": "ASSIGNMENT_TYPE_USER", "isAssigned": True}
-    world.send("PUT", path, body={"assignments": [again]}).expect(200)
+    assign(world, course, NOBODY)
+    assign(world, course, entry(row["user_id"], "USER", True))
     shown = world.rows(course_id=course["id"], user_id=row["user_id"])
     if not shown:
         raise NotCheckedError("The assignment of one user has no effect, which rule R10 checks.")

@@ -21,8 +21,7 @@ from training_sdk.testing.contract.world import INVALID, Course, Row, World, con
 )
 def scope_never_widens(world: World) -> None:
     """Send every body that could be mistaken for "everyone" or for a list."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     everyone = sum(is_recorded(each) for each in world.rows(course_id=course["id"]))
     counts = dict.fromkeys((everyone, 1)) if world.is_own else (1,)
     with world.unchanged():
@@ -75,8 +74,7 @@ def _ambiguous(course: str, user: str) -> Iterator[str]:
 )
 def one_unknown_user_stops_all(world: World) -> None:
     """Send one invented user, and two of them."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     first, second = world.unknown_user(), world.unknown_user()
     with world.unchanged():
         _stopped(world, course, row, first)
@@ -86,8 +84,7 @@ def one_unknown_user_stops_all(world: World) -> None:
 @check("R08", "A user of another organisation does not exist either.", "decided")
 def one_user_of_others_stops_all(world: World) -> None:
     """Send the administrator of the other organisation in the list."""
-    course = world.course()
-    (row,) = world.completed(course)
+    course, row = world.completion()
     stranger = world.me("outsider")
     with world.unchanged():
         _stopped(world, course, row, stranger)
