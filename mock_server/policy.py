@@ -6,7 +6,7 @@ published, or has been seen in services of the same kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, Self, TypeVar, get_args, get_type_hints
@@ -176,9 +176,14 @@ def _known(policy: str, kind: type[_N], name: object) -> _N:
 
 _LARGEST_RESET = 1_000_000
 _LONGEST_LAG = 7200
-_LARGEST_PAGE = 1000
 _NAMED: dict[str, type[Behaviour | AnswerForm]] = {"emulates": Behaviour, "answers": AnswerForm}
-_NUMBERS = ("max_users_per_reset", "lag_seconds", "refresh_seconds", "default_page_size")
+_NUMBERS = {
+    "max_users_per_reset": (1, _LARGEST_RESET),
+    "lag_seconds": (0, _LONGEST_LAG),
+    "refresh_seconds": (0, _LONGEST_LAG),
+    "default_page_size": (1, 1000),
+}
+"""Policies that are whole numbers, with the least and the most."""
 
 
 def _choices(policy: str) -> tuple[str, ...]:
@@ -192,22 +197,14 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(Policy)
 
 
-def _one_of_its_choices(_: object, attribute: Attribute[str], value: str) -> None:
-    allowed = _choices(attribute.name)
-    if value not in allowed:
-        raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
-
-
-def _whole(least: int, most: int) -> Callable[[object, Attribute[int], int], None]:
-    """Return a validator of whole numbers."""
-
-    def validate(_: object, attribute: Attribute[int], value: int) -> None:
+def _check(policy: str, value: object) -> None:
+    """Refuse a value that the policy does not have; names of behaviours and forms are checked as they are read."""
+    if policy in _NUMBERS:
+        least, most = _NUMBERS[policy]
         if type(value) is not int or not least <= value <= most:
-            raise ValueError(
-                f"{attribute.name} must be a whole number from {least} to {most}, not {value!r}."
-            )
-
-    return validate
+            raise ValueError(f"{policy} must be a whole number from {least} to {most}, not {value!r}.")
+    elif (allowed := _choices(policy)) and value not in allowed:
+        raise ValueError(f"{policy} must be one of {', '.join(map(repr, allowed))}, not {value!r}.")
 
 
 def _behaviours(given: str | Iterable[str]) -> tuple[Behaviour, ...]:
@@ -225,41 +222,39 @@ class Policy:
     Raises ValueError, with the allowed values, for any other value.
     """
 
-    everyone_permission: Literal["Platform management: Users", "Training: Administration", "both"] = field(
-        default="Platform management: Users", validator=_one_of_its_choices
+    everyone_permission: Literal["Platform management: Users", "Training: Administration", "both"] = (
+        "Platform management: Users"
     )
     """R02: the permission that a reset of everyone in a course needs, or both permissions."""
-    eligibility: Literal["recorded", "completed"] = field(default="recorded", validator=_one_of_its_choices)
+    eligibility: Literal["recorded", "completed"] = "recorded"
     """R09: a reset clears all recorded progress, or completions only (the wording of the API reference)."""
-    old_certificate: Literal["hidden", "kept"] = field(default="hidden", validator=_one_of_its_choices)
+    old_certificate: Literal["hidden", "kept"] = "hidden"
     """R19: the certificate of a completion that is reset is hidden, or stays visible."""
-    late_writes: Literal["refused", "accepted"] = field(default="refused", validator=_one_of_its_choices)
+    late_writes: Literal["refused", "accepted"] = "refused"
     """R22: an action that a learner made before a reset and that arrives after it."""
-    confirmation: Literal["required", "off"] = field(default="required", validator=_one_of_its_choices)
+    confirmation: Literal["required", "off"] = "required"
     """R06: the confirmation of a reset. "off" is the documented behaviour of the vendor's API."""
-    max_users_per_reset: int = field(default=1000, validator=_whole(1, _LARGEST_RESET))
+    max_users_per_reset: int = 1000
     """R08: the largest number of ids in one reset, counted as sent."""
-    lag_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
+    lag_seconds: int = 0
     """The minimum age of feed and analytics in seconds, 0 to 7200. All other operations show the present."""
-    refresh_seconds: int = field(default=0, validator=_whole(0, _LONGEST_LAG))
+    refresh_seconds: int = 0
     """The interval in seconds at which feed and analytics are refreshed, 0 to 7200. 0: at once."""
-    rate_limits: Literal["off", "published", "silent"] = field(default="off", validator=_one_of_its_choices)
+    rate_limits: Literal["off", "published", "silent"] = "off"
     """Requests per user and minute: no limit; 200 or 800 by operation with headers; or the same without headers."""
-    plays: Literal["reference", "live", "treacherous"] = field(
-        default="reference", validator=_one_of_its_choices
-    )
+    plays: Literal["reference", "live", "treacherous"] = "reference"
     """The reference server itself, or a live service without mark, confirmation and preview."""
-    requests: Literal["strict", "lenient"] = field(default="strict", validator=_one_of_its_choices)
+    requests: Literal["strict", "lenient"] = "strict"
     """Lenient accepts unknown fields and parameters, other content types, no User-Agent; never in a reset (R07)."""
-    absent: Literal["kept", "cleared"] = field(default="kept", validator=_one_of_its_choices)
+    absent: Literal["kept", "cleared"] = "kept"
     """R10: the progress of users who are not assigned at the reset returns with them, or is cleared."""
-    unpublished_notifications: Literal["none", "sent"] = field(default="none", validator=_one_of_its_choices)
+    unpublished_notifications: Literal["none", "sent"] = "none"
     """R18: the notification "course assigned" after a reset in a course that learners cannot open (draft, archived)."""
-    default_page_size: int = field(default=1000, validator=_whole(1, _LARGEST_PAGE))
+    default_page_size: int = 1000
     """Rows on a page of a feed if the request names no size. The list of users has at most 200, other lists have 25."""
-    other_feeds: Literal["refused", "empty"] = field(default="refused", validator=_one_of_its_choices)
+    other_feeds: Literal["refused", "empty"] = "refused"
     """The vendor's feeds that are not part of Training: refused with 501, or empty for programs that read them all."""
-    errors: Literal["detailed", "brief"] = field(default="detailed", validator=_one_of_its_choices)
+    errors: Literal["detailed", "brief"] = "detailed"
     """Brief: a 403 is "Permission Denied" without a permission, and a 400 names the first field only."""
     emulates: tuple[Behaviour, ...] = field(default=(), converter=_behaviours)
     """Behaviours of a live service, separated by commas. Each of them implies `plays="live"`."""
@@ -267,6 +262,8 @@ class Policy:
     """Legal forms of answers, separated by commas. Without one, answers have the usual form."""
 
     def __attrs_post_init__(self) -> None:
+        for name in _NAMES:
+            _check(name, getattr(self, name))
         if self.plays == "treacherous":
             object.__setattr__(self, "emulates", _behaviours((*self.emulates, Behaviour.IGNORES_USER_LIST)))
         if self.emulates:

@@ -8,89 +8,79 @@ from enum import Enum
 from os import PathLike
 from typing import TypeVar
 
+CODES = {
+    400: 3,
+    401: 16,
+    403: 7,
+    404: 5,
+    405: 12,
+    409: 10,
+    412: 9,
+    413: 3,
+    415: 3,
+    422: 3,
+    428: 9,
+    429: 8,
+    500: 13,
+    501: 12,
+    502: 14,
+    503: 14,
+    504: 14,
+}
+"""The gRPC code of each HTTP status."""
+
+
+def _hidden(what: str, them: str = "it") -> tuple[int, str]:
+    return 404, f"The {what} does not exist in the token's organisation, or its owner may not see {them}."
+
 
 class Reason(Enum):
-    """A stable, machine-readable reason with its HTTP status, its gRPC code and its meaning."""
+    """A stable, machine-readable reason with its HTTP status and its meaning."""
 
-    INVALID_ARGUMENT = (400, 3, "The request does not have the required form. The message names the field.")
-    UNAUTHENTICATED = (401, 16, "The token is missing, unknown, expired or revoked.")
-    PERMISSION_DENIED = (403, 7, "The owner of the token lacks a permission. The message names it.")
-    HOST_NOT_ALLOWED = (403, 7, "The Host header names a host for which this server does not answer.")
-    ORIGIN_NOT_ALLOWED = (403, 7, "The request comes from a web page of another origin.")
+    INVALID_ARGUMENT = (400, "The request does not have the required form. The message names the field.")
+    UNAUTHENTICATED = (401, "The token is missing, unknown, expired or revoked.")
+    PERMISSION_DENIED = (403, "The owner of the token lacks a permission. The message names it.")
+    HOST_NOT_ALLOWED = (403, "The Host header names a host for which this server does not answer.")
+    ORIGIN_NOT_ALLOWED = (403, "The request comes from a web page of another origin.")
     CONTROL_SECRET_REQUIRED = (
         403,
-        7,
         "The control plane requires its secret, and the request does not have it.",
     )
-    COURSE_NOT_FOUND = (
-        404,
-        5,
-        "The course does not exist in the token's organisation, or its owner may not see it.",
-    )
-    LESSON_NOT_FOUND = (
-        404,
-        5,
-        "The lesson does not exist in the token's organisation, or its owner may not see it.",
-    )
-    PATH_NOT_FOUND = (
-        404,
-        5,
-        "The learning path does not exist in the token's organisation, or its owner may not see it.",
-    )
-    COLLECTION_NOT_FOUND = (
-        404,
-        5,
-        "The collection does not exist in the token's organisation, or its owner may not see it.",
-    )
-    RAPID_REFRESH_NOT_FOUND = (
-        404,
-        5,
-        "The rapid refresh does not exist in the token's organisation, or its owner may not see it.",
-    )
-    LEADERBOARD_NOT_FOUND = (
-        404,
-        5,
-        "The leaderboard does not exist in the token's organisation, or its owner may not see it.",
-    )
-    USER_NOT_FOUND = (
-        404,
-        5,
-        "The user does not exist in the token's organisation, or its owner may not see them.",
-    )
-    GROUP_NOT_FOUND = (404, 5, "The group does not exist in the token's organisation.")
-    SITE_NOT_FOUND = (404, 5, "The site does not exist in the token's organisation.")
-    WORLD_NOT_FOUND = (404, 5, "The world does not exist on this server.")
-    WEBHOOK_NOT_FOUND = (404, 5, "The webhook does not exist in the token's organisation.")
-    UNKNOWN_PATH = (404, 5, "No operation has this path.")
+    COURSE_NOT_FOUND = _hidden("course")
+    LESSON_NOT_FOUND = _hidden("lesson")
+    PATH_NOT_FOUND = _hidden("learning path")
+    COLLECTION_NOT_FOUND = _hidden("collection")
+    RAPID_REFRESH_NOT_FOUND = _hidden("rapid refresh")
+    LEADERBOARD_NOT_FOUND = _hidden("leaderboard")
+    USER_NOT_FOUND = _hidden("user", "them")
+    GROUP_NOT_FOUND = (404, "The group does not exist in the token's organisation.")
+    SITE_NOT_FOUND = (404, "The site does not exist in the token's organisation.")
+    WORLD_NOT_FOUND = (404, "The world does not exist on this server.")
+    WEBHOOK_NOT_FOUND = (404, "The webhook does not exist in the token's organisation.")
+    UNKNOWN_PATH = (404, "No operation has this path.")
     METHOD_NOT_ALLOWED = (
         405,
-        12,
         "The path does not support this method. The header Allow lists the methods that it supports.",
     )
-    NOT_ASSIGNED = (409, 10, "The course is not assigned to the learner who acts in it.")
-    LATE_WRITE = (409, 10, "A learner's action was made before a reset, and arrived after it.")
-    IDEMPOTENCY_KEY_IN_FLIGHT = (409, 10, "The first request with this Idempotency-Key is still running.")
-    CONFIRMATION_MISMATCH = (412, 9, "The confirmation is not true now. The metadata has the true values.")
-    BODY_TOO_LARGE = (413, 3, "The body is larger than 1 MiB.")
-    UNSUPPORTED_MEDIA_TYPE = (415, 3, "The content type of the body is not application/json.")
-    IDEMPOTENCY_KEY_REUSED = (
-        422,
-        3,
-        "This Idempotency-Key was used before with another body or confirmation.",
-    )
-    CONFIRMATION_REQUIRED = (428, 9, "The reset has no confirmation, and one is required.")
-    RATE_LIMITED = (429, 8, "The user has sent too many requests in one minute.")
-    WORLDS_EXHAUSTED = (429, 8, "The server has no room for one more world. Delete some.")
-    INTERNAL = (500, 13, "The reference server itself failed.")
+    NOT_ASSIGNED = (409, "The course is not assigned to the learner who acts in it.")
+    LATE_WRITE = (409, "A learner's action was made before a reset, and arrived after it.")
+    IDEMPOTENCY_KEY_IN_FLIGHT = (409, "The first request with this Idempotency-Key is still running.")
+    CONFIRMATION_MISMATCH = (412, "The confirmation is not true now. The metadata has the true values.")
+    BODY_TOO_LARGE = (413, "The body is larger than 1 MiB.")
+    UNSUPPORTED_MEDIA_TYPE = (415, "The content type of the body is not application/json.")
+    IDEMPOTENCY_KEY_REUSED = (422, "This Idempotency-Key was used before with another body or confirmation.")
+    CONFIRMATION_REQUIRED = (428, "The reset has no confirmation, and one is required.")
+    RATE_LIMITED = (429, "The user has sent too many requests in one minute.")
+    WORLDS_EXHAUSTED = (429, "The server has no room for one more world. Delete some.")
+    INTERNAL = (500, "The reference server itself failed.")
     UNIMPLEMENTED = (
         501,
-        12,
         "The operation exists at the vendor, is not part of Training, and is not served here.",
     )
 
-    def __init__(self, status: int, code: int, description: str) -> None:
+    def __init__(self, status: int, description: str) -> None:
         self.status = status
-        self.code = code
+        self.code = CODES[status]
         self.description = description
 
 

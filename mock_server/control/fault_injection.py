@@ -13,7 +13,7 @@ from attrs import evolve
 
 from mock_server.control.faults import Fault
 from mock_server.learner_actions import LateWriteError, NotAssignedError
-from mock_server.refusal import Reason, RefusedError
+from mock_server.refusal import CODES, Reason, RefusedError
 from mock_server.rules.access import find_token
 from mock_server.wire import answers
 from mock_server.wire.fields import camel
@@ -93,7 +93,7 @@ def _error(status: int) -> Response:
     if status in (502, 504):
         return Response(status, (_HTML,), _PAGE)
     body: dict[str, object] = {
-        "code": {403: 7, 404: 5, 500: 13, 501: 12}.get(status, 14),
+        "code": CODES[status],
         "message": "A fault, by the script of faults.",
         "details": [],
     }
