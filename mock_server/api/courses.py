@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
-from mock_server.refusal import Reason, not_found
+from mock_server.api.operation import (
+    FIRST_ID,
+    PAGE,
+    Call,
+    Link,
+    NumberedPage,
+    Operation,
+    Parameter,
+    numbered,
+    the_one,
+)
+from mock_server.refusal import Reason
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
@@ -189,11 +199,9 @@ def list_courses(call: Call) -> Response:
 )
 def list_lessons(call: Call) -> Response:
     """List the lessons of a course."""
-    course_id = call.path_id("courseId")
-    for course in access.visible_courses(call.actor, call.reach):
-        if course.id == course_id:
-            return answers.ok(LessonsOfCourse([_lesson_of_course(lesson) for lesson in course.lessons]))
-    raise not_found(Reason.COURSE_NOT_FOUND, "course", course_id)
+    courses = access.visible_courses(call.actor, call.reach)
+    course = the_one(call.path_id("courseId"), courses, Reason.COURSE_NOT_FOUND, "course")
+    return answers.ok(LessonsOfCourse([_lesson_of_course(lesson) for lesson in course.lessons]))
 
 
 def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
@@ -217,12 +225,9 @@ def _lesson_of_course(lesson: world.Lesson) -> LessonOfCourse:
 )
 def get_lesson(call: Call) -> Response:
     """Show a lesson."""
-    lesson_id = call.path_id("id")
-    for course in access.visible_courses(call.actor, call.reach):
-        for lesson in course.lessons:
-            if lesson.id == lesson_id:
-                return answers.ok(_lesson(lesson))
-    raise not_found(Reason.LESSON_NOT_FOUND, "lesson", lesson_id)
+    courses = access.visible_courses(call.actor, call.reach)
+    lessons = (lesson for course in courses for lesson in course.lessons)
+    return answers.ok(_lesson(the_one(call.path_id("id"), lessons, Reason.LESSON_NOT_FOUND, "lesson")))
 
 
 def _lesson(lesson: world.Lesson) -> Lesson:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from heapq import nsmallest
 
-from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, Parameter, numbered
-from mock_server.refusal import Reason, invalid, not_found
+from mock_server.api.operation import (
+    FIRST_ID,
+    PAGE,
+    Call,
+    Link,
+    NumberedPage,
+    Operation,
+    Parameter,
+    numbered,
+    the_one,
+)
+from mock_server.refusal import Reason, invalid
 from mock_server.rules.access import Family, Reach
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
@@ -106,10 +116,8 @@ def get_rankings(call: Call) -> Response:
     wanted = call.query.id("leaderboardId")
     if wanted is None:
         raise invalid("leaderboardId must be given.", "leaderboardId")
-    for each in _visible(call):
-        if each.id == wanted:
-            return answers.ok(Rankings(each.id, each.name, _rankings(call.organisation, each)))
-    raise not_found(Reason.LEADERBOARD_NOT_FOUND, "leaderboard", wanted)
+    board = the_one(wanted, _visible(call), Reason.LEADERBOARD_NOT_FOUND, "leaderboard")
+    return answers.ok(Rankings(board.id, board.name, _rankings(call.organisation, board)))
 
 
 def _rankings(organisation: world.Organisation, board: world.Leaderboard) -> list[Ranking]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import islice
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,10 +17,7 @@ from mock_server.api.operation import (
     courses_asked,
     courses_of_user,
     numbered,
-    numbered_part,
-    parts,
-    total,
-    users_asked,
+    recorded,
 )
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason
@@ -31,7 +27,6 @@ from mock_server.wire.message import Response
 from mock_server.wire.schema import DateOrNone, Format, Percent, answer
 from mock_server.world import progress as world
 from mock_server.world.courses import Course, Lesson
-from mock_server.world.progress_table import CountRows, MatchingRows, ProgressTable, rows_after
 
 
 @answer("A")
@@ -163,41 +158,21 @@ def _progress(course: Course, lesson: Lesson, progress: world.LessonProgress | N
 )
 def list_attempts(call: Call) -> Response:
     """List attempts at lessons."""
-    users, course_id = users_asked(call), call.query.id("courseId")
-    table = call.organisation.progress
-    question = ("attempts", None if users is None else tuple(users))
-    found = [
-        (each, table.page_index.rows(question, each, progress, users, _count_attempts))
-        for each, progress in table.courses.items()
-        if course_id in (None, each)
-    ]
-    return numbered_part(
-        call, LessonAttempts, total(found), lambda offset: _attempts_after(table, found, offset)
-    )
+    return recorded(call, LessonAttempts, "attempts", courses_asked(call), _attempts, _attempt)
 
 
-def _count_attempts(progress: world.CourseProgress, user_id: str) -> int:
+def _attempts(_course: Course, progress: world.CourseProgress, user_id: str) -> Sequence[world.Attempt]:
     record = progress.records.get(user_id)
-    return 0 if record is None else len(record.attempts)
+    return () if record is None else record.attempts
 
 
-def _attempts_after(
-    table: ProgressTable, places: Iterable[tuple[str, MatchingRows]], offset: int
-) -> Iterator[LessonAttempt]:
-    return (
-        _attempt(course_id, user_id, attempt)
-        for course_id, user_id, skip in rows_after(places, offset)
-        for attempt in table[course_id].records[user_id].attempts[skip:]
-    )
-
-
-def _attempt(course_id: str, user_id: str, attempt: world.Attempt) -> LessonAttempt:
+def _attempt(course: Course, user_id: str, attempt: world.Attempt) -> LessonAttempt:
     # Records may be shared between users, so an id is made of theirs and the user's, unless it is the user's own.
-    whose = f"{course_id}/{user_id}/{attempt.id}".encode()
+    whose = f"{course.id}/{user_id}/{attempt.id}".encode()
     return LessonAttempt(
         id=attempt.id if attempt.has_own_id else str(UUID(blake2b(whose, digest_size=16).hexdigest())),
         userId=user_id,
-        courseId=course_id,
+        courseId=course.id,
         lessonId=attempt.lesson_id,
         startedDateTime=attempt.started_at,
         completedDateTime=attempt.completed_at,
@@ -224,17 +199,7 @@ _Event = tuple[Lesson, _Kind, str]
 )
 def list_events(call: Call) -> Response:
     """List the events of lessons: opened and completed."""
-    found = parts(call, "lesson events", users_asked(call), courses_asked(call), _count_rows)
-    table, known = call.organisation.progress, call.organisation.courses
-
-    def after(offset: int) -> Iterator[LessonEvent]:
-        return (
-            _event(known[course_id], user_id, event)
-            for course_id, user_id, skip in rows_after(found, offset)
-            for event in islice(_events(known[course_id], table[course_id], user_id), skip, None)
-        )
-
-    return numbered_part(call, LessonEvents, total(found), after)
+    return recorded(call, LessonEvents, "lesson events", courses_asked(call), _events, _event)
 
 
 @Operation(
@@ -255,22 +220,19 @@ def list_events_of_user(call: Call) -> Response:
     return numbered(call, LessonEvents, found, lambda row: _event(row[0], user_id, row[1]))
 
 
-def _count_rows(course: Course) -> CountRows:
-    return lambda progress, user_id: sum(1 for _ in _events(course, progress, user_id))
-
-
-def _events(course: Course, progress: world.CourseProgress, user_id: str) -> Iterator[_Event]:
-    """Yield the events of a user lesson by lesson, opened before completed."""
+def _events(course: Course, progress: world.CourseProgress, user_id: str) -> Sequence[_Event]:
+    """Return the events of a user lesson by lesson, opened before completed."""
     record = progress.records.get(user_id)
     if record is None:
-        return
+        return ()
     reached = {each.lesson_id: each for each in record.lessons}
+    found: list[_Event] = []
     for lesson in lessons_of(course, progress.enrolments[user_id]):
-        found = reached.get(lesson.id)
-        if found is not None:
-            yield lesson, "opened", found.opened_at
-            if found.completed_at:
-                yield lesson, "completed", found.completed_at
+        if (seen := reached.get(lesson.id)) is not None:
+            found.append((lesson, "opened", seen.opened_at))
+            if seen.completed_at:
+                found.append((lesson, "completed", seen.completed_at))
+    return found
 
 
 def _event(course: Course, user_id: str, event: _Event) -> LessonEvent:

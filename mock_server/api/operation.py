@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 from attrs import evolve, frozen
 
 from mock_server.policy import Behaviour
-from mock_server.refusal import Reason, RefusedError
+from mock_server.refusal import Reason, RefusedError, not_found
 from mock_server.rules import access
 from mock_server.rules.access import Actor, Family, Reach, require
 from mock_server.rules.rate_limits import MANY
@@ -25,7 +25,7 @@ from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Token
 from mock_server.world.progress import CourseProgress
-from mock_server.world.progress_table import CountRows, MatchingRows
+from mock_server.world.progress_table import CountRows, rows_after
 from mock_server.world.world import World
 
 
@@ -167,8 +167,18 @@ _LAST = 10**9
 FIRST_ID = "$response.body#/items/0/id"
 """The id of the first row of a numbered page, as the expression of a link."""
 
+
+class HasId(Protocol):
+    """An entity with an id."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+
 _T = TypeVar("_T")
 _Row = TypeVar("_Row")
+_I = TypeVar("_I", bound=HasId)
 
 PAGE = (
     Parameter("page", whole("The number of the page, from 1. A page after the last one is empty.", 1, _LAST)),
@@ -296,6 +306,14 @@ def users_asked(call: Call, name: str = "userId") -> list[str] | None:
     return None if seen is None else sorted(seen)
 
 
+def the_one(wanted: str, among: Iterable[_I], reason: Reason, what: str) -> _I:
+    """Return the item with this id; 404 for another, whether it is hidden or unknown (R04)."""
+    for each in among:
+        if each.id == wanted:
+            return each
+    raise not_found(reason, what, wanted)
+
+
 def user_in_path(call: Call) -> str:
     """Return the user in the path. RefusedError for an unknown user, and for one whose rows the owner may not see."""
     user_id = call.path_id("userId")
@@ -351,22 +369,32 @@ def _on_roster(progress: CourseProgress, users: Sequence[str] | None) -> Iterabl
     return progress.roster if users is None else (each for each in users if progress.has(each))
 
 
-def parts(
+def recorded(
     call: Call,
+    page: Callable[[int, list[_Row]], object],
     question: str,
-    users: Sequence[str] | None,
     courses: Iterable[Course],
-    count_rows: Callable[[Course], CountRows],
-) -> list[tuple[str, MatchingRows]]:
-    """Return the requested rows of these courses, by course; ``question`` is the cache key of ``count_rows``."""
-    table = call.organisation.progress
+    entries: Callable[[Course, CourseProgress, str], Sequence[_T]],
+    row: Callable[[Course, str, _T], _Row],
+) -> Response:
+    """Return a numbered page of the entries that users have in these courses, by course and user.
+
+    The number of entries of each user is cached by the ``question``.
+    """
+    users, table, known = users_asked(call), call.organisation.progress, call.organisation.courses
     asked: Hashable = (question, None if users is None else tuple(users))
-    return [
+
+    def count_rows(course: Course) -> CountRows:
+        return lambda progress, user_id: len(entries(course, progress, user_id))
+
+    found = [
         (each.id, table.page_index.rows(asked, each.id, table[each.id], users, count_rows(each)))
         for each in courses
     ]
 
+    def after(offset: int) -> Iterator[_Row]:
+        for course_id, user_id, skip in rows_after(found, offset):
+            for entry in entries(known[course_id], table[course_id], user_id)[skip:]:
+                yield row(known[course_id], user_id, entry)
 
-def total(found: Iterable[tuple[str, MatchingRows]]) -> int:
-    """Return the number of items in all these rows."""
-    return sum(places.total for _, places in found)
+    return numbered_part(call, page, sum(matching.total for _, matching in found), after)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mock_server.api.courses import Course, Courses, course_answer
-from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, numbered
-from mock_server.refusal import Reason, not_found
+from mock_server.api.operation import FIRST_ID, PAGE, Call, Link, NumberedPage, Operation, numbered, the_one
+from mock_server.refusal import Reason
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
 from mock_server.wire import answers
 from mock_server.wire.message import Response
 from mock_server.wire.schema import answer, field
-from mock_server.world.courses import CourseList
 
 
 @answer("T")
@@ -84,10 +83,8 @@ def list_paths(call: Call) -> Response:
 )
 def get_path(call: Call) -> Response:
     """Show a learning path and its courses, in order."""
-    path_id = call.path_id("pathId")
-    path = _find(call, call.organisation.paths, path_id)
-    if path is None:
-        raise not_found(Reason.PATH_NOT_FOUND, "learning path", path_id)
+    seen = access.visible_lists(call.actor, call.reach, call.organisation.paths)
+    path = the_one(call.path_id("pathId"), seen, Reason.PATH_NOT_FOUND, "learning path")
     courses = access.visible_courses_of(call.actor, call.reach, path)
     return answers.ok(Path(path.id, path.title, path.is_published, list(map(course_answer, courses))))
 
@@ -127,16 +124,9 @@ def list_collections(call: Call) -> Response:
 )
 def list_courses(call: Call) -> Response:
     """List the courses of a collection."""
-    collection_id = call.path_id("courseCollectionId")
-    collection = _find(call, call.organisation.collections, collection_id)
-    if collection is None:
-        raise not_found(Reason.COLLECTION_NOT_FOUND, "collection", collection_id)
+    seen = access.visible_lists(call.actor, call.reach, call.organisation.collections)
+    wanted = call.path_id("courseCollectionId")
+    collection = the_one(wanted, seen, Reason.COLLECTION_NOT_FOUND, "collection")
     return numbered(
         call, Courses, access.visible_courses_of(call.actor, call.reach, collection), course_answer
     )
-
-
-def _find(call: Call, lists: dict[str, CourseList], wanted: str) -> CourseList | None:
-    """Return the list with this id, unless it is hidden: the answer is the same for hidden and unknown (R04)."""
-    seen = access.visible_lists(call.actor, call.reach, lists)
-    return next((each for each in seen if each.id == wanted), None)

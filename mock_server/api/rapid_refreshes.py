@@ -11,9 +11,10 @@ from mock_server.api.operation import (
     NumberedPage,
     Operation,
     numbered,
+    the_one,
     users_asked,
 )
-from mock_server.refusal import Reason, not_found
+from mock_server.refusal import Reason
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.rate_limits import FEW
@@ -117,12 +118,11 @@ def _shown(refresh: world.RapidRefresh) -> tuple[str, str, bool, int, str]:
 )
 def get_refresh(call: Call) -> Response:
     """Show a rapid refresh and its questions."""
+    seen = access.visible_lists(call.actor, call.reach, call.organisation.rapid_refreshes)
     wanted = call.path_id("rapidRefreshId")
-    for refresh in access.visible_lists(call.actor, call.reach, call.organisation.rapid_refreshes):
-        if refresh.id == wanted:
-            questions = [Question(each.id, each.question, list(each.options)) for each in refresh.questions]
-            return answers.ok(RapidRefresh(*_shown(refresh), questions))
-    raise not_found(Reason.RAPID_REFRESH_NOT_FOUND, "rapid refresh", wanted)
+    refresh = the_one(wanted, seen, Reason.RAPID_REFRESH_NOT_FOUND, "rapid refresh")
+    questions = [Question(each.id, each.question, list(each.options)) for each in refresh.questions]
+    return answers.ok(RapidRefresh(*_shown(refresh), questions))
 
 
 @Operation(

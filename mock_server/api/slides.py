@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from mock_server.api.operation import (
@@ -19,10 +18,7 @@ from mock_server.api.operation import (
     figures,
     members,
     numbered,
-    numbered_part,
-    parts,
-    total,
-    users_asked,
+    recorded,
 )
 from mock_server.refusal import Reason
 from mock_server.rules.access import Family
@@ -31,7 +27,6 @@ from mock_server.wire.message import Response
 from mock_server.wire.schema import DateOrNone, answer, field
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
 from mock_server.world.progress import CourseProgress, SlideTally
-from mock_server.world.progress_table import CountRows, rows_after
 
 
 @answer("A")
@@ -262,33 +257,23 @@ def _question(course: Course, lesson: Lesson, slide: Slide) -> SurveyQuestion:
 def survey_answers(call: Call) -> Response:
     """List answers to surveys."""
     courses = [course for course in courses_asked(call) if course.surveys]
-    found = parts(call, "survey answers", users_asked(call), courses, _count_rows)
-    table, known = call.organisation.progress, call.organisation.courses
-
-    def after(offset: int) -> Iterator[SurveyAnswer]:
-        return (
-            _answer(known[course_id], user_id, *each)
-            for course_id, user_id, skip in rows_after(found, offset)
-            for each in islice(_answers(known[course_id], table[course_id], user_id), skip, None)
-        )
-
-    return numbered_part(call, SurveyAnswers, total(found), after)
+    return recorded(call, SurveyAnswers, "survey answers", courses, _answers, _answer)
 
 
-def _count_rows(course: Course) -> CountRows:
-    return lambda progress, user_id: sum(1 for _ in _answers(course, progress, user_id))
+_Answered = tuple[Lesson, SlideProgress]
 
 
-def _answers(
-    course: Course, progress: CourseProgress, user_id: str
-) -> Iterator[tuple[Lesson, SlideProgress]]:
-    if user_id in progress.records:
-        for lesson, slide, seen in _seen(course, progress, user_id):
-            if seen is not None and slide.kind is SlideKind.SURVEY and seen.answered_at:
-                yield lesson, seen
+def _answers(course: Course, progress: CourseProgress, user_id: str) -> Sequence[_Answered]:
+    seen = _seen(course, progress, user_id) if user_id in progress.records else ()
+    return [
+        (lesson, each)
+        for lesson, slide, each in seen
+        if each is not None and slide.kind is SlideKind.SURVEY and each.answered_at
+    ]
 
 
-def _answer(course: Course, user_id: str, lesson: Lesson, seen: SlideProgress) -> SurveyAnswer:
+def _answer(course: Course, user_id: str, answered: _Answered) -> SurveyAnswer:
+    lesson, seen = answered
     return SurveyAnswer(
         questionId=seen.slide_id,
         userId=user_id,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_server.api.operation import Call, Link, Operation
-from mock_server.refusal import Reason, invalid, not_found
+from mock_server.api.operation import Call, Link, Operation, the_one
+from mock_server.refusal import Reason, invalid
 from mock_server.rules import webhooks
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -178,11 +178,7 @@ def _of(call: Call) -> list[world.Webhook]:
 
 
 def _find(call: Call) -> world.Webhook:
-    wanted = call.path_id("id")
-    for each in _of(call):
-        if each.id == wanted:
-            return each
-    raise not_found(Reason.WEBHOOK_NOT_FOUND, "webhook", wanted)
+    return the_one(call.path_id("id"), _of(call), Reason.WEBHOOK_NOT_FOUND, "webhook")
 
 
 def _webhook(webhook: world.Webhook) -> Webhook:
