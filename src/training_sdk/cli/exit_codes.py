@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from training_sdk.errors import TrainingError
@@ -27,98 +26,76 @@ NO_TOKEN = "NO_TOKEN"  # noqa: S105 - a reason
 
 
 class ExitCode(IntEnum):
-    """The exit codes of ``training-sdk``."""
+    """The exit codes of ``training-sdk``, each with its meaning for the reference page."""
 
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    NOT_CONFIRMED = 3
-    NOTHING_SENT = 4
-    INCOMPLETE = 5
-    RECORDS = 6
-    DENIED = 7
-    CONNECTION = 8
-    NOBODY_DUE = 9
-    OTHERS_REACHED = 10
-    OUTPUT_LOST = 11
-    LAPSED = 12
-    INTERRUPTED = 130
+    meaning: str
 
-    @property
-    def meaning(self) -> str:
-        """Meaning of the code, for the reference page."""
-        return MEANINGS[self]
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a code with its meaning."""
+        made = int.__new__(cls, code)
+        made._value_ = code
+        made.meaning = meaning
+        return made
 
-
-MEANINGS = {
-    ExitCode.DONE: "done; for a reset: every target was reset",
-    ExitCode.FAILED: "something failed that no other code names, or a check found an error",
-    ExitCode.USAGE: "the command line, a file or a setting cannot be used; nothing was sent",
-    ExitCode.NOT_CONFIRMED: "the phrase was not typed, or is not that of the plan; nothing was sent",
-    ExitCode.NOTHING_SENT: "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
-    "already, an approval is missing, a course is protected, the format is not verified, a clock is wrong, a "
-    "cache has answered instead of the service, the service made the client wait between the last reading and the "
-    "request, everyone has changed since the plan was read, or the client is read-only",
-    ExitCode.INCOMPLETE: "a reset was sent, and not every target is known to have been reset; or report: a plan has "
-    "not ended, and something was sent or may have been; or not everyone was verified; or the proof of the "
-    "format failed",
-    ExitCode.RECORDS: "evidence, journal or audit log cannot be stored, or are not valid",
-    ExitCode.DENIED: "no token, one that is not accepted, or one that may not do this",
-    ExitCode.CONNECTION: "the server could not be reached, or did not answer something that only reads",
-    ExitCode.NOBODY_DUE: "due --save: no person is due, so there is no plan and no file",
-    ExitCode.OTHERS_REACHED: "people outside the plan may have been reset: the service says that it reset "
-    "more people than were sent, or people came into the course during a reset "
-    "of everyone. It replaces 0 and 5, also in every later report, verify and resume of the plan",
-    ExitCode.OUTPUT_LOST: "the output could not be written, for example to a full disk or a closed stream. If the "
-    "command recorded something, a line on stderr names the record. Nothing is left of a new file. The code replaces 0 "
-    "only. If nothing was recorded, a reader that ends early, as in | head, is not an error",
-    ExitCode.LAPSED: "due: people have lapsed (reset or expired, and not complete since), and no plan was "
-    "saved; with --save no person is due. If a plan was saved, the code is 0, and they are named on stderr",
-    ExitCode.INTERRUPTED: "Ctrl-C, before anything was sent",
-}
-
-
-@functools.cache
-def _by_class() -> tuple[tuple[tuple[type[TrainingError], ...], ExitCode], ...]:
-    from training_sdk.errors import (
-        AlreadyAppliedError,
-        APIConnectionError,
-        ApprovalError,
-        AuthenticationError,
-        ClockError,
-        ConfirmationError,
-        ConfirmationMismatchError,
-        ConfirmationRequiredError,
-        EvidenceError,
-        IncompleteResetError,
-        InvalidArgumentError,
-        OutcomeUnknownError,
-        OverlappingPlanError,
-        PermissionDeniedError,
-        PlanMismatchError,
-        ProofFailedError,
-        ReadOnlyError,
-        RecordsError,
-        ResetInterruptedError,
-        StalePlanError,
-        UnconfirmedFormatError,
+    DONE = (0, "done; for a reset: every target was reset")
+    FAILED = (1, "something failed that no other code names, or a check found an error")
+    USAGE = (2, "the command line, a file or a setting cannot be used; nothing was sent")
+    NOT_CONFIRMED = (3, "the phrase was not typed, or is not that of the plan; nothing was sent")
+    NOTHING_SENT = (
+        4,
+        "refused, and nothing was sent: the plan is stale, expired, of another server or applied "
+        "already, an approval is missing, a course is protected, the format is not verified, a clock is wrong, a "
+        "cache has answered instead of the service, the service made the client wait between the last reading and the "
+        "request, everyone has changed since the plan was read, or the client is read-only",
     )
+    INCOMPLETE = (
+        5,
+        "a reset was sent, and not every target is known to have been reset; or report: a plan has "
+        "not ended, and something was sent or may have been; or not everyone was verified; or the proof of the "
+        "format failed",
+    )
+    RECORDS = (6, "evidence, journal or audit log cannot be stored, or are not valid")
+    DENIED = (7, "no token, one that is not accepted, or one that may not do this")
+    CONNECTION = (8, "the server could not be reached, or did not answer something that only reads")
+    NOBODY_DUE = (9, "due --save: no person is due, so there is no plan and no file")
+    OTHERS_REACHED = (
+        10,
+        "people outside the plan may have been reset: the service says that it reset "
+        "more people than were sent, or people came into the course during a reset "
+        "of everyone. It replaces 0 and 5, also in every later report, verify and resume of the plan",
+    )
+    OUTPUT_LOST = (
+        11,
+        "the output could not be written, for example to a full disk or a closed stream. If the command "
+        "recorded something, a line on stderr names the record. Nothing is left of a new file. The code replaces 0 "
+        "only. If nothing was recorded, a reader that ends early, as in | head, is not an error",
+    )
+    LAPSED = (
+        12,
+        "due: people have lapsed (reset or expired, and not complete since), and no plan was "
+        "saved; with --save no person is due. If a plan was saved, the code is 0, and they are named on stderr",
+    )
+    INTERRUPTED = (130, "Ctrl-C, before anything was sent")
 
-    return (
-        ((ConfirmationError,), ExitCode.NOT_CONFIRMED),
-        ((AuthenticationError, PermissionDeniedError), ExitCode.DENIED),
+
+_BY_CLASS = {
+    "ConfirmationError": ExitCode.NOT_CONFIRMED,
+    **dict.fromkeys(("AuthenticationError", "PermissionDeniedError"), ExitCode.DENIED),
+    **dict.fromkeys(
         (
-            (StalePlanError, PlanMismatchError, AlreadyAppliedError, OverlappingPlanError),
-            ExitCode.NOTHING_SENT,
+            *("StalePlanError", "PlanMismatchError", "AlreadyAppliedError", "OverlappingPlanError"),
+            *("ApprovalError", "UnconfirmedFormatError", "ReadOnlyError", "ClockError"),
+            *("ConfirmationMismatchError", "ConfirmationRequiredError"),
         ),
-        ((ApprovalError, UnconfirmedFormatError, ReadOnlyError, ClockError), ExitCode.NOTHING_SENT),
-        ((ConfirmationMismatchError, ConfirmationRequiredError), ExitCode.NOTHING_SENT),
-        ((OutcomeUnknownError, IncompleteResetError, ProofFailedError), ExitCode.INCOMPLETE),
-        ((ResetInterruptedError,), ExitCode.INTERRUPTED),
-        ((EvidenceError, RecordsError), ExitCode.RECORDS),
-        ((APIConnectionError,), ExitCode.CONNECTION),
-        ((InvalidArgumentError,), ExitCode.USAGE),
-    )
+        ExitCode.NOTHING_SENT,
+    ),
+    **dict.fromkeys(("OutcomeUnknownError", "IncompleteResetError", "ProofFailedError"), ExitCode.INCOMPLETE),
+    "ResetInterruptedError": ExitCode.INTERRUPTED,
+    **dict.fromkeys(("EvidenceError", "RecordsError"), ExitCode.RECORDS),
+    "APIConnectionError": ExitCode.CONNECTION,
+    "InvalidArgumentError": ExitCode.USAGE,
+}
+"""The code of an error, by the name of its class or of the nearest class above it: nothing is imported for it."""
 
 
 def code_for(error: TrainingError) -> ExitCode:
@@ -135,10 +112,8 @@ def code_for(error: TrainingError) -> ExitCode:
         return ExitCode.OUTPUT_LOST
     if error.reason in (*HARD_STOPS, CACHED_ANSWER, NO_QUIET_MOMENT):
         return ExitCode.NOTHING_SENT
-    for classes, code in _by_class():
-        if isinstance(error, classes):
-            return code
-    return ExitCode.FAILED
+    names = (kind.__name__ for kind in type(error).__mro__)
+    return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), ExitCode.FAILED)
 
 
 def code_for_report(report: ResetReport) -> ExitCode:

@@ -21,6 +21,7 @@ from training_sdk.recertification.rules import (
     FromCompletion,
     Rule,
     UnclearError,
+    expiry_day,
 )
 
 EARLIEST = date(1980, 1, 1)
@@ -234,10 +235,8 @@ class _Sorter:
 
     def _expiry(self, row: ProgressRow) -> date | None:
         """Return the day on which the completion expires, by the feed; None for a date before EARLIEST, a zero date."""
-        if row.completion_expiry_date is None:
-            return None
-        expiry = rules.day_of(row.completion_expiry_date, self.zone)
-        return expiry if expiry >= EARLIEST else None
+        expiry = expiry_day(row, self.zone)
+        return None if expiry is None or expiry < EARLIEST else expiry
 
     def _reset_on(self, row: ProgressRow) -> date | None:
         """Return the day of a reset after the completion in the row, which should have cleared it."""

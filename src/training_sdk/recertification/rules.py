@@ -291,6 +291,11 @@ def _lead(value: timedelta | int) -> int:
     return whole_days(value, "lead")
 
 
+def expiry_day(row: ProgressRow, zone: ZoneInfo) -> date | None:
+    """Return the day on which the completion expires, by the feed; None if the feed has no date."""
+    return None if row.completion_expiry_date is None else day_of(row.completion_expiry_date, zone)
+
+
 @frozen
 class BeforeExpiry:
     """A number of days before the completion expires: ``BeforeExpiry(lead=30)``. ``lead`` may be a timedelta.
@@ -303,9 +308,9 @@ class BeforeExpiry:
 
     def due_on(self, completed: date, row: ProgressRow, zone: ZoneInfo) -> date:
         """Return the day by which to renew. Raises UnclearError if the expiry is not known, or not possible."""
-        if row.completion_expiry_date is None:
+        expires = expiry_day(row, zone)
+        if expires is None:
             raise UnclearError("no expiry date is known")
-        expires = day_of(row.completion_expiry_date, zone)
         if expires <= completed:
             raise UnclearError(f"expires on {expires}, which is not after the completion")
         if (expires - completed).days <= self.lead:
