@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from attrs import define, evolve, field
 
 from mock_server.api.openapi import PATH as CONTRACT
-from mock_server.api.operation import Call, Operation, empty_feed
-from mock_server.api.routes import OPERATIONS, Router, unknown_path
+from mock_server.api.operation import Call, Operation
+from mock_server.api.routes import OPERATIONS, Router, empty_feed, unknown_path
 from mock_server.control.fault_injection import with_faults
 from mock_server.control.routes import handle_control
 from mock_server.policy import Policy
@@ -243,7 +243,7 @@ def check_agent(exchange: Exchange) -> None:
 
 def check_rights(exchange: Exchange) -> None:
     """403 without the rights to the operation."""
-    exchange.reach = exchange.operation.rights(exchange.world, exchange.actor, exchange.body)
+    exchange.reach = exchange.operation.require(exchange.world, exchange.actor, exchange.body)
 
 
 def check_parameters(exchange: Exchange) -> None:

@@ -19,7 +19,6 @@ from mock_server.api.operation import (
     numbered,
 )
 from mock_server.policy import Behaviour
-from mock_server.refusal import Reason
 from mock_server.rules import access
 from mock_server.rules.access import Family
 from mock_server.rules.completion import lessons_of
@@ -85,8 +84,6 @@ def _mean(score_sum: int, count: int) -> float:
     Family.ANALYTICS,
     CourseStatisticsPage,
     parameters=(*(evolve(each, mark="P") for each in (*PAGE, COURSE)), COURSE_IDS),
-    refusals=(Reason.PERMISSION_DENIED,),
-    lagged=True,
 )
 def get_course_statistics(call: Call) -> Response:
     """Show the statistics of courses."""
@@ -133,8 +130,6 @@ _Tallies = dict[str, LessonTally]
     Family.ANALYTICS,
     LessonStatisticsPage,
     parameters=(*PAGE, COURSE),
-    refusals=(Reason.PERMISSION_DENIED,),
-    lagged=True,
 )
 def get_lesson_statistics(call: Call) -> Response:
     """Show the statistics of lessons."""

@@ -73,7 +73,6 @@ _BODY: Schema = {
     per_minute=FEW,
     body=_BODY,
     refusals=(
-        Reason.PERMISSION_DENIED,
         Reason.COURSE_NOT_FOUND,
         Reason.USER_NOT_FOUND,
         Reason.GROUP_NOT_FOUND,

@@ -99,7 +99,6 @@ _STATUS = Parameter(
     "T",
     Family.PEOPLE,
     Groups,
-    refusals=(Reason.PERMISSION_DENIED,),
     links=(
         Link(
             "Users",
@@ -122,7 +121,7 @@ def list_groups(call: Call) -> Response:
     Family.PEOPLE,
     UsersOfGroup,
     parameters=(*FEED, _STATUS),
-    refusals=(Reason.PERMISSION_DENIED, Reason.GROUP_NOT_FOUND),
+    refusals=(Reason.GROUP_NOT_FOUND,),
 )
 def list_users(call: Call) -> Response:
     """List the users of a group. An older operation that many scripts use."""
@@ -152,15 +151,7 @@ def _user_of_group(person: Person) -> UserOfGroup:
     )
 
 
-@Operation(
-    "FeedGroups",
-    "GET /feed/groups",
-    "P",
-    Family.PEOPLE,
-    FeedGroups,
-    parameters=FEED,
-    refusals=(Reason.PERMISSION_DENIED,),
-)
+@Operation("FeedGroups", "GET /feed/groups", "P", Family.PEOPLE, FeedGroups, parameters=FEED)
 def feed_groups(call: Call) -> Response:
     """List groups."""
     own, groups = call.organisation.id, call.organisation.groups
@@ -175,7 +166,6 @@ def feed_groups(call: Call) -> Response:
     FeedGroupUsers,
     noun="groups",
     parameters=FEED,
-    refusals=(Reason.PERMISSION_DENIED,),
 )
 def feed_group_users(call: Call) -> Response:
     """List group users."""
@@ -232,7 +222,6 @@ class FeedSiteMembers:
         Parameter("include_deleted", flag("True to list deleted sites too.")),
         Parameter("show_only_leaf_nodes", flag("True to list only sites without a site below them.")),
     ),
-    refusals=(Reason.PERMISSION_DENIED,),
 )
 def feed_sites(call: Call) -> Response:
     """List sites.
@@ -269,7 +258,6 @@ def _site(organisation_id: str, site: Site) -> FeedSite:
     FeedSiteMembers,
     noun="sites",
     parameters=FEED,
-    refusals=(Reason.PERMISSION_DENIED,),
 )
 def feed_site_members(call: Call) -> Response:
     """List site members."""

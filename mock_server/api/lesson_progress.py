@@ -105,7 +105,6 @@ class LessonEvents(NumberedPage):
     LessonProgressPage,
     parameters=(*PAGE, COURSE),
     refusals=(Reason.USER_NOT_FOUND,),
-    lagged=True,
 )
 def lesson_progress(call: Call) -> Response:
     """List the progress of a user in lessons."""
@@ -154,7 +153,6 @@ def _progress(course: Course, lesson: Lesson, progress: world.LessonProgress | N
     Family.PROGRESS,
     LessonAttempts,
     parameters=(*PAGE, USER, COURSE),
-    lagged=True,
 )
 def list_attempts(call: Call) -> Response:
     """List attempts at lessons."""
@@ -195,7 +193,6 @@ _Event = tuple[Lesson, _Kind, str]
     Family.PROGRESS,
     LessonEvents,
     parameters=(*PAGE, USER, COURSE),
-    lagged=True,
 )
 def list_events(call: Call) -> Response:
     """List the events of lessons: opened and completed."""
@@ -210,7 +207,6 @@ def list_events(call: Call) -> Response:
     LessonEvents,
     parameters=(*PAGE, COURSE),
     refusals=(Reason.USER_NOT_FOUND,),
-    lagged=True,
 )
 def list_events_of_user(call: Call) -> Response:
     """List the events of a user in lessons: opened and completed."""

@@ -248,6 +248,7 @@ def _reasons(operation: Operation) -> tuple[Reason, ...]:
     return (
         *_EVERYWHERE,
         *((Reason.UNSUPPORTED_MEDIA_TYPE,) if operation.takes_body else ()),
+        *((Reason.PERMISSION_DENIED,) if operation.may_be_denied else ()),
         *operation.refusals,
     )
 

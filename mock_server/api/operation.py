@@ -6,7 +6,7 @@ import inspect
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Annotated, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 import attrs
@@ -15,12 +15,12 @@ from attrs import evolve, frozen
 from mock_server.policy import Behaviour
 from mock_server.refusal import Reason, RefusedError, not_found
 from mock_server.rules import access
-from mock_server.rules.access import Actor, Family, Reach, require
+from mock_server.rules.access import Actor, Family, Reach, is_for_some, require
 from mock_server.rules.rate_limits import MANY
 from mock_server.wire import answers
 from mock_server.wire.fields import Fields, Params, check_id
 from mock_server.wire.message import Request, Response
-from mock_server.wire.schema import COURSE_ID, USER_ID, Format, Mark, Schema, answer, field, sent_id, whole
+from mock_server.wire.schema import COURSE_ID, USER_ID, Mark, Schema, answer, field, sent_id, whole
 from mock_server.world.courses import Course
 from mock_server.world.organisation import Organisation
 from mock_server.world.people import Token
@@ -99,6 +99,9 @@ class Link:
     body: object = None
 
 
+_WAREHOUSE = ("/training/analytics/", "/training/v1/feed/")
+
+
 @frozen
 class Operation:
     """One operation: its path, request and answer. Used as a decorator, it gets its handler."""
@@ -108,7 +111,8 @@ class Operation:
     """Method and path, as in "GET /groups/{groupId}/users"."""
     provenance: Mark
     """The mark of the path or of the shape: the less certain of the two."""
-    rights: Rights = attrs.field(converter=_rights)
+    rights: Family | Rights
+    """Who may call it: those whom the table of permissions names for this family, or as the function says."""
     answer: type
     """The class of its answer."""
     per_minute: int = MANY
@@ -125,8 +129,6 @@ class Operation:
     """The subject of the operation, if the path does not name it."""
     audited: bool = False
     """R23: the audit log records each call, accepted or refused."""
-    lagged: bool = False
-    """Answers from the warehouse, which may show the past (P)."""
     reference_only: bool = False
     """True if no live service has this operation."""
     always_strict: bool = False
@@ -139,17 +141,28 @@ class Operation:
     template: str = attrs.field(init=False)
     query: tuple[str, ...] = attrs.field(init=False)
     """The names of the parameters."""
+    require: Rights = attrs.field(init=False)
+    """Return how far the rights of an actor reach; 403 if they do not."""
+    lagged: bool = attrs.field(init=False)
+    """Answers from the warehouse, which may show the past (P): the progress feed and all analytics."""
 
     def __attrs_post_init__(self) -> None:
         method, _, template = self.request.partition(" ")
         object.__setattr__(self, "method", method)
         object.__setattr__(self, "template", template)
         object.__setattr__(self, "query", tuple(each.name for each in self.parameters))
+        object.__setattr__(self, "require", _rights(self.rights))
+        object.__setattr__(self, "lagged", template.startswith(_WAREHOUSE))
 
     def __call__(self, handler: Handler) -> Operation:
         """Return this operation with a handler; the first paragraph of its docstring is the summary."""
         summary, _, _ = (inspect.getdoc(handler) or "").partition("\n\n")
         return evolve(self, handler=handler, summary=summary)
+
+    @property
+    def may_be_denied(self) -> bool:
+        """True if there are actors without the right to call it."""
+        return not isinstance(self.rights, Family) or is_for_some(self.rights)
 
     @property
     def takes_body(self) -> bool:
@@ -214,21 +227,6 @@ class FeedMetadata(NextPage):
     remaining_records: int
 
 
-@answer("P")
-class OtherFeed:
-    """A feed of another service, without rows."""
-
-    metadata: FeedMetadata
-    data: list[
-        Annotated[
-            dict[str, object],
-            Format(
-                {"type": "object", "description": "A row of another service that is not part of Training."}
-            ),
-        ]
-    ]
-
-
 def numbered(
     call: Call,
     page: Callable[[int, list[_Row]], object],
@@ -264,11 +262,6 @@ def window(call: Call) -> tuple[int, int]:
     """Return offset and limit of a feed's page."""
     limit = call.query.number("limit", default_size(call, _LARGEST), 1, _LARGEST)
     return call.query.number("offset", 0, 0, _LAST), limit
-
-
-def empty_feed() -> Response:
-    """Answer a feed without rows."""
-    return answers.ok(OtherFeed(FeedMetadata(None, None, 0), []))
 
 
 def next_page(call: Call, offset: int | None) -> tuple[str | None, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mock_server.api.operation import Call, Operation
-from mock_server.refusal import Reason
 from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -61,7 +60,6 @@ class PermissionSets:
             "search": sent_text("Part of a name."),
         },
     ),
-    refusals=(Reason.PERMISSION_DENIED,),
 )
 def list_permission_sets(call: Call) -> Response:
     """List permission sets."""

@@ -87,7 +87,6 @@ _FIRST_USER, _FIRST_COURSE = "$response.body#/data/0/user_id", "$response.body#/
         evolve(USER, name="user_id"),
         Parameter("modified_after", date("Rows that have changed since this moment.")),
     ),
-    lagged=True,
     links=(
         Link(
             "Lessons",

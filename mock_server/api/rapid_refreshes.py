@@ -132,8 +132,6 @@ def get_refresh(call: Call) -> Response:
     Family.ANALYTICS,
     RapidRefreshAnswers,
     parameters=(*PAGE, USER),
-    refusals=(Reason.PERMISSION_DENIED,),
-    lagged=True,
 )
 def list_answers(call: Call) -> Response:
     """List answers in rapid refreshes."""

@@ -136,7 +136,7 @@ _KEY: Schema = {
     "description": "A second request with the same key and content gets the first answer again, and has no effect.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
-_REFUSALS = (Reason.PERMISSION_DENIED, Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
+_REFUSALS = (Reason.COURSE_NOT_FOUND, Reason.USER_NOT_FOUND)
 _COURSE = "$request.body#/courseId"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from types import ModuleType
+from typing import Annotated
 
 from mock_server.api import (
     analytics,
@@ -23,10 +24,32 @@ from mock_server.api import (
     users,
     webhooks,
 )
-from mock_server.api.operation import Operation, OtherFeed
+from mock_server.api.operation import FeedMetadata, Operation
 from mock_server.refusal import Reason, RefusedError
 from mock_server.rules.access import Family
-from mock_server.wire import reading
+from mock_server.wire import answers, reading
+from mock_server.wire.message import Response
+from mock_server.wire.schema import Format, answer
+
+
+@answer("P")
+class OtherFeed:
+    """A feed of another service, without rows."""
+
+    metadata: FeedMetadata
+    data: list[
+        Annotated[
+            dict[str, object],
+            Format(
+                {"type": "object", "description": "A row of another service that is not part of Training."}
+            ),
+        ]
+    ]
+
+
+def empty_feed() -> Response:
+    """Answer a feed without rows."""
+    return answers.ok(OtherFeed(FeedMetadata(None, None, 0), []))
 
 
 def _operations(*nouns: ModuleType) -> tuple[Operation, ...]:

@@ -128,8 +128,6 @@ def _places(courses: Iterable[Course]) -> Iterator[_Place]:
     Family.ANALYTICS,
     SlideStatisticsPage,
     parameters=(*PAGE, COURSE),
-    refusals=(Reason.PERMISSION_DENIED,),
-    lagged=True,
 )
 def get_slide_statistics(call: Call) -> Response:
     """Show the statistics of slides."""
@@ -183,7 +181,6 @@ def _seen(
     UserSlides,
     parameters=(*PAGE, COURSE),
     refusals=(Reason.USER_NOT_FOUND,),
-    lagged=True,
 )
 def user_slides(call: Call) -> Response:
     """List the progress of a user on slides."""
@@ -217,8 +214,6 @@ def _user_slide(course: Course, lesson: Lesson, slide: Slide, seen: SlideProgres
     Family.ANALYTICS,
     SurveyQuestions,
     parameters=(*PAGE, COURSE),
-    refusals=(Reason.PERMISSION_DENIED,),
-    lagged=True,
     links=(
         Link(
             "Answers",
@@ -252,7 +247,6 @@ def _question(course: Course, lesson: Lesson, slide: Slide) -> SurveyQuestion:
     Family.PROGRESS,
     SurveyAnswers,
     parameters=(*PAGE, USER, COURSE),
-    lagged=True,
 )
 def survey_answers(call: Call) -> Response:
     """List answers to surveys."""

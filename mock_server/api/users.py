@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from mock_server.api.operation import FEED, Call, FeedMetadata, Link, Operation, default_size, feed
-from mock_server.refusal import Reason, invalid
+from mock_server.refusal import invalid
 from mock_server.rules.access import Family
 from mock_server.wire import answers
 from mock_server.wire.message import Response
@@ -162,7 +162,6 @@ def who_am_i(call: Call) -> Response:
     Family.PEOPLE,
     Users,
     body=_WHICH_USERS,
-    refusals=(Reason.PERMISSION_DENIED,),
     links=(
         Link(
             "RapidRefreshAnswers",
@@ -229,15 +228,7 @@ def _user(person: Person) -> User:
     )
 
 
-@Operation(
-    "FeedUsers",
-    "GET /feed/users",
-    "P",
-    Family.PEOPLE,
-    FeedUsers,
-    parameters=FEED,
-    refusals=(Reason.PERMISSION_DENIED,),
-)
+@Operation("FeedUsers", "GET /feed/users", "P", Family.PEOPLE, FeedUsers, parameters=FEED)
 def feed_users(call: Call) -> Response:
     """List users."""
     people = call.organisation.people

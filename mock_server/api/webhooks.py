@@ -44,7 +44,7 @@ class WebhookToken:
     token: str = field("The secret of the signature, which is the HMAC-SHA256 of the raw body.")
 
 
-_NOT_FOUND = (Reason.PERMISSION_DENIED, Reason.WEBHOOK_NOT_FOUND)
+_NOT_FOUND = (Reason.WEBHOOK_NOT_FOUND,)
 _SUBSCRIPTION = sent_object(
     "P",
     {
@@ -71,7 +71,6 @@ _CREATED_ID = "$response.body#/webhook_id"
     webhooks.rights,
     Webhook,
     body=_SUBSCRIPTION,
-    refusals=(Reason.PERMISSION_DENIED,),
     links=(
         Link("Webhook", "GetWebhook", "The stored webhook.", {"id": _CREATED_ID}),
         Link("End", "DeleteWebhook", "Stop the events.", {"id": _CREATED_ID}),
@@ -100,14 +99,7 @@ def create_webhook(call: Call) -> Response:
     return answers.ok(_webhook(made))
 
 
-@Operation(
-    "ListWebhooks",
-    "GET /webhooks/v1/webhooks",
-    "P",
-    webhooks.rights,
-    Webhooks,
-    refusals=(Reason.PERMISSION_DENIED,),
-)
+@Operation("ListWebhooks", "GET /webhooks/v1/webhooks", "P", webhooks.rights, Webhooks)
 def list_webhooks(call: Call) -> Response:
     """List webhooks."""
     return answers.ok(Webhooks([_webhook(each) for each in _of(call)]))
@@ -136,14 +128,7 @@ def delete_webhook(call: Call) -> Response:
     return answers.ok(WebhookDeleted())
 
 
-@Operation(
-    "GetWebhookToken",
-    "GET /webhooks/v1/token",
-    "P",
-    webhooks.rights,
-    WebhookToken,
-    refusals=(Reason.PERMISSION_DENIED,),
-)
+@Operation("GetWebhookToken", "GET /webhooks/v1/token", "P", webhooks.rights, WebhookToken)
 def get_token(call: Call) -> Response:
     """Get the secret that signs webhooks."""
     return _token(call)
@@ -156,7 +141,6 @@ def get_token(call: Call) -> Response:
     webhooks.rights,
     WebhookToken,
     body=sent_object("A", {}),
-    refusals=(Reason.PERMISSION_DENIED,),
 )
 def create_token(call: Call) -> Response:
     """Create a new secret that signs webhooks.

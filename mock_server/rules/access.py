@@ -162,6 +162,11 @@ def granting(family: Family, policy: Policy) -> list[frozenset[Permission]]:
     return [frozenset({name}) for name, far in held if far is not Reach.NONE]
 
 
+def is_for_some(family: Family) -> bool:
+    """Return True if some actors may do nothing of this family."""
+    return Reach.NONE in _TABLE[family]
+
+
 def require(actor: Actor, policy: Policy, *families: Family) -> Reach:
     """Return how far a user's rights reach in any of these families; 403, naming what is missing, if not at all."""
     far = max([reach(actor, family, policy) for family in families])
