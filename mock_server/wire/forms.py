@@ -167,26 +167,15 @@ def _original(name: str, value: Any) -> Any:
     return {} if name == "TranslationOriginalCourse" and value is None else value
 
 
-def _attempts_without_id(_: str, value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [
-        {name: each[name] for name in each if name != "id"}
-        if isinstance(each, dict) and "startedDateTime" in each
-        else each
-        for each in value
-    ]
+def _without(field: str, fits: Callable[[dict[str, Any]], bool]) -> Change:
+    """Leave a field out of those objects in lists that fit."""
 
+    def shown(each: Any) -> Any:
+        if not (isinstance(each, dict) and fits(each)):
+            return each
+        return {name: each[name] for name in each if name != field}
 
-def _untitled_drafts(_: str, value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return [
-        {name: each[name] for name in each if name != "title"}
-        if isinstance(each, dict) and "LessonCount" in each and not each.get("isPublished")
-        else each
-        for each in value
-    ]
+    return lambda _, value: list(map(shown, value)) if isinstance(value, list) else value
 
 
 _CHANGES: dict[AnswerForm, Change] = {
@@ -198,8 +187,10 @@ _CHANGES: dict[AnswerForm, Change] = {
     AnswerForm.FRACTIONAL_SCORES: _fraction,
     AnswerForm.DURATIONS_AS_TEXT: _duration,
     AnswerForm.NAN_AS_TEXT: _nan,
-    AnswerForm.ATTEMPTS_WITHOUT_ID: _attempts_without_id,
-    AnswerForm.UNTITLED_DRAFTS: _untitled_drafts,
+    AnswerForm.ATTEMPTS_WITHOUT_ID: _without("id", lambda each: "startedDateTime" in each),
+    AnswerForm.UNTITLED_DRAFTS: _without(
+        "title", lambda each: "LessonCount" in each and not each.get("isPublished")
+    ),
     AnswerForm.NULLS: _null,
     AnswerForm.PROTO3: _proto3,
     AnswerForm.EMPTY_ORIGINAL: _original,

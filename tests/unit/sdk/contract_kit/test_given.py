@@ -12,7 +12,7 @@ from mock_server import MockTraining, Policy
 from training_sdk.testing.contract import Report, Wire, run
 from training_sdk.testing.contract.environment import ContractConfig
 from training_sdk.testing.contract.findings import BrokenRuleError
-from training_sdk.testing.contract.rules.confirmation import like
+from training_sdk.testing.contract.rules.scope import like
 from training_sdk.testing.contract.world import World
 from unit.sdk.contract_kit.break_isolation import everyone_is_reset_in_other_courses_too
 from unit.sdk.contract_kit.faulty_server import changed

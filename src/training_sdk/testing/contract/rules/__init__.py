@@ -6,11 +6,9 @@ from training_sdk.testing.contract.checks import Check
 from training_sdk.testing.contract.rules import (
     assignment,
     audit_log,
+    bounds,
     check_order,
-    confirmation,
-    due_dates,
     idempotency,
-    isolation,
     notifications,
     permissions,
     reset_effect,
@@ -20,7 +18,6 @@ from training_sdk.testing.contract.rules import (
 
 FAMILIES = (
     permissions,
-    confirmation,
     scope,
     idempotency,
     assignment,
@@ -29,8 +26,7 @@ FAMILIES = (
     audit_log,
     webhooks,
     reset_effect,
-    isolation,
-    due_dates,
+    bounds,
 )
 CHECKS: tuple[Check, ...] = tuple(
     sorted(
