@@ -12,7 +12,7 @@ import click
 
 from training_sdk.approval.approvals import Approval, check_lifetime
 from training_sdk.cli.arguments import a_duration, hours
-from training_sdk.cli.commands.plan import FILE, WHY, options
+from training_sdk.cli.commands.plan import APPROVAL, CONFIRM, FILE, WHY, options
 from training_sdk.cli.commands.report import digest_typed
 from training_sdk.cli.exit_codes import ExitCode, code_for_report
 from training_sdk.cli.interaction import confirmed, stoppable, telling
@@ -42,9 +42,6 @@ from training_sdk.resets.reset_request import MOST_PER_REQUEST
 from training_sdk.resets.unfinished import read_unfinished, report_in
 from training_sdk.resets.waves import EVERY_DAY, Waves
 
-CONFIRM = (
-    click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it."),
-)
 ACCEPT_MISSING_LESSONS = click.option(
     "--accept-missing-lessons",
     is_flag=True,
@@ -56,9 +53,7 @@ REQUIRE_SURVEYS = click.option(
     help="Stop if survey answers, which a reset clears, cannot be read as evidence.",
 )
 HOW = (
-    click.option(
-        "--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person."
-    ),
+    APPROVAL,
     click.option(
         "--per-request",
         type=click.IntRange(1, MOST_PER_REQUEST),
@@ -90,7 +85,7 @@ HOW = (
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json")
 @options(WHY)
-@options(CONFIRM)
+@CONFIRM
 @click.option(
     "--tolerance",
     type=click.IntRange(min=0),
@@ -122,7 +117,8 @@ def apply(session: Session, plan: Path, confirm: str | None, **given: Any) -> Ex
 
 @click.command()
 @click.argument("plan", type=FILE, metavar="PLAN.json|DIGEST")
-@options(CONFIRM, HOW, ALL)
+@CONFIRM
+@options(HOW, ALL)
 @with_session
 def resume(session: Session, plan: Path, confirm: str | None, **given: Any) -> ExitCode:
     """Continue a plan that was interrupted, on the machine where it began.

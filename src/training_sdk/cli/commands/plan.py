@@ -39,6 +39,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
+CONFIRM = click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it.")
+APPROVAL = click.option(
+    "--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person."
+)
 CARD = click.option(
     "--card",
     type=FILE,

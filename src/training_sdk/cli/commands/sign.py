@@ -9,7 +9,7 @@ import click
 
 from training_sdk.approval.approvals import Approval
 from training_sdk.approval.four_eyes import NAMESPACE, check_signature
-from training_sdk.cli.commands.plan import FILE, options
+from training_sdk.cli.commands.plan import CONFIRM, FILE, options
 from training_sdk.cli.interaction import confirmed
 from training_sdk.cli.output import is_terminal, refuse_existing
 from training_sdk.cli.session import ALL, Session, is_pipe, with_session
@@ -25,7 +25,7 @@ from training_sdk.plans.plan import ResetPlan
     metavar="PATH",
     help="Sign with this SSH key. Without it the approval is procedural (unsigned).",
 )
-@click.option("--confirm", metavar="PHRASE", help="The phrase of the plan; a terminal asks for it.")
+@CONFIRM
 @click.option(
     "--save",
     type=FILE,

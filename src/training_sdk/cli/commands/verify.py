@@ -13,7 +13,7 @@ from attrs import evolve
 from training_sdk.approval.approvals import Approval
 from training_sdk.cli.arguments import a_duration, course_ids
 from training_sdk.cli.commands.apply import ACCEPT_MISSING_LESSONS, REQUIRE_SURVEYS, name_report
-from training_sdk.cli.commands.plan import FILE, WHY, options
+from training_sdk.cli.commands.plan import APPROVAL, WHY, options
 from training_sdk.cli.commands.report import find_report
 from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.interaction import confirmed, telling
@@ -117,7 +117,7 @@ def verify(session: Session, plan: str, deadline: timedelta, every: timedelta) -
 @click.option(
     "--confirm", metavar="PHRASE", help="The phrase of a proof that has begun; a terminal asks for it."
 )
-@click.option("--approval", type=FILE, metavar="FILE", help="The file with the approval of a second person.")
+@APPROVAL
 @ACCEPT_MISSING_LESSONS
 @REQUIRE_SURVEYS
 @click.option(
