@@ -348,8 +348,7 @@ class LiveWorld(World):
             lambda desk, record: surveyed(desk, record, question, answer),
         )
 
-    def run_due_resets(self) -> None:
-        """Carry out queued resets that are due, with the lock held."""
+    def _run_due_resets(self) -> None:
         reset.run_due_resets(self)
 
     def _act(self, course: str, user: str, made_at: datetime | None, change: Change) -> Record:
