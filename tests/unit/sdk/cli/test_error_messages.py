@@ -56,7 +56,7 @@ def arguments_of_errors() -> set[str]:
         one
         for call in calls_of_the_sdk()
         if isinstance(call.func, ast.Attribute) and call.func.attr in checks
-        for one in call.args[1:2]
+        for one in (call.args[:1] if call.func.attr == "refusal" else call.args[1:2])
     )
     return texts([*named, *checked])
 
@@ -139,7 +139,13 @@ def messages_in(tree: ast.AST) -> Iterator[str]:
 
 
 FOR_PROGRAMS = (
-    *("must be a ", "is the path of a course reset", "FromCompletion must", "rows must be", "dtype=str"),
+    *(
+        "must be a ",
+        "is the path of a course reset",
+        "FromCompletion must",
+        "must be progress rows",
+        "dtype=str",
+    ),
     *("With the async client", STOPPED, "client.resets.resume(plan, confirm=…)"),
 )
 """Messages about values that the command line never gives, and texts for which it has its own commands."""
