@@ -3,9 +3,10 @@
 Builds the generated organisation of so many progress records (100 courses) and prints the memory they take, how long
 it takes to read all of them page by page in the ways that lists are read, and what the last page costs beside the
 first. Times are this process's own, so that what else runs on the machine does not count; they mean little by
-themselves, the ratios say whether a walk is linear. Every second walk begins with no row kept as JSON: of a large world
-only a part is kept, and a page that is kept costs half of one that is not. ``--json`` prints the same for a
-program. With ``--built`` nothing is read.
+themselves, the ratios say whether a walk is linear. The first page is read twice, because the first time the server
+looks for the rows that are asked for. A walk begins with no row kept as JSON: of a large world only a part is kept, and
+a page that is kept costs half of one that is not. ``--json`` prints the same for a program. With ``--built`` nothing is
+read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
+
+import orjson
 
 from benchmarks.harness import most_resident
 from mock_server import MockTraining
@@ -46,7 +49,7 @@ def ask(mock: MockTraining, path: str, query: str) -> dict[str, Any]:
     answer = mock.handle(Request("GET", path, query, headers))
     if answer.status != 200:
         raise RuntimeError(f"{path}?{query} is answered {answer.status}")
-    page: dict[str, Any] = json.loads(answer.body)
+    page: dict[str, Any] = orjson.loads(answer.body)
     return page
 
 
@@ -84,15 +87,17 @@ def measure(records: int, walked: Mapping[str, tuple[str, str]]) -> dict[str, An
     world = most_resident() - before
     walks = {}
     for name, (path, query) in walked.items():
-        first = walk(mock, path, query)  # looks for those asked for
+        began = time.process_time()
+        ask(mock, path, query)  # looks for the rows that are asked for
+        first = time.process_time() - began
         forget(mock)
         times = walk(mock, path, query)
         # The last page of all may be a short one.
         head, tail = median(times[:_ENDS]), median(times[-_ENDS - 1 : -1] or times)
         walks[name] = {
             "pages": len(times),
-            "first walk": sum(first),
-            "again": sum(times),
+            "first page": first,
+            "walk": sum(times),
             "last/first": tail / head,
         }
     return {"records": rows, "built": built, "world": world, "read": most_resident() - before, "walks": walks}
@@ -112,7 +117,7 @@ def main() -> None:
     )
     for name, each in found["walks"].items():
         print(
-            f"{name}: {each['pages']} pages, first walk {each['first walk']:.2f} s, again {each['again']:.2f} s,"
+            f"{name}: {each['pages']} pages, first page {each['first page']:.2f} s, walk {each['walk']:.2f} s,"
             f" last page / first {each['last/first']:.2f}"
         )
 
