@@ -187,7 +187,7 @@ NONSENSE = {
     "as admin was 500": httpx.Response(500),
     "Check the base URL.": httpx.Response(200, text="<html>Sign in</html>"),
     "as admin was 200 []": httpx.Response(200, json=[]),
-    ' was 200 {"data":7}': httpx.Response(200, json={"data": 7}),
+    ' was 200 {"data":7}': httpx.Response(200, content=b'{"data":7}'),
 }
 
 
