@@ -18,8 +18,10 @@ EXTRAS ?= cli,fast,server,testing,pandas,polars,arrow
 # that tests of one file mostly share its fixtures, and none waits for long at the end.
 PYTEST := python -m pytest -n 2 --dist worksteal
 
-# Files that have long proofs; to collect the others takes each process 20 seconds.
-HEAVY = $(shell grep -rlw --include='test_*.py' heavy tests)
+# Files that have long proofs, those with the longest first, so that at the end no process waits for another; to collect
+# the other files takes each process 20 seconds.
+LONGEST := tests/property/world/test_world.py tests/load/test_large_world.py tests/contract/test_schemathesis.py
+HEAVY    = $(LONGEST) $(filter-out $(LONGEST),$(sort $(shell grep -rlw --include='test_*.py' heavy tests)))
 
 .PHONY: help setup demo test test-heavy test-browser test-lowest check docs notebook bench bench-short record wheel clean
 
@@ -57,7 +59,7 @@ test: setup
 	$(BIN)/$(PYTEST) -m 'not heavy and not browser'
 
 test-heavy: setup
-	$(BIN)/$(PYTEST) -m 'heavy and not browser' $(HEAVY)
+	$(BIN)/$(PYTEST) --dist load --maxschedchunk 1 -m 'heavy and not browser' $(HEAVY)
 
 test-browser: setup
 	$(BIN)/python -m pip install --quiet --group browser
@@ -90,7 +92,7 @@ $(BENCH)/.ready: pyproject.toml
 	@echo "Making the environment of the peers in $(BENCH); this takes about a minute."
 	$(PYTHON) -m venv --clear $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BENCH)/bin/python -m pip install --quiet --group bench --editable '.[cli,server,testing]'
+	$(BENCH)/bin/python -m pip install --quiet --compile --group bench --editable '.[cli,server,testing]'
 	@touch $@
 
 bench: $(BENCH)/.ready
