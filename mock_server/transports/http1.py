@@ -149,8 +149,10 @@ def parse_chunk_size(line: bytes) -> int:
     return int(match.group(1), 16)
 
 
-def render(method: str, response: Response, *, close: bool, front: ServerAnswers | None = None) -> bytes:
-    """Return the whole answer as one block of bytes, for one write. ValueError for a line break in a header."""
+def render(
+    method: str, response: Response, *, close: bool, front: ServerAnswers | None = None
+) -> tuple[bytes, bytes]:
+    """Return the head of an answer as it is sent, and its body. ValueError for a line break in a header."""
     headers, body = framed(method, response)
     signature = (front or ServerAnswers()).signature
     lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
@@ -160,7 +162,7 @@ def render(method: str, response: Response, *, close: bool, front: ServerAnswers
     head = "\r\n".join((*lines, "", ""))
     if head.count("\r") != len(lines) + 1 or head.count("\n") != len(lines) + 1:
         raise ValueError("A header of the answer contains a line break.")
-    return head.encode("latin-1") + body
+    return head.encode("latin-1"), body
 
 
 def refusal(error: ProtocolError, front: ServerAnswers) -> Response:

@@ -1,4 +1,4 @@
-"""The built-in server: HTTP/1.1 on the standard library alone, one thread a connection, one write an answer.
+"""The built-in server: HTTP/1.1 on the standard library alone, one thread a connection, one write a small answer.
 
 One write, because two small ones wait for each other (Nagle and delayed acknowledgement): 44 ms a request and
 not 0.2. A thread a connection, because then a slow client holds up nobody but itself. Only errors of the
@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 
 from mock_server.refusal import Reason, RefusedError
 from mock_server.transports import http1
-from mock_server.transports.common import BodyBuffer, Handler, Limits, ServerAnswers, framed, origin_form
+from mock_server.transports.common import BodyBuffer, Handler, Limits, ServerAnswers, origin_form
 from mock_server.transports.http1 import Head, ProtocolError, Reading, ReceiveBuffer
 from mock_server.wire.message import MAX_DRAIN, Delivery, Request, Response
 
 _log = logging.getLogger("mock_server.transports.stdlib")
 _PIECE = 64 * 1024
+_SHORTEST = 0.001
+"""Seconds of the shortest wait: no wait at all would make the socket one that never waits."""
 _BACKLOG = 512
 _AFTER_ERROR = 0.05
 # Those that are answered 503 at the same time; more are closed without an answer.
@@ -172,8 +174,13 @@ class _Connection:
         return all(map(body.feed, self._stream.body(head)))
 
     def _send(self, method: str, response: Response, *, close: bool) -> None:
+        head, body = self._server.render(method, response, close=close)
+        end = time.monotonic() + self._server.limits.answer
         self._socket.settimeout(self._server.limits.answer)
-        self._socket.sendall(self._server.render(method, response, close=close))
+        self._socket.sendall(head + body[:_PIECE])
+        if len(body) > _PIECE:  # the rest is not copied
+            self._socket.settimeout(max(_SHORTEST, end - time.monotonic()))
+            self._socket.sendall(memoryview(body)[_PIECE:])
 
     def _deliver(self, method: str, response: Response, delivery: Delivery) -> bool:
         """Answer with a delay, in pieces, cut short or not at all; return whether the connection stays open."""
@@ -181,9 +188,8 @@ class _Connection:
         if delivery.dropped:
             return False
         self._socket.settimeout(self._server.limits.answer)
-        block = self._server.render(method, response, close=False)
-        _, body = framed(method, response)
-        self._socket.sendall(block[: len(block) - len(body)])
+        head, body = self._server.render(method, response, close=False)
+        self._socket.sendall(head)
         for piece in delivery.parts(body):
             self._socket.sendall(piece)
             self._hold(delivery.pause)
@@ -271,8 +277,8 @@ class StdlibServer:
             fault = RefusedError(Reason.INTERNAL, "The server failed. Its log shows the reason.")
             return self.front.refused(fault, request)
 
-    def render(self, method: str, response: Response, *, close: bool) -> bytes:
-        """Return an answer as it is sent."""
+    def render(self, method: str, response: Response, *, close: bool) -> tuple[bytes, bytes]:
+        """Return head and body of an answer as they are sent."""
         return http1.render(method, response, close=close, front=self.front)
 
     def _accept(self) -> None:

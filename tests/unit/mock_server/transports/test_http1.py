@@ -126,10 +126,11 @@ def test_an_answer_cannot_break_out_of_its_header(value: str) -> None:
     ("method", "status", "expected"), [("GET", 200, b"hello"), ("HEAD", 200, b""), ("GET", 204, b"")]
 )
 def test_an_answer_is_framed_as_http_asks(method: str, status: int, expected: bytes) -> None:
-    head, _, body = render(method, Response(status, (), b"hello"), close=True).partition(b"\r\n\r\n")
+    head, body = render(method, Response(status, (), b"hello"), close=True)
     assert body == expected
     assert (b"content-length: 5" in head) is (status != 204)
-    assert head.endswith(b"connection: close")
+    assert head.endswith(b"connection: close\r\n\r\n")
+    assert head.count(b"\r\n\r\n") == 1
 
 
 @define

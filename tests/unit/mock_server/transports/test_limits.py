@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import socket
 import time
 
@@ -91,6 +92,17 @@ def test_an_idle_connection_is_closed_without_a_word() -> None:
             sock.sendall(request("GET", "/once"))
             assert read_answer(sock).body == b"/once"
             assert sock.recv(1) == b""
+
+
+def test_an_answer_arrives_whole_however_long_it_is() -> None:
+    class Sized:
+        def handle(self, request: Request) -> Response:
+            return Response(200, (), random.Random(0).randbytes(int(request.path[1:])))
+
+    with serve(Sized()) as server, connected(server.port) as sock:
+        for length in (0, 1, 65_535, 65_536, 65_537, 131_073, 5_000_000, 2):
+            sock.sendall(request("GET", f"/{length}"))
+            assert read_answer(sock).body == random.Random(0).randbytes(length)
 
 
 @pytest.mark.parametrize("headers", [(), (("connection", "close"),)])
