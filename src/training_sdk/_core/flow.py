@@ -124,8 +124,8 @@ class Response:
     @property
     def age(self) -> int:
         """The seconds for which a cache has stored this answer, by its ``Age``; 0 without that header."""
-        said = ",".join(value for name, value in self.headers if name == "age").split(",")
-        return max((_seconds(each) for each in map(str.strip, said)), default=0)
+        said = [value for name, value in self.headers if name == "age"]
+        return max(map(_seconds, map(str.strip, ",".join(said).split(","))), default=0) if said else 0
 
     @property
     def date(self) -> datetime | None:
