@@ -34,7 +34,7 @@ T = TypeVar("T")
 MOST_COMPLAINTS = 5
 LONGEST_KIND = 100
 _PART_OF_TOKEN = pattern(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")
-LEAST_FOR_MSGSPEC = 4096
+LEAST_FOR_MSGSPEC = 65_536
 """Bytes of an answer from which on another JSON reader is worth its import."""
 CUT_SHORT = "CUT_SHORT"
 """The reason of a DecodingError for JSON that ends too early."""
