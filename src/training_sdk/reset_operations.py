@@ -73,7 +73,7 @@ class Resets(FormatProofs[D]):
         sites also their feeds.
         """
         people = users if isinstance(users, People) else People.of(users, name="users")
-        wanted = self._plan_options(courses, people, only, where, paths)
+        wanted = self._plan_options(courses, people, only=only, where=where, paths=paths)
         skips = argument_checks.yes_or_no(skip_unassigned, "skip_unassigned")
         return make_plan(self._calls, evolve(wanted, skip_unassigned=skips))
 
@@ -100,7 +100,7 @@ class Resets(FormatProofs[D]):
 
         REST: the requests of ``plan``, and ``GET /training/analytics/v1/courses/statistics`` (shape assumed).
         """
-        return make_everyone_plan(self._calls, self._plan_options(courses, None, only, where))
+        return make_everyone_plan(self._calls, self._plan_options(courses, only=only, where=where))
 
     @operation
     def plan_due(self, due: Due) -> Flow[ResetPlan]:
@@ -132,7 +132,7 @@ class Resets(FormatProofs[D]):
         people = tuple(
             Named("user_id", user, course) for course, users in by_course.items() for user in users
         )
-        wanted = self._plan_options(tuple(by_course), People(people), None, None)
+        wanted = self._plan_options(tuple(by_course), People(people))
         return make_plan(self._calls, evolve(wanted, due=due))
 
     @operation

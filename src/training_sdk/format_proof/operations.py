@@ -98,7 +98,7 @@ class FormatProofs(Bound[D]):
                 "needs a request that lists people. Nothing was planned.",
                 remedy=Remedy("leave_out_server_side", "Leave out server_side."),
             )
-        wanted = self._plan_options(course, None, None, None)
+        wanted = self._plan_options(course)
         return plan_proof(self._calls, WantedProof(wanted, self._format, who, self._state_dir, last))
 
     @operation
@@ -171,9 +171,10 @@ class FormatProofs(Bound[D]):
     def _plan_options(
         self,
         courses: str | Iterable[str],
-        people: People | None,
-        only: object,
-        where: Where | None,
+        people: People | None = None,
+        *,
+        only: object = None,
+        where: Where | None = None,
         paths: Iterable[str] = (),
     ) -> PlanOptions:
         listed = [courses] if isinstance(courses, str) else courses

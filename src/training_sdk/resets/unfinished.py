@@ -202,7 +202,7 @@ def report_in(
     closed = journal.state().closed
     if closed is not None and closed.reason is not None:
         return report_of(state, folder, journal, now, plan, unseal=unseal), None
-    unfinished = _unfinished(state, folder, journal, now, plan, unseal)
+    unfinished = read_unfinished(state, folder, now, plan, unseal=unseal, journal=journal)
     if unfinished is not None:
         is_closed = any(entry["event"] == CLOSED for entry in entries)
         return unfinished.report, evolve(unfinished, is_closed_by_log=is_closed)
@@ -217,24 +217,15 @@ def read_unfinished(
     plan: ResetPlan | None = None,
     *,
     unseal: Unseal | None = None,
+    journal: JournalCopy | None = None,
 ) -> Unfinished | None:
     """Return the state of an unfinished plan by its folder; None if it never started, or has ended.
 
-    A proof ends when its effect was seen, not when its request was answered.
+    A proof ends when its effect was seen, not when its request was answered. ``journal`` is read unless it is given.
 
     Raises RecordsDamagedError, naming the file.
     """
-    return _unfinished(state, folder, JournalCopy.read(folder), now, plan, unseal)
-
-
-def _unfinished(
-    state: StateDirectory,
-    folder: Path,
-    journal: JournalCopy,
-    now: datetime,
-    plan: ResetPlan | None,
-    unseal: Unseal | None,
-) -> Unfinished | None:
+    journal = JournalCopy.read(folder) if journal is None else journal
     found = journal.state()
     if found.opened is None:
         return None
