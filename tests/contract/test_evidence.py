@@ -67,9 +67,7 @@ def test_attempts_are_those_of_the_course_and_the_user_asked_for(stage: Stage, p
         assert found
 
 
-def test_R15_after_a_reset_the_pack_still_knows_the_completion(
-    stage: Stage, plant: Plant, tmp_path: Path
-) -> None:
+def test_R15_after_a_reset_the_pack_knows_the_completion(stage: Stage, plant: Plant, tmp_path: Path) -> None:
     before = next(iter(stage.client().progress.list(course_id=plant.forklift, user_id=plant.id("anna"))))
     pack = keep(stage, tmp_path / "pack", {plant.forklift: plant.ids("anna")})
     body = {"courseId": plant.forklift, "userIds": plant.ids("anna")}
@@ -85,7 +83,7 @@ def test_R15_after_a_reset_the_pack_still_knows_the_completion(
     )
 
 
-def test_whoever_is_not_in_the_course_any_more_is_named_and_there_is_no_pack(
+def test_people_who_left_the_course_are_named_without_a_pack(
     stage: Stage, plant: Plant, tmp_path: Path
 ) -> None:
     plant.mock.world.update_user("ben@nordwerk.example", status=Status.DEACTIVATED)

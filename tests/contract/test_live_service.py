@@ -190,9 +190,7 @@ def test_another_count_is_an_unknown_outcome(live: Stage, change: Callable[[dict
     ("status", "body"),
     [(204, b""), (200, b""), (200, b" \n"), (200, b"null"), (200, b"[]"), (200, b"{}"), (202, b"")],
 )
-def test_a_service_without_a_count_is_unlocked_as_silent_and_its_people_settle_by_reading_back(
-    live: Stage, hours: Hours, status: int, body: bytes
-) -> None:
+def test_without_a_count_people_settle_later(live: Stage, hours: Hours, status: int, body: bytes) -> None:
     def meddle(request: Request, handle: Handle) -> Response:
         response = handle(request)
         return evolve(response, status=status, body=body) if request.path == RESET else response
@@ -243,9 +241,7 @@ def test_a_proof_of_listed_people_is_none_of_everyone_and_none_of_another_format
 
 @pytest.mark.parametrize("count", ["said", "not said"])
 @pytest.mark.parametrize("lag", [0, 3600])
-def test_a_treacherous_service_is_caught_and_no_other_course_is_ever_touched(
-    new_stage: NewStage, hours: Hours, count: str, lag: int
-) -> None:
+def test_the_worst_case_service_is_caught(new_stage: NewStage, hours: Hours, count: str, lag: int) -> None:
     stage = playing(new_stage, hours, "treacherous", lag=lag)
     if count == "not said":
         stage.tap.meddle = answering(silent)
@@ -379,7 +375,7 @@ def codes_sent(report: ResetReport | None) -> set[Code | None]:
         Behaviour.REFUSES_PARTWAY_429,
     ],
 )
-def test_r05_a_service_that_refuses_after_a_part_is_caught_by_the_proof_of_refusals(
+def test_r05_a_refusal_after_a_part_is_caught(
     new_stage: NewStage, hours: Hours, behaviour: Behaviour
 ) -> None:
     stage, absent = with_an_absent_user(new_stage, hours)
@@ -484,9 +480,7 @@ def test_a_call_for_everyone_that_reaches_another_course_proves_nothing(live: St
     assert proofs() == []
 
 
-def test_a_service_that_ignores_the_course_is_caught_on_another_one(
-    new_stage: NewStage, hours: Hours
-) -> None:
+def test_a_service_that_ignores_the_course_is_caught_by_another(new_stage: NewStage, hours: Hours) -> None:
     mock = MockTraining.generate(users=5, courses=3, policy=Policy(emulates=(Behaviour.IGNORES_COURSE,)))
     hours.on_wait.append(mock.clock.advance)
     stage = new_stage(mock)
@@ -496,9 +490,7 @@ def test_a_service_that_ignores_the_course_is_caught_on_another_one(
 
 
 @pytest.mark.parametrize("ignored", [Behaviour.IGNORES_COURSE, Behaviour.IGNORES_USER_LIST])
-def test_resetting_too_many_completed_people_is_caught(
-    new_stage: NewStage, hours: Hours, ignored: Behaviour
-) -> None:
+def test_resetting_too_many_people_is_caught(new_stage: NewStage, hours: Hours, ignored: Behaviour) -> None:
     policy = Policy(plays="live", emulates=(ignored, Behaviour.RESETS_COMPLETED_ONLY))
     mock = MockTraining.generate(users=5, courses=3, policy=policy)
     hours.on_wait.append(mock.clock.advance)
@@ -554,7 +546,7 @@ def test_a_proof_without_another_course_of_the_person_is_not_enough(live: Stage)
     assert len(live.tap.resets) == 1
 
 
-def test_resume_under_a_proof_that_is_not_enough_reads_back_and_sends_nothing_more(
+def test_resume_under_a_weak_proof_reads_back(
     live: Stage, hours: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = prove(live, plan(live))
@@ -589,9 +581,7 @@ def test_the_reference_server_is_never_proved(new_stage: NewStage, hours: Hours)
     assert StateDirectory.existing() is None
 
 
-def test_a_live_plan_is_not_proved_on_the_reference_server(
-    new_stage: NewStage, live: Stage, hours: Hours
-) -> None:
+def test_a_live_plan_is_not_proved_on_the_reference(new_stage: NewStage, live: Stage, hours: Hours) -> None:
     proof_plan, reference = plan(live), playing(new_stage, hours, "reference")
     with pytest.raises(PlanMismatchError):
         prove(reference, proof_plan)

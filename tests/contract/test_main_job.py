@@ -14,9 +14,7 @@ from mock_server import MockTraining
 from training_sdk import ConfirmationError, PermissionDeniedError
 
 
-def test_R17_the_whole_job_through_the_sdk(
-    stage: Stage, plant: Plant, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_R17_the_whole_job_of_the_sdk(stage: Stage, plant: Plant, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     admin = stage.client()
     (course,) = [each for each in admin.courses.list(search="forklift") if each.title == FORKLIFT]

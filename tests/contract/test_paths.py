@@ -16,9 +16,7 @@ STAFF: tuple[TokenName, ...] = ("admin", "manager", "teamlead", "resetter")
 
 
 @pytest.mark.parametrize("who", STAFF)
-def test_R05_staff_see_every_path_and_collection_with_courses(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R05_staff_see_paths_and_collections_with_courses(stage: Stage, plant: Plant, who: TokenName) -> None:
     client = stage.client(who)
     assert {path.title: path.is_published for path in client.paths.list()} == {INDUCTION: True, HIDDEN: False}
     assert {one.title for one in client.collections.list()} == {SAFETY, HIDDEN}
@@ -39,9 +37,7 @@ def test_R05_a_learner_sees_published_assigned_paths_and_collections(stage: Stag
 
 
 @pytest.mark.parametrize("who", ["learner", "outsider"])
-def test_R03_R04_hidden_foreign_and_unknown_paths_look_alike(
-    stage: Stage, plant: Plant, who: TokenName
-) -> None:
+def test_R03_R04_hidden_and_unknown_paths_look_alike(stage: Stage, plant: Plant, who: TokenName) -> None:
     client = stage.client(who)
 
     def refusal(ask: Callable[[], object], asked: str) -> tuple[int | None, str | None, str]:

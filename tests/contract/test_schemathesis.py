@@ -170,9 +170,7 @@ def test_a_long_run_from_another_seed_every_time(tmp_path: Path, confirmation: s
     assert listener.answered(428) == reset
 
 
-def test_it_notices_a_server_that_breaks_the_contract(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_notices_a_server_that_breaks_contracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = MockTraining.handle
 
     def careless(mock: MockTraining, request: Request) -> Response:

@@ -88,9 +88,7 @@ def test_missing_completed_lessons_have_to_be_accepted(client: TrainingClient, t
 
 
 @pytest.mark.parametrize("behaviours", ["omits_course_statistics"])
-def test_statistics_without_the_course_make_no_plan_for_everyone(
-    client: TrainingClient, tmp_path: Path
-) -> None:
+def test_statistics_without_the_course_make_no_plan_for_all(client: TrainingClient, tmp_path: Path) -> None:
     with pytest.raises(DecodingError, match="The statistics lack course"):
         client.resets.plan_everyone(first_course(client))
     with pytest.raises(EvidenceError, match="the statistics lack course"):

@@ -27,7 +27,7 @@ def _told(plant: Plant) -> list[str]:
 
 @pytest.mark.parametrize("status", [CourseStatus.DRAFT, CourseStatus.SCHEDULED, CourseStatus.ARCHIVED])
 @pytest.mark.parametrize("policy", ["none", "sent"])
-def test_R18_a_course_that_learners_cannot_open_notifies_nobody_unless_the_policy_says_so(
+def test_R18_unpublished_courses_notify_nobody(
     new_stage: NewStage, policy: Any, status: CourseStatus
 ) -> None:
     plant = grow(Policy(unpublished_notifications=policy))

@@ -72,9 +72,7 @@ def test_R02_by_policy_only_training_administration_resets_everyone(new_stage: N
 @pytest.mark.parametrize(
     ("who", "missing"), [("resetter", TRAINING_PERMISSION), ("manager", USERS_PERMISSION)]
 )
-def test_R02_by_policy_everyone_needs_both_permissions(
-    new_stage: NewStage, who: TokenName, missing: str
-) -> None:
+def test_R02_by_policy_everyone_takes_both_rights(new_stage: NewStage, who: TokenName, missing: str) -> None:
     plant = grow(Policy(everyone_permission="both"))
     stage = new_stage(plant.mock)
     everyone = {"courseId": plant.forklift, "allUsers": True}
@@ -95,9 +93,7 @@ def test_R02_by_policy_everyone_needs_both_permissions(
 
 
 @pytest.mark.parametrize(("who", "status"), [("resetter", 400), ("manager", 403)])
-def test_R02_an_empty_scope_takes_any_of_both_rights(
-    new_stage: NewStage, who: TokenName, status: int
-) -> None:
+def test_R02_an_empty_scope_takes_either_right(new_stage: NewStage, who: TokenName, status: int) -> None:
     """R04 comes before R07: whoever may reset listed users is told what is wrong with the body."""
     stage = new_stage(grow(Policy(everyone_permission="both")).mock)
     assert stage.reset({"courseId": "x"}, who=who).status_code == status
@@ -169,9 +165,7 @@ def test_R04_a_learner_cannot_reset_even_themselves(stage: Stage, plant: Plant) 
         ("resetter", set()),
     ],
 )
-def test_R05_permissions_decide_which_progress(
-    stage: Stage, plant: Plant, who: TokenName, seen: set[str]
-) -> None:
+def test_R05_permissions_limit_progress(stage: Stage, plant: Plant, who: TokenName, seen: set[str]) -> None:
     client = stage.client(who)
     assert plant.names(row.user_id for row in client.progress.list(course_id=plant.forklift)) == seen
     attempts = stage.send(

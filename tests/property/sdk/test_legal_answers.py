@@ -106,7 +106,7 @@ def meaning(value: Any) -> Any:
 
 
 @given(listings(), STYLES)
-def test_a_legal_variant_of_an_answer_gives_the_same_model(
+def test_legal_variants_give_the_same_model(
     listing: tuple[Any, dict[str, Any]], style: frozenset[str]
 ) -> None:
     shape, document = listing

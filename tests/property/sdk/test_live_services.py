@@ -152,9 +152,7 @@ def check(run: Run, plan: ResetPlan, since: int) -> None:
 @example({Behaviour.IGNORES_COURSE}, 0, None, None)
 @example({Behaviour.RESETS_STRANGERS}, 0, None, None)
 @example({Behaviour.IGNORES_USER_LIST, Behaviour.QUEUES_RESETS, Behaviour.REFUSES_PARTWAY_404}, 0, None, None)
-def test_a_plan_is_kept_to_whatever_the_service_does(
-    names: set[Any], lag: int, fault: str | None, per_request: int | None
-) -> None:
+def test_a_plan_is_kept_to(names: set[Any], lag: int, fault: str | None, per_request: int | None) -> None:
     behaviours = [each for each in names if isinstance(each, Behaviour)]
     forms = [each for each in names if isinstance(each, AnswerForm)]
     policy = Policy(plays="live", emulates=behaviours, answers=forms, lag_seconds=lag)

@@ -180,9 +180,7 @@ def flow_to(puppet: FakeDriver, flow: Flow[ResetReport], crash: int | None) -> R
     reference=st.booleans(),
     tolerance=st.integers(0, 3),
 )
-def test_whatever_happens_nobody_is_reset_twice_and_nobody_is_lost(
-    people: list[bool], starts: list[Start], reference: bool, tolerance: int
-) -> None:
+def test_nobody_reset_twice(people: list[bool], starts: list[Start], reference: bool, tolerance: int) -> None:
     rows = [row(number) if recorded else untouched(number) for number, recorded in enumerate(people)]
     organisation = Organisation(rows, reference=reference)
     plan = evolve(planned(organisation), read_at=START)

@@ -119,9 +119,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize(("status", "sent"), [(202, 1), (200, 1), (500, 2), (302, 2)])
-def test_an_answer_without_a_body_counts_by_status(
-    machine: Machine, how: str, status: int, sent: int
-) -> None:
+def test_answers_without_a_body_count_by_status(machine: Machine, how: str, status: int, sent: int) -> None:
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, BROKEN[how](status))
     assert machine.events(plan)[-1] == evolve(_lost(machine, plan), status=status)
@@ -246,9 +244,7 @@ def _without_cause(event: Event) -> Event:
 
 @pytest.mark.parametrize("change", [_without_status, _without_cause])
 @pytest.mark.parametrize("name", ["200 as HTML", "201 and too few", "299, cut"])
-def test_older_journals_accept_unreadable(
-    machine: Machine, name: str, change: Callable[[Event], Event]
-) -> None:
+def test_older_unreadable_is_accepted(machine: Machine, name: str, change: Callable[[Event], Event]) -> None:
     plan = machine.plan(0, 1, 2)
     answered(machine, plan, ACCEPTED[name])
     machine.rewrite(plan, map(change, machine.events(plan)))

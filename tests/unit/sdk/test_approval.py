@@ -195,9 +195,7 @@ def staff_with(user_id: str, facts: dict[str, Any] | None, me: str) -> Staff:
 
 @pytest.mark.parametrize(("facts", "reason"), NOBODY.values(), ids=NOBODY)
 @pytest.mark.parametrize("with_key", [True, False])
-def test_only_active_people_sign(
-    facts: dict[str, Any] | None, reason: str, with_key: bool, key: Path
-) -> None:
+def test_only_active_users_sign(facts: dict[str, Any] | None, reason: str, with_key: bool, key: Path) -> None:
     with refused(reason):
         approved(PLAN, key if with_key else None, staff_with(APPROVER, facts, APPROVER))
 
@@ -550,7 +548,7 @@ def test_a_key_that_cannot_be_read_is_named(path: Path) -> None:
         approved(PLAN, path)
 
 
-def test_no_terminal_no_passphrase_prompt(
+def test_no_passphrase_prompt_without_tty(
     keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even by the program that a desktop brings for it."""
@@ -744,9 +742,7 @@ BAD: dict[str, Callable[[dict[str, Any]], bytes]] = {
 
 
 @pytest.mark.parametrize("spoil", BAD.values(), ids=BAD)
-def test_bad_file_not_loaded(
-    spoil: Callable[[dict[str, Any]], bytes], signed: Approval, tmp_path: Path
-) -> None:
+def test_bad_files_fail(spoil: Callable[[dict[str, Any]], bytes], signed: Approval, tmp_path: Path) -> None:
     path = tmp_path / "approval.json"
     path.write_bytes(spoil(signed.document()))
     with refused("APPROVAL_UNREADABLE"):

@@ -281,9 +281,7 @@ def in_clear(folder: Path, name: str) -> list[str]:
     ]
 
 
-def test_a_sealed_approval_is_opaque(
-    office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sealed_approvals_hide(office: Office, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, approval = office.plan()
     client = office.client(seal=seal)
     report = client.resets.apply(plan, confirm=plan.phrase, reason="yearly", approval=approval)

@@ -119,7 +119,7 @@ def test_an_empty_base_url_is_an_error(kind: Any, value: str, monkeypatch: pytes
 @pytest.mark.parametrize(
     "value", ["elsewhere", "https://a.test:port", "https://a.test/?x", "https://a.test/%2e"]
 )
-def test_an_address_in_the_environment_that_cannot_be_used_names_its_variable(
+def test_bad_address_names_variable(
     kind: Any, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -414,9 +414,7 @@ ROUTING = (
 
 @pytest.mark.parametrize("name", ROUTING)
 @pytest.mark.parametrize("spelled", [str, str.upper, lambda name: name.replace("-", "_")])
-def test_request_refuses_host_and_cookie_headers(
-    ask: Asker, name: str, spelled: Callable[[str], str]
-) -> None:
+def test_request_refuses_headers_that_reroute(ask: Asker, name: str, spelled: Callable[[str], str]) -> None:
     headers = {spelled(name): "/training/courseprogress/v1/reset"}
     with pytest.raises(InvalidArgumentError, match="Nothing was sent"):
         ask(refused_wire, lambda client: client.request("POST", "/x", json={}, headers=headers))

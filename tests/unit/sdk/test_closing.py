@@ -196,9 +196,7 @@ def test_a_closed_plan_is_held_to_its_line_in_the_log(machine: Machine) -> None:
     assert "no end with the same outcomes" in fault.message
 
 
-def test_a_kill_while_closing_is_ended_by_closing_again(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_while_closing_is_closed_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = refused(machine)
     with monkeypatch.context() as broken:
         broken.setattr(Journal, "note", interrupted)

@@ -135,9 +135,7 @@ def test_without_a_loop_the_error_says_how_to_run_it(make: Make) -> None:
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("second", [ASYNCIO, TRIO])
-def test_a_client_from_outside_is_refused_on_another_loop_before_anything_is_sent(
-    make: Make, mock: MockTraining, library: Any, second: str
-) -> None:
+def test_another_loop_refuses_the_client(make: Make, mock: MockTraining, library: Any, second: str) -> None:
     http = library.AsyncClient()
     clients = [make(http), make(http), make(http).with_options(token=mock.token("manager"))]
     asyncio.run(read(clients[0]))
@@ -149,9 +147,7 @@ def test_a_client_from_outside_is_refused_on_another_loop_before_anything_is_sen
     assert len(mock.calls) == before
 
 
-def test_a_client_from_outside_without_connections_works_on_every_loop(
-    make: Make, mock: MockTraining
-) -> None:
+def test_an_outside_client_without_connections_works_on_every_loop(make: Make, mock: MockTraining) -> None:
     closing = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
     for http in (closing, httpx.AsyncClient(transport=mock.transport())):
         client = make(http)

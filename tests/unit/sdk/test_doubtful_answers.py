@@ -196,9 +196,7 @@ def test_of_one_other_course_twice_is_an_error_that_names_the_parameter(ask: Ask
         ask(over_the_wire(lambda _: feed(row(1))), lambda client: client.progress.list(user_id=user_id(7)))
 
 
-def test_an_ignored_parameter_is_logged_for_many_courses(
-    ask: Asker, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_ignored_parameter_of_many_courses_is_logged(ask: Asker, caplog: pytest.LogCaptureFixture) -> None:
     def reply(_: Request) -> Response:
         return feed(row(1, course_id=OTHER), row(1, course_id=THIRD))
 
@@ -231,7 +229,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.booleans(), st.sampled_from([None, 1]))
-def test_what_is_listed_is_what_was_asked_for_or_nothing_or_an_error(
+def test_listed_is_what_was_asked(
     rows: list[tuple[str, int, bool]], by_course: bool, who: int | None
 ) -> None:
     course = COURSE if by_course else None

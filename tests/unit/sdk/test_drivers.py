@@ -277,9 +277,7 @@ def test_a_gzip_bomb_is_not_unpacked(real: Real, encoding: bytes, monkeypatch: p
 
 @pytest.mark.parametrize("real", FROM_OUTSIDE, indirect=True)
 @pytest.mark.parametrize("encoding", [b"identity", b"gzip, gzip"])
-def test_the_connection_of_an_answer_that_is_not_read_to_its_end_is_closed(
-    real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unread_answer_is_closed(real: Real, encoding: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, although the client stays open and the error is kept: connections of a pool are limited."""
     monkeypatch.setattr(exchange, "LARGEST_ANSWER", 1_000)
     closed = threading.Event()
@@ -349,9 +347,7 @@ def test_one_tls_context_serves_the_process_and_http_needs_none(monkeypatch: pyt
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize(("use", "unknown"), [(read, False), (write, True)])
-def test_cancelling_a_write_is_cancellation_and_a_note_says_that_its_outcome_is_unknown(
-    backend: str, use: Callable[[Any], Any], unknown: bool
-) -> None:
+def test_a_cancelled_write_notes_unknown(backend: str, use: Callable[[Any], Any], unknown: bool) -> None:
     async def main(url: str) -> list[BaseException]:
         seen: list[BaseException] = []
         async with AsyncTrainingClient("t", base_url=url) as client:

@@ -163,9 +163,7 @@ def test_a_score_may_have_a_fraction() -> None:
     assert type(read({**CLEAR, "score": 87.0}, ProgressRow).score) is int
 
 
-def test_naive_dates_are_noted_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_naive_dates_noted_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "_noted", set())
     for day in (1, 2):
         read({**CLEAR, "completed_at": f"2026-01-0{day}T00:00:00"}, ProgressRow)

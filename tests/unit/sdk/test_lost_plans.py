@@ -165,9 +165,7 @@ def test_nothing_is_said_of_a_plan_from_a_journal_that_was_cut(machine: Machine)
 
 
 @pytest.mark.parametrize("attack", [removed, emptied])
-def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
-    attack: Attack, machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plan_only_in_the_log(attack: Attack, machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither where its report went with the journal: nobody may take it for a plan of which nothing was sent."""
     lost = machine.plan(0, 1)
     lost.save(machine.state / "plan.json")
@@ -191,9 +189,7 @@ def test_a_plan_that_the_log_alone_knows_is_not_called_one_that_never_began(
     assert len(machine.organisation.resets) == 1
 
 
-def test_a_report_without_journal_and_log_is_noted(
-    machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_without_its_journal_is_noted(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     lost = machine.plan(0, 1)
     machine.apply(lost)
     (machine.state / "audit.jsonl").unlink()

@@ -181,9 +181,7 @@ def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict
         (False, False, False, None),
     ],
 )
-def test_a_proof_with_somebody_who_has_completed_the_course_demands_completions(
-    person: bool, others: bool, elsewhere: bool, missing: str | None
-) -> None:
+def test_a_proof_needs_completions(person: bool, others: bool, elsewhere: bool, missing: str | None) -> None:
     midway = {"completed_at": "", "progress_percent": 50.0, "completed_lessons": 1}
     organisation = service()
     for one in organisation.rows:
@@ -284,9 +282,7 @@ def _clear_elsewhere(organisation: Organisation) -> Response:
         (_clear_elsewhere, "WITNESS_CLEARED"),
     ],
 )
-def test_a_failed_proof_reports_nobody_as_reset(
-    reply: Callable[[Organisation], Response], reason: str
-) -> None:
+def test_a_failed_proof_reports_no_resets(reply: Callable[[Organisation], Response], reason: str) -> None:
     organisation = service()
     organisation.on_reset = lambda request: reply(organisation)
     plan = planned(organisation)
@@ -511,9 +507,7 @@ ELSEWHERE = "c_else"
     ("empty_row", "is_elsewhere", "vanished"),
     [(False, True, True), (True, True, False), (False, False, False)],
 )
-def test_a_missing_row_has_vanished_only_if_nobody_has_an_empty_one_and_the_person_is_seen_elsewhere(
-    empty_row: bool, is_elsewhere: bool, vanished: bool
-) -> None:
+def test_when_a_missing_row_has_vanished(empty_row: bool, is_elsewhere: bool, vanished: bool) -> None:
     people = [row(0), row(1), *([untouched(2)] if empty_row else [])]
     organisation = Organisation([*people, dict(IN_ANOTHER)], reference=False, counted=len(people))
     plan = planned(organisation)

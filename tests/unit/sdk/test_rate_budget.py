@@ -336,9 +336,7 @@ def spoil_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [spoil_open, spoil_file])
-def test_a_directory_that_cannot_be_used_is_said_once_and_the_process_keeps_the_pace_alone(
-    spoil: Callable[[Path], None], warned: Callable[[], list[str]]
-) -> None:
+def test_an_unusable_directory(spoil: Callable[[Path], None], warned: Callable[[], list[str]]) -> None:
     spoil(state())
     stage = on()
     first, second = (stage.budget("spoilt " + spoil.__name__) for _ in range(2))

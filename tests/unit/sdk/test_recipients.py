@@ -192,9 +192,7 @@ def test_everyone_is_compared_again_before_a_call_is_tried_again(machine: Machin
 
 
 @pytest.mark.parametrize("counted", [False, True])
-def test_reading_back_counts_unrecorded_strangers_once(
-    machine: Machine, plan: ResetPlan, counted: bool
-) -> None:
+def test_reading_back_counts_each_stranger_once(machine: Machine, plan: ResetPlan, counted: bool) -> None:
 
     def joined(request: Request) -> Response:
         machine.organisation.rows.append(row(7))
@@ -252,9 +250,7 @@ def test_people_who_join_after_an_exact_count_were_not_reset(tmp_path: Path, not
     ("count", "others", "proved"),
     [(2, 0, None), (3, 1, None), (4, 0, None), (5, 3, None), (4, 0, True), (4, 2, False), (2, 0, False)],
 )
-def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof_shows_otherwise(
-    machine: Machine, count: int, others: int, proved: bool | None
-) -> None:
+def test_whom_a_call_may_count(machine: Machine, count: int, others: int, proved: bool | None) -> None:
     machine.find_proof = lambda ground: evolve(proof_of(ground, START), counts_everyone=proved)
     machine.organisation.rows += [untouched(2), untouched(3)]
     plan = of_everyone(machine)
@@ -272,9 +268,7 @@ def test_a_call_for_everyone_may_count_all_people_on_the_course_unless_the_proof
     assert replay(machine.events(plan)).reached_others == others
 
 
-def test_nobody_is_counted_before_anything_shows_that_the_call_arrived(
-    machine: Machine, plan: ResetPlan
-) -> None:
+def test_nobody_is_counted_before_the_call_is_seen_to_arrive(machine: Machine, plan: ResetPlan) -> None:
     machine.lose(plan, arrives=False, server_side=True)
     machine.organisation.rows.append(untouched(7))
     assert machine.resume(plan).reached_others == 0

@@ -126,9 +126,7 @@ def test_a_proof_is_believed_for_its_statuses_only() -> None:
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_r05_a_refusal_after_a_part_is_unknown_at_first(
-    machine: Machine, plan: ResetPlan, status: int
-) -> None:
+def test_r05_a_refusal_in_part_is_unknown_at_first(machine: Machine, plan: ResetPlan, status: int) -> None:
     error = refused(machine, plan, status)
     assert ends(error.report) == [Outcome.UNKNOWN] * 3
     assert set(codes(error.report)) == {Code.REFUSAL_UNCERTAIN}
@@ -152,9 +150,7 @@ def test_r05_a_refusal_after_a_part_is_unknown_at_first(
 
 
 @pytest.mark.parametrize("status", [403, 404, 429])
-def test_r05_a_refusal_after_the_reset_resets_nobody_twice(
-    machine: Machine, plan: ResetPlan, status: int
-) -> None:
+def test_r05_a_late_refusal_resets_nobody_twice(machine: Machine, plan: ResetPlan, status: int) -> None:
     machine.organisation.on_reset = resets_some(machine.organisation, status, of=3)
     with pytest.raises(OutcomeUnknownError):
         machine.apply(plan)
@@ -282,9 +278,7 @@ def test_a_journal_of_before_keeps_the_meaning_of_its_time(machine: Machine, pla
     assert [len(people) for people in machine.organisation.people_sent] == [3, 3]
 
 
-def test_a_journal_that_ends_with_a_request_under_way_is_judged_as_ever(
-    machine: Machine, plan: ResetPlan
-) -> None:
+def test_a_journal_that_ends_in_a_request_is_judged_as_before(machine: Machine, plan: ResetPlan) -> None:
     refused(machine, plan, 403)
     machine.rewrite(plan, machine.events(plan)[:-1])
     machine.puppet.clock += LATER + HOUR

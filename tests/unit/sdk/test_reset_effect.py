@@ -173,9 +173,7 @@ def planned_row(planned: PlannedReset) -> ProgressRow:
         (0, 2, [-60, 120], LessonsState.SOME_LEFT),
     ],
 )
-def test_lessons_tell_only_if_all_of_them_are_listed_with_their_dates(
-    had: int, counted: int, minutes: list[int | None], old: LessonsState
-) -> None:
+def test_when_lessons_tell(had: int, counted: int, minutes: list[int | None], old: LessonsState) -> None:
     planned = PlannedReset.of(ProgressRow("c", "u", SENT - MONTH, None, had, 25.0 * had))
     row = ProgressRow("c", "u", SENT + HOUR, None, counted, 25.0 * counted)
     lessons = [

@@ -69,9 +69,7 @@ def breaking(kind: str) -> Any:
     "kind", ["connect", "read", "hook", "html", "302", "401", "403", "429", "500", "501"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_error_shows_the_token(
-    ask: Asker, kind: str, method: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_error_shows_a_token(ask: Asker, kind: str, method: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with no_waiting(), pytest.raises((TrainingError, RuntimeError)) as caught:
         ask(

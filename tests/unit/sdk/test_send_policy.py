@@ -137,9 +137,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("request_", "step", "again", "error"), CASES)
-def test_result_of_an_exchange(
-    request_: Request, step: Step, again: bool, error: type[BaseException]
-) -> None:
+def test_result_of_exchanges(request_: Request, step: Step, again: bool, error: type[BaseException]) -> None:
     puppet = FakeDriver(script(step, OK))
     flow = CALLS.call(request_, decode)
     if again:

@@ -672,9 +672,7 @@ def test_a_plan_whose_application_sent_nothing_may_be_applied_again(tmp_path: Pa
     assert kept(place, plan, tmp_path / "state").is_complete
 
 
-def test_old_evidence_is_collected_again_before_sending(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_evidence_is_collected_again_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reset_request, "MOST_PER_REQUEST", 2)
     place = campus()
     plan = plan_of(place, [FIRST])

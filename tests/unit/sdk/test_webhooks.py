@@ -201,7 +201,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 @pytest.mark.parametrize("name", ["secret", "renew_secret"])
-def test_no_error_holds_the_secret_of_an_answer_that_cannot_be_read(
+def test_no_error_has_the_secret(
     ask: Asker, name: str, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -170,7 +170,7 @@ class Counting(Organisation):
         ),  # it does show rows without progress
     ],
 )
-def test_people_without_a_row_are_taken_for_unbegun_only_by_both_counts_of_the_statistics(
+def test_when_no_row_means_unbegun(
     figures: dict[str, int], rows: list[dict[str, Any]], is_whole: bool
 ) -> None:
     service = Counting([row(1), row(2, completed_at="", progress_percent=50.0), *rows])

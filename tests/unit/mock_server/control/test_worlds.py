@@ -113,7 +113,7 @@ def test_the_control_plane_goes_by_the_token_too(mock: MockTraining) -> None:
     ],
 )
 @pytest.mark.parametrize("beside", [0, 1])
-def test_a_token_that_opens_no_world_never_means_the_first_one(
+def test_unknown_token_no_world(
     mock: MockTraining, method: str, path: str, body: object, beside: int
 ) -> None:
     for _ in range(beside):

@@ -62,9 +62,7 @@ def test_R09_every_learner_action_sets_opened_at(mock: MockTraining, admin: Spea
 
 
 @pytest.mark.parametrize("change", [{"status": Status.DEACTIVATED}, {"seat": Seat.GUEST}])
-def test_R10_inactive_people_not_assigned(
-    mock: MockTraining, admin: Speaker, change: dict[str, object]
-) -> None:
+def test_R10_inactive_not_assigned(mock: MockTraining, admin: Speaker, change: dict[str, object]) -> None:
     course, anna = course_id(mock), user_of(mock, "learner")
     mock.world.update_user(ANNA, **change)
     assert count(admin, course) == 36

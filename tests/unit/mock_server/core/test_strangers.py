@@ -147,9 +147,7 @@ STRANGE: dict[str, Callable[[int], Request]] = {
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_the_journal_bounds_its_memory(
-    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_the_journal_is_bounded(mock: MockTraining, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     bound = 1_000_000
     monkeypatch.setattr(journal, "MAX_BYTES", bound)
     masking._looks_secret.cache_clear()

@@ -68,9 +68,7 @@ DONE: Row = {"completed_at": "2026-01-01T00:00:00Z", "progress_percent": 100.0, 
         ([row("c1", "u2", opened_at="2026-01-01T00:00:00Z", progress_percent=50.0)], False),
     ],
 )
-def test_a_file_with_only_completions_is_warned_of(
-    tmp_path: Path, others: list[Row], is_warned: bool
-) -> None:
+def test_a_file_of_completions_is_warned_of(tmp_path: Path, others: list[Row], is_warned: bool) -> None:
     path = tmp_path / "training_course_progresses.csv"
     path.write_bytes(content([row("c1", "u1", **DONE), *others]))
     with warnings.catch_warnings(record=True) as said:

@@ -57,9 +57,7 @@ def transport(request: pytest.FixtureRequest) -> Transport:
     return chosen
 
 
-def test_a_dropped_connection_and_a_cut_body_are_protocol_errors_and_the_next_request_is_served(
-    transport: Transport, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_dropped_or_cut_answer_is_an_error(transport: Transport, caplog: pytest.LogCaptureFixture) -> None:
     mock = MockTraining.demo()
     with transport(mock) as get:
         kinds: tuple[Kind, ...] = ("drop", "cut")

@@ -342,9 +342,7 @@ def test_a_fault_is_a_value() -> None:
         ("learner_writes", {"course": "Juggling", "user": ANNA}, "no course 'Juggling'"),
     ],
 )
-def test_a_fault_naming_nobody_fails(
-    mock: MockTraining, kind: Kind, fields: dict[str, str], said: str
-) -> None:
+def test_faults_naming_nobody(mock: MockTraining, kind: Kind, fields: dict[str, str], said: str) -> None:
     with pytest.raises(ValueError, match=f"Fault '{kind}': There is {said}"):
         mock.faults.add(kind, **fields)
     assert mock.faults.script == ()

@@ -194,7 +194,7 @@ def test_a_folder_that_is_no_pack_is_said(tmp_path: Path) -> None:
         MockTraining.from_evidence(tmp_path)
 
 
-def test_a_script_is_run(
+def test_runs_a_script(
     pack: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SAFETYCULTURE_API_TOKEN", raising=False)
@@ -254,7 +254,7 @@ def test_an_export_without_rows_is_said_loudly(tmp_path: Path) -> None:
     assert said.startswith("WARNING: export.csv has no rows")
 
 
-def test_a_pack_of_completed_people_is_explained_by_its_plan(
+def test_a_pack_of_completions_is_explained_by_its_plan(
     pack: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kept = [json.loads(line) for line in (pack / "rows.jsonl").read_text("utf-8").splitlines()]
@@ -313,9 +313,7 @@ def test_hosts_that_are_spared_the_proxy_stay_so(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "."])
-def test_a_pack_file_as_an_export_is_named(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_pack_file_is_no_export(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "rows.csv").write_text("course_id,user_id,kept\n")
     assert main(["rehearse", "--progress", str(tmp_path / name), "--", "true"]) == 2

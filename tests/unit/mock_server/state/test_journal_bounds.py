@@ -84,9 +84,7 @@ LONG = [
 @given(
     st.lists(st.tuples(st.sampled_from(LONG), st.sampled_from([8, 100, 5000]), st.booleans()), max_size=40)
 )
-def test_a_body_that_exchanges_share_is_shown_as_if_each_had_its_own(
-    sent: list[tuple[bytes, int, bool]],
-) -> None:
+def test_a_shared_body_is_shown_as_if_each_exchange_had_its_own(sent: list[tuple[bytes, int, bool]]) -> None:
     shared, apart = journal.Journal(), []
     for number, (body, length, is_read) in enumerate(sent, 1):
         request = Request("POST", "/", "", (("authorization", "k" * length),), body)
@@ -114,9 +112,7 @@ def traced(work: Callable[[], object]) -> int:
 
 @pytest.mark.parametrize("pages", [1, 5, 30, 400])
 @pytest.mark.parametrize("is_read", [False, True])
-def test_no_long_body_is_kept_whole_beyond_the_bound(
-    monkeypatch: pytest.MonkeyPatch, pages: int, is_read: bool
-) -> None:
+def test_no_body_is_kept_beyond_the_bound(monkeypatch: pytest.MonkeyPatch, pages: int, is_read: bool) -> None:
     bound = 4_000_000
     monkeypatch.setattr(journal, "MAX_BYTES", bound)
     kept = journal.Journal()

@@ -119,7 +119,7 @@ def test_what_holds_of_webhooks_holds_of_every_world_of_the_server() -> None:
         ("http://localhost", ("127.0.0.1", 80)),
     ],
 )
-def test_a_webhook_goes_to_its_host(
+def test_webhooks_go_to_their_host(
     monkeypatch: pytest.MonkeyPatch, url: str, called: tuple[str, int]
 ) -> None:
     calls: list[tuple[str, int | None]] = []

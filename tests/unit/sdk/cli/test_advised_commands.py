@@ -136,18 +136,14 @@ UNREACHABLE = ("courses", "--base-url", "http://127.0.0.1:9")
         ((*UNREACHABLE, "--max-retry", "0"), "Raise --max-retry", "max_retry"),
     ],
 )
-def test_errors_name_the_options_typed(
-    run: Run, arguments: tuple[str, ...], option: str, python: str
-) -> None:
+def test_errors_name_typed_options(run: Run, arguments: tuple[str, ...], option: str, python: str) -> None:
     code, said = run(*arguments)
     assert code in (ExitCode.USAGE, ExitCode.CONNECTION)
     assert option in said
     assert python not in said
 
 
-def test_doctor_names_options(
-    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_doctor_options(run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("SAFETYCULTURE_BASE_URL", "http://127.0.0.1:9")
     code, said = run("doctor", "--max-retry", "0")
     assert code == ExitCode.FAILED
@@ -306,9 +302,7 @@ def test_a_member_of_a_site_has_a_user_id_as_everybody_else(run: Run) -> None:
     assert member.user_id == member.member_id == user.user_id
 
 
-def test_closing_is_named_where_no_second_call_may_be_made(
-    run: Run, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_closing_is_named_if_no_second_call_may_be_made(run: Run, mock: MockTraining, tmp_path: Path) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "all.json")
     plan = ResetPlan.load("all.json")
     mock.faults.add("drop", operation="ResetCourseProgress", when="before", times=None)

@@ -258,9 +258,7 @@ def bundled(original: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_changed_file_in_a_bundle_lacks_ok(
-    bundled: Path, original: Case, tmp_path: Path, name: str
-) -> None:
+def test_a_changed_file_of_a_bundle_is_bad(bundled: Path, original: Case, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(bundled, tmp_path / "made" / bundled.name)
     forge, what = FORGERIES[name]
     forge(folder, original)
@@ -466,9 +464,7 @@ def test_signers_that_others_can_change_are_refused(case: Case, capsys: pytest.C
 
 
 @pytest.mark.parametrize("digest", [path.name for path in sorted((BEFORE / "plans").iterdir())])
-def test_a_bundle_of_older_records_verifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str
-) -> None:
+def test_older_bundled_records_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
     state = shutil.copytree(BEFORE, tmp_path / "state")
     state.chmod(0o700)
     assert (
@@ -490,9 +486,7 @@ def head_of(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip()
 
 
-def test_a_noted_head_finds_a_log_cut_off_or_rewritten(
-    case: Case, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_noted_head_finds_a_cut_or_rewritten_log(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     noted = head_of(capsys)
     log = case.state / "audit.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)

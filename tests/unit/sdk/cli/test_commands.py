@@ -40,9 +40,7 @@ def reset(run: Run) -> None:
     assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == 0
 
 
-def test_packs_are_purged_after_their_own_phrase(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packs_are_purged_by_their_phrase(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reset(run)
     (folder,) = packs_in(tmp_path / "state" / "evidence")
     key = tmp_path / "key"
@@ -74,9 +72,7 @@ def test_packs_are_purged_after_their_own_phrase(
     assert "evidence purged" in events
 
 
-def test_a_refused_plan_is_closed_by_hand(
-    run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_plans_close_by_hand(run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAFETYCULTURE_API_TOKEN", mock.token("manager"))  # who may read, and not reset
     _, planned, _ = run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")
     assert run("apply", "plan.json", "--reason", "test", "--confirm", planned["phrase"])[0] == ExitCode.DENIED
@@ -196,9 +192,7 @@ def test_what_a_plan_takes_is_refused_before_close_by_name(run: Run, before: tup
     assert "plan close" in said["error"]["message"]
 
 
-def test_common_options_may_stand_before_close(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_common_options_may_precede_close(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = begun_and_not_sent(run, tmp_path)
     monkeypatch.delenv("TRAINING_SDK_STATE_DIR")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
@@ -340,9 +334,7 @@ def test_people_who_train_again_at_once_do_not_contradict_their_reset(run: Run, 
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_an_unfinished_plan_is_not_verified(
-    run: Run, closed: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unfinished_plans_do_not_verify(run: Run, closed: bool, capsys: pytest.CaptureFixture[str]) -> None:
     run("plan", "--course", COURSE, "--everyone", "--save", "dp.json")
     plan, sent = stopped_after("dp.json", 2), 2
     total = len(plan.targets)
@@ -399,9 +391,7 @@ def test_who_is_named_in_a_file_and_by_option_is_one_person(run: Run, tmp_path: 
     assert (code, planned["people"], planned["saved"]) == (0, 1, None)
 
 
-def test_a_file_with_other_headers_is_planned(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_with_other_headers(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = f"E-Mail;Kurs;Ort\n{SIOBHAN};{COURSE};Leeds\n{SIOBHAN.upper()};{COURSE};Leeds\nurs@x.example;c2;\n"
     (tmp_path / "people.csv").write_text(rows)
     code, checked, _ = run("plan", "--check-people", "people.csv")
@@ -494,7 +484,7 @@ def test_an_interrupt_without_a_report_never_says_that_nothing_was_sent(
     assert run("resume", "plan.json", *confirm)[0] == (0 if when == "half-way" else ExitCode.NOTHING_SENT)
 
 
-def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
+def test_an_early_interrupt_sends_nothing(
     run: Run, mock: MockTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -508,7 +498,7 @@ def test_an_interrupt_before_the_journal_has_begun_says_that_nothing_was_sent(
     assert not [*mock.calls.of("reset")]
 
 
-def test_a_plan_that_has_begun_is_resumed_reported_and_verified_by_the_tail_of_its_phrase(
+def test_commands_take_a_short_digest(
     run: Run, mock: MockTraining, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json")

@@ -143,9 +143,7 @@ FEED = "/training/v1/feed/training-course-progress"
         ),
     ],
 )
-def test_differences_are_named(
-    path: str, change: Change, subject: str, standing: Severity, said: str
-) -> None:
+def test_names_differences(path: str, change: Change, subject: str, standing: Severity, said: str) -> None:
     check = found(wire(path=path, change=change))[subject]
     assert check.standing is standing, check
     assert said in check.detail
@@ -228,9 +226,7 @@ def test_the_address_is_told_for_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder that cannot be written"])
-def test_an_unusable_state_directory_is_found(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bad_state_directory_is_found(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     if kind == "file":
         home.write_text("")

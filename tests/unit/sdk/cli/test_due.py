@@ -143,9 +143,7 @@ def test_a_list_for_a_later_day_says_that_it_is_for_looking(run: Run, mock: Mock
         ("Pacific/Pago_Pago", "2031-01-11", ExitCode.USAGE),
     ],
 )
-def test_today_is_the_day_in_the_zone(
-    run: Run, mock: MockTraining, zone: str, on: str, code: ExitCode
-) -> None:
+def test_today_is_that_of_the_zone(run: Run, mock: MockTraining, zone: str, on: str, code: ExitCode) -> None:
     stop_the_clock(mock, 12)
     rule = ("due", "--course", COURSE, "--months", "1", "--zone", zone)
     assert run(*rule, "--on", on, "--save", "plan.json")[0] == code
@@ -174,7 +172,7 @@ def test_people_reset_before_are_in_a_separate_list(run: Run, mock: MockTraining
 
 
 @pytest.mark.parametrize("days", [0, 1, 40, 400])
-def test_whoever_was_reset_and_never_completed_again_has_lapsed_and_not_vanished(
+def test_reset_people_lapse_and_do_not_vanish(
     run: Run, mock: MockTraining, tmp_path: Path, days: int
 ) -> None:
     people = reset_whoever_is_due(run)
@@ -202,9 +200,7 @@ def test_a_saved_plan_ends_with_0_and_names_lapsed_people(run: Run, mock: MockTr
 
 
 @pytest.mark.parametrize("lost", ["reports", "reports and journals"])
-def test_journals_or_evidence_show_lapsed_people(
-    run: Run, mock: MockTraining, tmp_path: Path, lost: str
-) -> None:
+def test_records_alone_show_lapsed_people(run: Run, mock: MockTraining, tmp_path: Path, lost: str) -> None:
     people = reset_whoever_is_due(run)
     for report in (tmp_path / "state" / "plans").glob("*/report.json"):
         report.unlink()

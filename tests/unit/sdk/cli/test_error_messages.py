@@ -261,9 +261,7 @@ def test_a_phrase_or_id_to_copy_has_no_full_stop(
     assert re.fullmatch(r"  [0-9a-f]+ +\w+", last_line("plan", "--course", title, "--everyone"))
 
 
-def test_what_cannot_be_applied_is_said_before_the_plan_is_shown(
-    demo_site: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unusable_plan_is_refused_unshown(demo_site: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--course", COURSE, "--user", SIOBHAN, "--save", "plan.json"]) == 0
     plan = ResetPlan.load("plan.json")
     past = datetime.now(UTC) - timedelta(days=9)

@@ -84,9 +84,7 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
 
 
 @pytest.mark.usefixtures("demo_site")
-def test_a_rehearsal_on_a_vendor_export_is_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_rehearsal_on_an_export_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main([*EXPORT, "--status", "completed", "--output", "vendor.csv"]) == 0
     )  # what the vendor's exporter asks for

@@ -87,9 +87,7 @@ def test_csv_loads_with_its_types(client: TrainingClient) -> None:
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "exporter-csv"])
-def test_stdout_equals_a_file(
-    format_: str, demo_site: None, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_stdout_like_files(format_: str, demo_site: None, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["progress", "--format", format_, "--output", "out"]) == 0
     capfdbinary.readouterr()
     assert main(["progress", "--format", format_]) == 0
@@ -128,9 +126,7 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_written(
     assert Path("there").read_text(encoding="utf-8") == "x"
 
 
-def test_a_list_of_nothing_is_a_header_and_a_person_who_is_not_there_an_error_without_a_file(
-    demo_site: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_empty_list_is_a_header_alone(demo_site: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["courses", "--search", "no such title", "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("\ufeffid,title,")
     nobody = ["progress", "--user", "nobody@example.test", "--format", "csv"]
@@ -332,9 +328,7 @@ def test_a_table_in_pages_is_the_table_and_longer_values_are_never_cut(rows: lis
         assert "b" * 500 in table.text([["b" * 500], ["y"]])
 
 
-def test_an_unfinished_parquet_folder_is_removed(
-    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_half_parquet_folder_is_left(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(folder: Path) -> None:
         if folder == tmp_path:
             raise OSError(errno.EIO, "not here")

@@ -173,7 +173,7 @@ def change(mock: MockTraining, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("external_id", ["Doyle, Siobhan", "NW#EXT#7", "NW-7,2"])
-def test_a_hold_may_hold_a_comma_or_hash(
+def test_holds_may_have_commas_or_hash(
     run: Run, mock: MockTraining, tmp_path: Path, external_id: str
 ) -> None:
     """R05: nobody who must be held is in the plan, whatever their id holds."""

@@ -352,9 +352,7 @@ def test_a_new_file_needs_no_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("fails", ["replace", "sync_folder"])
-def test_an_unfinished_new_file_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
-) -> None:
+def test_no_unfinished_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "not here")
 

@@ -115,9 +115,7 @@ def without_policy(mock: MockTraining, answers: Callable[[dict[str, object]], ob
     ],
     ids=["its own", "none", "other values", "no object"],
 )
-def test_a_dropped_policy_is_not_checked_and_not_broken(
-    answers: Callable[[dict[str, object]], object],
-) -> None:
+def test_a_dropped_policy_is_not_checked_or_broken(answers: Callable[[dict[str, object]], object]) -> None:
     mock = MockTraining.demo()
     report = without_policy(mock, answers)
     demanding = {each.name for each in all_checks() if each.policy}

@@ -284,9 +284,7 @@ def test_someone_who_is_shown_twice_with_different_progress_has_moved(folder: Pa
         (FEED, answer({"metadata": {}, "data": [{"course_id": COURSE}]}), DecodingError),
     ],
 )
-def test_unreadable_is_no_evidence(
-    folder: Path, path: str, response: Response, error: type[TrainingError]
-) -> None:
+def test_unreadable_answers(folder: Path, path: str, response: Response, error: type[TrainingError]) -> None:
     organisation = past()
     organisation.spoilt[path] = response
     refused(folder, error, lambda: keep(organisation, targets(1, 2), folder))

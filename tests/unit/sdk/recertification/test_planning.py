@@ -84,9 +84,7 @@ def test_if_all_have_renewed_no_plan_is_made(client: TrainingClient, mock: MockT
         client.resets.plan_due(due)
 
 
-def test_where_nobody_has_renewed_everyone_is_a_target_and_nothing_is_warned_of(
-    client: TrainingClient, mock: MockTraining, tmp_path: Path
-) -> None:
+def test_without_renewals_all_are_targets(client: TrainingClient, mock: MockTraining, tmp_path: Path) -> None:
     due = found(client, mock)
     plan = client.resets.plan_due(due)
     assert [user.user_id for user in plan.targets] == [case.user_id for case in due.due]

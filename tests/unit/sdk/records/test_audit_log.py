@@ -179,9 +179,7 @@ def test_any_changed_byte_is_found(filled: tuple[Path, bytes, list[Head]], data:
 
 
 @given(st.data())
-def test_any_line_removed_repeated_moved_or_altered_and_sealed_again_is_found(
-    filled: tuple[Path, bytes, list[Head]], data: st.DataObject
-) -> None:
+def test_any_changed_line_is_found(filled: tuple[Path, bytes, list[Head]], data: st.DataObject) -> None:
     path, content, heads = filled
     lines = content.splitlines(keepends=True)
     first = data.draw(st.integers(0, ENTRIES - 2))
@@ -202,9 +200,7 @@ def test_any_line_removed_repeated_moved_or_altered_and_sealed_again_is_found(
 
 
 @given(st.integers(0, ENTRIES), st.lists(st.integers(0, ENTRIES), max_size=4))
-def test_a_cut_end_is_found_just_if_a_pack_quotes_a_head_beyond_it(
-    filled: tuple[Path, bytes, list[Head]], kept: int, quotes: list[int]
-) -> None:
+def test_packs_find_a_cut_end(filled: tuple[Path, bytes, list[Head]], kept: int, quotes: list[int]) -> None:
     path, content, heads = filled
     path.write_bytes(b"".join(content.splitlines(keepends=True)[:kept]))
     packs = [Quoted(f"pack-{n}", heads[n - 1] if n else START) for n in quotes]

@@ -200,9 +200,7 @@ def test_what_a_newer_version_wrote_is_not_guessed_at(tmp_path: Path, facts: dic
         ),
     ],
 )
-def test_older_events_are_read(
-    tmp_path: Path, facts: dict[str, Any], before: list[Event], event: Event
-) -> None:
+def test_older_events_read(tmp_path: Path, facts: dict[str, Any], before: list[Event], event: Event) -> None:
     written_by_another_version(tmp_path, facts, opened(), intent(0, "u1"), *before)
     with Journal.open(tmp_path) as journal:
         assert journal.events[-1] == event

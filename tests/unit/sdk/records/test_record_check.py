@@ -400,9 +400,7 @@ def test_an_answer_that_was_lost_is_unfinished_and_then_resumed(tmp_path: Path) 
     assert found(tmp_path / "s") == ()
 
 
-def test_a_reset_stopped_before_the_journal_is_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reset_stopped_before_journaling_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, mock, real = tmp_path / "s", MockTraining.generate(users=4, courses=1), Journal.note
 
     def note(journal: Journal, event: Noted) -> None:
@@ -427,9 +425,7 @@ def test_a_reset_stopped_before_the_journal_is_resumed(
 
 
 @pytest.mark.parametrize("kind", [Opened, EvidenceKept])
-def test_a_plan_closed_by_hand_that_was_stopped_before_its_line_in_the_log_agrees(
-    kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closing_stopped_before_the_log(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, mock, real = tmp_path / "s", MockTraining.generate(users=4, courses=1), AuditLog.append
 
     def append(log: AuditLog, event: str, **facts: Any) -> Any:

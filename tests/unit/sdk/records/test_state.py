@@ -57,9 +57,7 @@ def test_every_child_has_its_place(tmp_path: Path) -> None:
     assert StateDirectory.open(state.path) == state
 
 
-def test_the_place_by_argument_environment_or_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_place_by_argument_environment_or_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert StateDirectory.open().path == Path(os.environ[VARIABLE])
     assert StateDirectory.open(str(tmp_path / "given")).path == tmp_path / "given"
     monkeypatch.chdir(tmp_path)
