@@ -113,7 +113,7 @@ class NamedTokens:
         """Replace all names and tokens; the digests in the world stay as they are."""
         self.by_name = dict(by_name)
         self.names = {token: name for name, token in by_name.items()}
-        """Names by token."""
+        """Names by token, in a dict that never changes: the journal reads it later."""
 
     def known(self) -> frozenset[str]:
         """Return the names."""

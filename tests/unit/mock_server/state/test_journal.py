@@ -304,6 +304,14 @@ def test_no_authorization_header_shows_more_than_its_scheme(value: str) -> None:
     assert kept.once().header("authorization") == "***"
 
 
+def test_an_exchange_has_the_name_that_its_token_had(mock: MockTraining) -> None:
+    drawn_before = Speaker(mock, mock.token("admin"))
+    drawn_before.get(WHO)
+    mock.draw_tokens()
+    drawn_before.get(WHO)
+    assert [(each.token, each.status) for each in mock.calls] == [("admin", 200), ("", 401)]
+
+
 def test_two_tokens_at_once_speak_for_nobody(mock: MockTraining) -> None:
     both = tuple(("authorization", f"Bearer {mock.token(name)}") for name in ("admin", "learner"))
     mock.handle(Request("GET", WHO, headers=both))
