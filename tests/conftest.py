@@ -29,10 +29,15 @@ if "TMPDIR" not in os.environ and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_
     os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)
 
 
+# All that is collected stays.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Exclude modules and collected tests from garbage collection: they live as long as the process."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
