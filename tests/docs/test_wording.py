@@ -60,7 +60,7 @@ PAGES = [
 ]
 SOURCES = (_generate.ROOT / "src" / "training_sdk", _generate.ROOT / "mock_server")
 ADDRESS = re.compile(r"\([\w-]+\)=")
-NO_PROSE = ("world/seeds/demo_data.py", "wire/answer_class.py")
+NO_PROSE = ("world/seeds/demo_data.py", "wire/schema.py")
 """Parts of the reference server whose texts are data of people, or code that is generated."""
 SENTENCES = (
     *("_core", "api", "approval", "cli", "cli/commands", "evidence", "format_proof", "frames", "local_plans"),

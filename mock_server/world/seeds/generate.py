@@ -159,25 +159,9 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
         )
         for number in range(1, users + 1)
     ]
-    made = []
-    for number in range(1, courses + 1):
-        lessons = [
-            org.lesson(
-                f"{kind.value.capitalize()} {number}",
-                kind=kind,
-                slides=_slides(org, number) if kind is LessonKind.CONTENT else (),
-            )
-            for kind in _LESSONS
-        ]
-        course = org.course(
-            f"{_TOPICS[number % len(_TOPICS)]} {number}",
-            created=_SINCE + timedelta(minutes=number),
-            lessons=lessons,
-            certificate=number % 5 == 1,
-        )
-        org.assign(course, groups=(group,), at=_SINCE)
+    made = [_course(org, group, number) for number in range(1, courses + 1)]
+    for course in made:
         _begin(builder, course, people)
-        made.append(course)
     _lists(org, group, made)
     _quiz(org, group, people)
     add_staff(builder, org, expired_at=_SINCE)
@@ -192,6 +176,25 @@ def build_generated(users: int, courses: int, seed: int, *, now: datetime | None
     )
     builder.token("teamlead", lead)
     return builder
+
+
+def _course(org: OrganisationBuilder, group: Group, number: int) -> Course:
+    lessons = [
+        org.lesson(
+            f"{kind.value.capitalize()} {number}",
+            kind=kind,
+            slides=_slides(org, number) if kind is LessonKind.CONTENT else (),
+        )
+        for kind in _LESSONS
+    ]
+    course = org.course(
+        f"{_TOPICS[number % len(_TOPICS)]} {number}",
+        created=_SINCE + timedelta(minutes=number),
+        lessons=lessons,
+        certificate=number % 5 == 1,
+    )
+    org.assign(course, groups=(group,), at=_SINCE)
+    return course
 
 
 def _lists(org: OrganisationBuilder, group: Group, made: list[Course]) -> None:
