@@ -10,8 +10,7 @@ import click
 
 from training_sdk._core.text import sentence, visible
 from training_sdk.errors import TrainingError
-from training_sdk.format_proof.proof_run import GO_ON
-from training_sdk.plans.wording import ShellCommands
+from training_sdk.plans.wording import GO_ON, ShellCommands
 from training_sdk.reports.report import STOPPED
 
 OPTIONS = {"key": "--key-file", "max_retry_seconds": "--max-retry", "refused_with": "--refused-with"}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 from attrs import define, field
@@ -20,10 +20,12 @@ from training_sdk._core.text import inline, sentence, visible
 from training_sdk.cli.layout import StreamedTable, cells_of, table_text, wrapped
 from training_sdk.cli.streams import failure_of
 from training_sdk.errors import InvalidArgumentError
-from training_sdk.plans.plan import ResetPlan
 from training_sdk.plans.wording import MOST_SHOWN, number
 from training_sdk.records import storage
-from training_sdk.reports.report import ResetReport
+
+if TYPE_CHECKING:
+    from training_sdk.plans.plan import ResetPlan
+    from training_sdk.reports.report import ResetReport
 
 
 def safe(text: object) -> str:

@@ -42,7 +42,7 @@ from training_sdk.plans.reading import (
     read_rows,
 )
 from training_sdk.plans.reset_effect import NO_KEPT_FIELDS, resets_completed_only
-from training_sdk.plans.wording import COMPLETED_ONLY, LOOK_AGAIN, number, short_digest
+from training_sdk.plans.wording import COMPLETED_ONLY, GO_ON, LOOK_AGAIN, number, short_digest
 from training_sdk.records.journal import waiting_time
 from training_sdk.records.journal_state import RecordedRequest
 from training_sdk.records.state import StateDirectory
@@ -61,7 +61,6 @@ BETWEEN_TWO = timedelta(minutes=1)
 """Between two readings of which both must lack a row before it is believed to have vanished."""
 
 READ_AGAIN = "Waiting until missing rows are read again"
-GO_ON = "This was a proof. To continue, prove it again with the same plan. Nothing is sent again."
 
 
 @define

@@ -40,6 +40,9 @@ LOOK_AGAIN = Remedy(
 )
 
 
+GO_ON = "This was a proof. To continue, prove it again with the same plan. Nothing is sent again."
+"""A note on the error that stops a proof."""
+
 LONGEST_TITLE = 80
 MOST_SHOWN = 10
 JOINERS = "\u200c\u200d"

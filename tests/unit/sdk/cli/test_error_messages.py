@@ -24,10 +24,9 @@ from training_sdk.cli.exit_codes import ExitCode
 from training_sdk.cli.group import COMMANDS, program
 from training_sdk.cli.layout import LONGEST_RULE
 from training_sdk.cli.output import Output
-from training_sdk.format_proof.proof_run import GO_ON
 from training_sdk.plans.plan import ResetPlan
+from training_sdk.plans.wording import GO_ON, ShellCommands
 from training_sdk.plans.wording import RESUME as RESUME_REMEDY
-from training_sdk.plans.wording import ShellCommands
 from training_sdk.reports.report import STOPPED, STOPPED_AND_OTHERS
 
 SDK = Path(training_sdk.__file__).parent
