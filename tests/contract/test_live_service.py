@@ -278,18 +278,6 @@ def test_a_later_failure_withdraws_what_was_proved_before(live: Stage) -> None:
     assert caught.value.report.reached_others == 2
 
 
-def test_a_service_that_does_nothing_proves_nothing(live: Stage) -> None:
-    live.tap.meddle = lambda request, handle: (
-        Response(200, (("content-type", "application/json"),), b'{"usersUpdated":1}')
-        if request.path == RESET
-        else handle(request)
-    )
-    before = live.mock.state()
-    with refusal(ProofFailedError, "NOT_SEEN"):
-        prove(live, plan(live))
-    assert (touched(live, before), proofs()) == (set(), [])
-
-
 def test_a_witness_who_learns_on_makes_it_prove_nothing(live: Stage, hours: Hours) -> None:
     proof_plan = plan(live)
     witness = next(one for one in proof_plan.witnesses if one.is_target and one.completed_at is None)
@@ -388,13 +376,6 @@ def test_r05_a_refusal_after_a_part_is_caught(
     assert "proof failed" in events()
 
 
-def test_accepting_people_not_on_the_course_proves_no_refusal(new_stage: NewStage, hours: Hours) -> None:
-    stage, absent = with_an_absent_user(new_stage, hours)
-    with refusal(ProofFailedError, "NOT_REFUSED", "did not refuse the request"):
-        prove(stage, plan(stage, refused_with=absent))
-    assert len(proofs()) == 1
-
-
 def _complete_once(stage: Stage, course: str, user: str) -> None:
     record = stage.mock.world.record(course, user)
     if record is None or not record.completed_at:
@@ -480,15 +461,6 @@ def test_a_call_for_everyone_that_reaches_another_course_proves_nothing(live: St
     assert proofs() == []
 
 
-def test_a_service_that_ignores_the_course_is_caught_by_another(new_stage: NewStage, hours: Hours) -> None:
-    mock = MockTraining.generate(users=5, courses=3, policy=Policy(emulates=(Behaviour.IGNORES_COURSE,)))
-    hours.on_wait.append(mock.clock.advance)
-    stage = new_stage(mock)
-    with refusal(ProofFailedError, "WITNESS_CLEARED"):
-        prove(stage, plan(stage))
-    assert proofs() == []
-
-
 @pytest.mark.parametrize("ignored", [Behaviour.IGNORES_COURSE, Behaviour.IGNORES_USER_LIST])
 def test_resetting_too_many_people_is_caught(new_stage: NewStage, hours: Hours, ignored: Behaviour) -> None:
     policy = Policy(plays="live", emulates=(ignored, Behaviour.RESETS_COMPLETED_ONLY))
@@ -499,13 +471,6 @@ def test_resetting_too_many_people_is_caught(new_stage: NewStage, hours: Hours, 
     with refusal(ProofFailedError, "WITNESS_CLEARED"):
         prove(stage, plan(stage))
     assert proofs() == []
-
-
-def test_no_proof_is_planned_if_nobody_else_has_completed_it(new_stage: NewStage, hours: Hours) -> None:
-    stage = playing(new_stage, hours, "live", people=4)
-    with refusal(InvalidArgumentError, "PROOF_TOO_NARROW", "No other person has completed this course"):
-        plan(stage)
-    assert not stage.tap.resets
 
 
 def test_a_proof_that_does_not_say_whether_completions_stayed_is_not_enough(live: Stage) -> None:
