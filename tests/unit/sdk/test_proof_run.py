@@ -168,7 +168,7 @@ def test_a_proof_demands_progress_of_the_person_in_another_course(progress: dict
         organisation.rows.remove(IN_ANOTHER)
     else:
         next(one for one in organisation.rows if one == IN_ANOTHER).update(progress)
-    with pytest.raises(InvalidArgumentError, match="visible in another course"):
+    with refusal(InvalidArgumentError, "PROOF_TOO_NARROW", "visible in another course"):
         planned(organisation)
 
 
