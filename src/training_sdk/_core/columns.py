@@ -114,14 +114,8 @@ def _booleans(column: Column, null: Any, shared: SharedValues) -> Column:
 
 def _each(convert: Callable[[Any, Any], Any], column: Column) -> Column:
     """Convert value by value as the converters do."""
-    for value in column:
-        _refuse_inexact(value)
+    _refuse_unusual(column)
     return [convert(value, None) for value in column]
-
-
-def _refuse_inexact(value: Any) -> None:
-    if type(value) is float and not -EXACT < value < EXACT:  # so is NaN
-        raise UnusualError
 
 
 def _integers(column: Column, null: Any, shared: SharedValues) -> Column:
@@ -164,14 +158,9 @@ def _scores(column: Column, null: Any, shared: SharedValues) -> Column:
     return _each(model.answered_score, column)
 
 
-def read_date(value: str | None) -> datetime | None:
-    """Return a date of an answer."""
-    return model.answered_date(value, None)
-
-
 def _dates(column: Column, null: Any, shared: SharedValues) -> Column:
     if is_repetitive(column):
-        return _by_value(read_date, column, shared)
+        return _by_value(model.answered_date, column, shared)
     if not _types(column) <= {str, NoneType}:
         raise UnusualError
     try:
@@ -224,9 +213,9 @@ def _refuse_unusual(values: Any, depth: int = 0) -> None:
     if depth > DEEPEST:
         raise UnusualError
     for value in values:
-        if type(value) is float:
-            _refuse_inexact(value)
-        elif type(value) is dict:
+        if type(value) is float and not -EXACT < value < EXACT:  # so is NaN
+            raise UnusualError
+        if type(value) is dict:
             _refuse_unusual(value.values(), depth + 1)
         elif type(value) is list:
             _refuse_unusual(value, depth + 1)
@@ -363,7 +352,8 @@ class _Objects:
 
 def fields_of(cls: Any, given: dict[Any, Any]) -> tuple[Field, ...]:
     """Return the fields of a class without ``extra``. UnusualError if its constructor does more than to set them."""
-    if hasattr(cls, "__attrs_post_init__") or any(_is_special(each) for each in attrs.fields(cls)):
+    special = [each for each in attrs.fields(cls) if not each.init or each.validator or each.converter]
+    if hasattr(cls, "__attrs_post_init__") or special:
         raise UnusualError
     hints, reading = get_type_hints(cls), Reading.of(cls, lenient=True)
     return tuple(
@@ -371,11 +361,6 @@ def fields_of(cls: Any, given: dict[Any, Any]) -> tuple[Field, ...]:
         for each in attrs.fields(cls)
         if each.name != "extra"
     )
-
-
-def _is_special(attribute: attrs.Attribute[Any]) -> bool:
-    """Return whether a constructor does more than to set the field."""
-    return not attribute.init or bool(attribute.validator or attribute.converter)
 
 
 def _build_of_cells(cls: Any, names: list[str]) -> Callable[[Iterable[tuple[Any, ...]], int], Column]:

@@ -337,7 +337,7 @@ def answered_optional_number(value: Any, _: Any) -> float | None:
     return answered_number(value, None)
 
 
-def answered_score(value: Any, _: Any) -> int | float | None:
+def answered_score(value: Any, _: Any = None) -> int | float | None:
     """Return a number that stays whole where it is, also as text; null and ``NaN`` are None."""
     if value is None or type(value) is int:
         return value
@@ -345,7 +345,7 @@ def answered_score(value: Any, _: Any) -> int | float | None:
     return None if figure is None else _whole_if_it_is(figure)
 
 
-def answered_date(value: Any, _: Any) -> datetime | None:
+def answered_date(value: Any, _: Any = None) -> datetime | None:
     """Return a date in any form of RFC 3339, or without a zone; year 1 and the beginning of 1970 are no date."""
     if value is None or value == "":
         return None

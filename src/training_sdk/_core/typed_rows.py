@@ -50,10 +50,6 @@ def answer_of(shape: Any) -> Answer | None:
         return None
 
 
-def _score(value: float | None) -> int | float | None:
-    return model.answered_score(value, None)
-
-
 def _zero(value: float | None) -> float | None:
     """Return a number that is zero, or None. Zero and negative zero are equal, so a table would confuse them."""
     return value if value is None or math.copysign(1.0, value) < 0 else 0.0
@@ -63,7 +59,7 @@ def _member(kind: type[StrEnum], value: str | None) -> StrEnum | None:
     return None if value is None else kind(value)
 
 
-_IF_FALSE: dict[Any, str] = {str: "value", float: "zero(value)", columns.read_date: "None"}
+_IF_FALSE: dict[Any, str] = {str: "value", float: "zero(value)", model.answered_date: "None"}
 """The expression for an empty text, zero or null, by what converts the others: these are not looked up in a table."""
 
 _WIRE_TYPES: dict[frozenset[Any], tuple[Any, Callable[[Any], Any] | None]] = {
@@ -71,8 +67,8 @@ _WIRE_TYPES: dict[frozenset[Any], tuple[Any, Callable[[Any], Any] | None]] = {
     frozenset({bool}): (bool, None),
     frozenset({int}): (int, None),
     frozenset({float}): (float, float),
-    frozenset({datetime}): (str, columns.read_date),
-    frozenset({int, float}): (int | float, _score),
+    frozenset({datetime}): (str, model.answered_date),
+    frozenset({int, float}): (int | float, model.answered_score),
 }
 """The type of a value on the wire, and what makes it the value of the field, by the types of the field."""
 
