@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
@@ -43,37 +42,17 @@ NOBODY = 65534
 class Points:
     """Every place at which the process can die or be stopped, counted as it passes them."""
 
-    def __init__(self, fatal: int | None, stop: Callable[[], None], watched: Path | None = None) -> None:
+    def __init__(self, fatal: int | None, stop: Callable[[], None]) -> None:
         self.fatal = fatal
         self.stop = stop
         self.passed: list[str] = []
-        self.watched = watched
-        self.changed: list[int] = []
-        """The points at which the files below ``watched``, or the server, may differ from those at the point before."""
-        self._files: dict[str, tuple[int, bytes]] = {}
 
     def at(self, name: str) -> None:
         """Pass a point, or be stopped there."""
         here = len(self.passed)
         self.passed.append(name)
-        if self.watched is not None:
-            before, self._files = self._files, files_below(self.watched)
-            if not here or before != self._files or name.startswith(WRITTEN):
-                self.changed.append(here)
         if here == self.fatal:
             self.stop()
-
-
-WRITTEN = ("after POST ", "after PUT ", "after DELETE ")
-"""Points before which the server may have changed: no other request changes it."""
-
-
-def files_below(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Everything in a folder, with its rights and its content."""
-    return {
-        str(path): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
-        for path in folder.rglob("*")
-    }
 
 
 def kill() -> None:
@@ -194,8 +173,7 @@ def _around(points: Points, name: str, call: Callable[..., Any]) -> Callable[...
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Do what a careful script does: apply; if it was begun, go on; if it came to its end, look at the report."""
     plan = ResetPlan.load(job["plan"])
-    watched = Path(job["state"]).parent if job.get("watch_files") else None
-    points, time = Points(job.get("die"), STOPS[job.get("by", "kill")], watched), Time(job.get("ahead", 0.0))
+    points, time = Points(job.get("die"), STOPS[job.get("by", "kill")]), Time(job.get("ahead", 0.0))
     reset_request.MOST_PER_REQUEST = recorder.MOST_PER_REQUEST = job["chunk"]  # type: ignore[attr-defined]  # what this module has imported
     drivers.now, drivers.pause = time.now, time.pause
     watch_effects(points, job.get("jump"), time)
@@ -217,7 +195,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         }
     except (KeyboardInterrupt, SystemExit, CancelledError) as stop:
         said = {**_told(_account(stop) or (returned[0] if returned else None)), "error": type(stop).__name__}
-    return {**said, "steps": steps, "points": points.passed, "changed": points.changed}
+    return {**said, "steps": steps, "points": points.passed}
 
 
 def run(job: dict[str, Any], plan: ResetPlan, steps: list[str]) -> ResetReport:
