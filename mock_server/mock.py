@@ -64,7 +64,7 @@ class MockTraining:
         self.webhooks = Webhooks(world)
         """Deliveries of webhooks, and a way to wait for them."""
         self.calls = Journal(self._tokens.known)
-        """The request journal with assertions: ``mock.calls.of("reset").once()``; without requests to ``/_mock/``."""
+        """The request log with assertions: ``mock.calls.of("reset").once()``; without requests to ``/_mock/``."""
 
     @classmethod
     def demo(cls, *, policy: Policy | None = None, now: datetime | None = None) -> MockTraining:

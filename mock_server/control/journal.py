@@ -1,4 +1,4 @@
-"""The request journal, `mock.calls`: requests and answers, and never a token.
+"""The request log, `mock.calls`: requests and answers, and never a token.
 
 The control plane's own requests are not in it. Memory is bounded: the oldest exchanges make room, and an assertion
 about numbers then fails rather than counts what is left.
@@ -44,7 +44,7 @@ _MARGIN = 4096
 
 
 class Journal(Calls):
-    """The request journal of a world, `mock.calls`. It grows with each request."""
+    """The request log of a world, `mock.calls`. It grows with each request."""
 
     def __init__(self, token_names: Callable[[], Collection[str]] = tuple) -> None:
         super().__init__()

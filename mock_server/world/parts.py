@@ -2,7 +2,8 @@
 
 `OrganisationState` is an organisation as documents hold it. Each of its fields is a part and says how the part is
 handled; `PARTS` lists them in the order of documents. To add a part, add a field to `Organisation` and one to
-`OrganisationState`.
+`OrganisationState`, and fill it in `seeds/demo.py`. If its members can change, give them ``copy()`` and add their class
+to `Part.copy`. Then run ``make record``.
 """
 
 from __future__ import annotations

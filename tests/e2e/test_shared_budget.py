@@ -35,7 +35,8 @@ for _ in range(int(each)):
 def limited(monkeypatch: pytest.MonkeyPatch) -> MockTraining:
     """The published rule with small figures, so that it takes seconds."""
     monkeypatch.setattr(rate_limits, "WINDOW", timedelta(seconds=WINDOW))
-    monkeypatch.setattr(rate_limits, "MANY", LIMIT)
+    spend = rate_limits.spend
+    monkeypatch.setattr(rate_limits, "spend", lambda world, actor, limit: spend(world, actor, LIMIT))
     mock = MockTraining.demo(policy=Policy(rate_limits="published"))
     mock.clock.resume()
     return mock

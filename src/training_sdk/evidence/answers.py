@@ -89,6 +89,7 @@ TABLES = (
         ),
     ),
 )
+"""The tables of ``FORM``. A new column or table needs a new form: packs are compared with tables derived again."""
 NAMES = tuple(table.name for table in TABLES)
 FORM = 3
 """The form of the tables that are written now. Packs hold tables of any form until they are purged."""

@@ -1,4 +1,4 @@
-"""Destinations of the pages of a listing: an Arrow table, a pandas or a Polars frame; and rows as Arrow batches."""
+"""Destinations of the pages of a listing: Arrow tables, frames, folders of Parquet files; and rows as Arrow batches."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -28,10 +28,6 @@ from training_sdk.plans.wording import COMPLETED_ONLY, number, who
 from training_sdk.records.journal_state import APPLIED, NOT_APPLIED, UNDECIDED, JournalState
 from training_sdk.resets.waves import Waves, restored
 from training_sdk.safeguards import ResetFormat, Safeguards, is_function, is_truth
-
-if TYPE_CHECKING:
-    from training_sdk.safeguards import ResetFormat, is_function, is_truth
-
 
 T = TypeVar("T")
 

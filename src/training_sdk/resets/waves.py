@@ -1,7 +1,8 @@
 """Waves: how many people are reset at once, and when the next wave may start; the service notifies each of them.
 
 Hours are local time in ``zone``. Where clocks are set forward or back, no wave starts outside these hours, and a wave
-whose hour does not exist that day starts when the clock jumps.
+whose hour does not exist that day starts when the clock jumps. ``reset_request.divide`` divides people into waves and
+requests.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from mock_server import MockTraining
 from mock_server.rules import reset
+from mock_server.world.clock import to_text
 from mock_server.world.courses import CourseStatus, Due, DueKind
 from mock_server.world.ledger import Notification
 from unit.mock_server.core.speaker import (
@@ -63,6 +64,16 @@ def test_R19_numbers_never_come_twice(mock: MockTraining, admin: Speaker) -> Non
         mock.world.complete_course(FORKLIFT, ANNA)
         seen += [number for number, _ in certificates(mock)]
     assert len(set(seen)) == 6
+
+
+def test_R20_a_relative_due_date_counts_from_the_reset(mock: MockTraining, admin: Speaker) -> None:
+    assert mock.world.course(FORKLIFT).due.kind is DueKind.RELATIVE
+    anna, days = user_of(mock, "learner"), mock.world.course(FORKLIFT).due.days
+    others = {row["user_id"]: row["due_at"] for row in admin.rows(f"course_id={course_id(mock)}")}
+    reset_anna(admin)
+    due = {row["user_id"]: row["due_at"] for row in admin.rows(f"course_id={course_id(mock)}")}
+    assert due == others | {anna: to_text(mock.clock.now() + timedelta(days=days))}
+    assert due != others
 
 
 def test_R20_a_fixed_date_of_ones_own_stays(mock: MockTraining, admin: Speaker) -> None:
