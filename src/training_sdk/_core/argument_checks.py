@@ -328,11 +328,10 @@ def _mapping(value: object, name: str) -> Sequence[tuple[str, Any]]:
     return tuple(value.items())
 
 
-_GENERAL = ("analytics", "courseprogress", "lessons", "v1")
-"""What of Training has the general limit; its content has the lower one, and so, to be careful, has a new path."""
+_CATALOGUE = ("courses", "collections", "paths", "individualleaderboards", "rapid-refresh")
 
 
 def family_of(path: str) -> Family:
     """Return the limit that a request of the caller's own counts towards, by its path."""
     parts = path.strip("/").split("/")
-    return "catalogue" if parts[0] == "training" and parts[1:] and parts[1] not in _GENERAL else "general"
+    return "catalogue" if parts[:1] == ["training"] and parts[1:2] and parts[1] in _CATALOGUE else "general"

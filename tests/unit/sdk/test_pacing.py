@@ -149,6 +149,7 @@ def test_of_two_refusals_the_longer_one_counts() -> None:
         ("/training/rapid-refresh/v1", 200),
         ("/training/lessons/v1/l", 800),
         ("/training/v1/feed/training-course-progress", 800),
+        ("/training/something-new/v1", 800),
         ("/accounts/user/v1/user:WhoAmI", 800),
         ("/training", 800),
         ("/", 800),
