@@ -273,9 +273,12 @@ def test_rows_with_a_field_to_tidy_are_left_to_the_columns() -> None:
 
 
 ROW = '{"course_id":"c","user_id":"u","progress_percent":%s,"x":%s}'
+FITTING = '{"course_id":"c","user_id":"u","completed_at":"","progress_percent":1,"%s":%s}'
+"""A row that is read without dictionaries; the field may be there twice."""
+FIELDS = ("progress_percent", "score", "completed_lessons", "user_email", "completed_at")
 
 
-@pytest.mark.parametrize("place", ["percent", "unknown", "repeated", "metadata"])
+@pytest.mark.parametrize("place", ["percent", "unknown", "repeated", "metadata", *FIELDS])
 @pytest.mark.parametrize(
     "value",
     [
@@ -291,8 +294,10 @@ def test_both_readers_agree_about_odd_json(value: str, place: str) -> None:
         "unknown": ROW % (1, value),
         "repeated": ROW % (f'{value},"progress_percent":1', 1),
         "metadata": ROW % (1, 1),
+        **{name: FITTING % (name, value) for name in FIELDS},
     }[place]
     more = f',"metadata":{{"next_page":null,"x":{value}}}' if place == "metadata" else ""
+    more = ',"metadata":{}' if place in FIELDS else more
     for count in (1, 12):
         body = f'{{"data":[{",".join([row] * count)}]{more}}}'.encode()
         plain, fast = with_each_reader(body, _Fed, ProgressRow)
