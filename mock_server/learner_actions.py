@@ -23,7 +23,7 @@ from mock_server.world import clock
 from mock_server.world.clock import within
 from mock_server.world.courses import LessonKind, SlideKind
 from mock_server.world.progress import AssessmentSubmission, Attempt, DiscussionPost, HandIn, Record
-from mock_server.world.world import World
+from mock_server.world.world import Ids, World
 
 if TYPE_CHECKING:
     from mock_server.policy import Policy
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mock_server.world.organisation import Organisation
     from mock_server.world.people import Person
     from mock_server.world.progress import CourseProgress
-    from mock_server.world.world import Ids, World
 
 
 class NotAssignedError(Exception):

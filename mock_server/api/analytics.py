@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
+from attrs import define, evolve
 
 from mock_server.api.courses import COURSE_IDS
 from mock_server.api.operation import (
@@ -25,7 +25,7 @@ from mock_server.rules.completion import lessons_of
 from mock_server.wire.message import Response
 from mock_server.wire.schema import Number, Percent, answer
 from mock_server.world.courses import Course, Lesson
-from mock_server.world.progress import CourseProgress, LessonTally, Tally
+from mock_server.world.progress import CourseProgress, LessonProgress, Tally
 
 
 @answer("A")
@@ -118,6 +118,22 @@ def _of_course(call: Call, course: Course, users: set[str] | None) -> CourseStat
         completionPercent=_percent(tally.completed, total),
         averageScore=_mean(tally.score_sum, tally.recorded),
     )
+
+
+@define
+class LessonTally:
+    """Counts over the users for whom a lesson counts."""
+
+    users: int = 0
+    opened: int = 0
+    completed: int = 0
+    score_sum: int = 0
+
+    def count(self, reached: LessonProgress) -> None:
+        """Add the progress of one user."""
+        self.opened += 1
+        self.completed += bool(reached.completed_at)
+        self.score_sum += reached.score
 
 
 _Tallies = dict[str, LessonTally]

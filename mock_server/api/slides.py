@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from attrs import define
+
 from mock_server.api.operation import (
     COURSE,
     PAGE,
@@ -26,7 +28,7 @@ from mock_server.rules.completion import lessons_of
 from mock_server.wire.message import Response
 from mock_server.wire.schema import DateOrNone, answer, field
 from mock_server.world.courses import Course, Lesson, Slide, SlideKind, SlideProgress
-from mock_server.world.progress import CourseProgress, SlideTally
+from mock_server.world.progress import CourseProgress
 
 
 @answer("A")
@@ -109,6 +111,21 @@ class SurveyAnswers(NumberedPage):
     """A page of answers to surveys."""
 
     items: list[SurveyAnswer]
+
+
+@define
+class SlideTally:
+    """Counts over the users who have viewed a slide."""
+
+    viewed: int = 0
+    answered: int = 0
+    correct: int = 0
+
+    def count(self, seen: SlideProgress) -> None:
+        """Add the view and answer of one user."""
+        self.viewed += 1
+        self.answered += bool(seen.answered_at)
+        self.correct += bool(seen.correct)
 
 
 _Tallies = dict[str, SlideTally]

@@ -66,28 +66,32 @@ def add_asking(commands: argparse._SubParsersAction[Any]) -> None:
         help="shell that runs the commands (default %(default)s)",
     )
     for command in (token, environment):
-        address = command.add_mutually_exclusive_group()
-        address.add_argument(
-            "--port",
-            type=_on_this_machine,
-            dest="url",
-            default=argparse.SUPPRESS,
-            metavar="N",
-            help="port of a server on this machine, as given to training-mock serve --port",
-        )
-        address.add_argument(
-            "--url",
-            default=os.environ.get(_URL_VARIABLE) or DEFAULT_URL,
-            metavar="URL",
-            help=f"address of the server (default: {_URL_VARIABLE}, or {DEFAULT_URL})",
-        )
-        command.add_argument(
-            "--secret-file",
-            type=Path,
-            metavar="PATH",
-            help="file with the secret of the control plane (default: the environment variable"
-            f" {SECRET_VARIABLE})",
-        )
+        _add_server(command)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    """Add the options that name a running server and its secret."""
+    address = command.add_mutually_exclusive_group()
+    address.add_argument(
+        "--port",
+        type=_on_this_machine,
+        dest="url",
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="port of a server on this machine, as given to training-mock serve --port",
+    )
+    address.add_argument(
+        "--url",
+        default=os.environ.get(_URL_VARIABLE) or DEFAULT_URL,
+        metavar="URL",
+        help=f"address of the server (default: {_URL_VARIABLE}, or {DEFAULT_URL})",
+    )
+    command.add_argument(
+        "--secret-file",
+        type=Path,
+        metavar="PATH",
+        help=f"file with the secret of the control plane (default: the environment variable {SECRET_VARIABLE})",
+    )
 
 
 def _on_this_machine(port: str) -> str:

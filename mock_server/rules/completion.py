@@ -14,7 +14,6 @@ from mock_server.world.ledger import Certificate
 from mock_server.world.progress import LessonProgress, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from mock_server.world.courses import Course, Lesson, Slide

@@ -170,37 +170,6 @@ class Tally:
         return Tally(self.opened, self.completed, self.recorded, self.score_sum)
 
 
-@define
-class LessonTally:
-    """Counts over the users for whom a lesson counts."""
-
-    users: int = 0
-    opened: int = 0
-    completed: int = 0
-    score_sum: int = 0
-
-    def count(self, reached: LessonProgress) -> None:
-        """Add the progress of one user."""
-        self.opened += 1
-        self.completed += bool(reached.completed_at)
-        self.score_sum += reached.score
-
-
-@define
-class SlideTally:
-    """Counts over the users who have viewed a slide."""
-
-    viewed: int = 0
-    answered: int = 0
-    correct: int = 0
-
-    def count(self, seen: SlideProgress) -> None:
-        """Add the view and answer of one user."""
-        self.viewed += 1
-        self.answered += bool(seen.answered_at)
-        self.correct += bool(seen.correct)
-
-
 @define(eq=False)
 class CourseProgress:
     """Partition of one course: roster, enrolments, records and times of resets."""

@@ -395,8 +395,3 @@ def duration_or_nothing(value: Any) -> Any:
             note_once("The service writes durations as text, such as %r. They are left out.", value[:50])
         return None
     return value
-
-
-def object_or_nothing(value: Any) -> Any:
-    """Return an object; None for one in which everything is empty."""
-    return value if type(value) is not dict or any(value.values()) else None

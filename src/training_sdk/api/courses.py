@@ -11,14 +11,7 @@ from attrs import field, frozen
 from training_sdk._core import argument_checks, codec, urls
 from training_sdk._core.flow import Flow, Request
 from training_sdk._core.listing import Calls, Paginator
-from training_sdk._core.model import (
-    Model,
-    OpenEnum,
-    duration_or_nothing,
-    has_other_fields,
-    may_omit,
-    object_or_nothing,
-)
+from training_sdk._core.model import Model, OpenEnum, duration_or_nothing, has_other_fields, may_omit
 from training_sdk._core.operation import Bound, D, listing, operation
 from training_sdk._core.text import confirms, difference
 from training_sdk.api import pagination
@@ -50,6 +43,11 @@ class OriginalCourse(Model):
     external_id: str | None = None
 
 
+def _object_or_nothing(value: Any) -> Any:
+    """Return an object; None for one in which everything is empty."""
+    return value if type(value) is not dict or any(value.values()) else None
+
+
 @frozen
 class Course(Model):
     """A course (observed on the live service by a third party). ``duration`` is in seconds."""
@@ -67,7 +65,7 @@ class Course(Model):
     created_datetime: datetime | None = None
     modified_datetime: datetime | None = None
     translation_original_course: OriginalCourse | None = field(
-        default=None, metadata={"also": ("TranslationOriginalCourse",), "tidy": object_or_nothing}
+        default=None, metadata={"also": ("TranslationOriginalCourse",), "tidy": _object_or_nothing}
     )
     logo_url: str | None = None
     branding_image_url: str | None = None
