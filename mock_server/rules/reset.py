@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from mock_server.rules import audit, completion, webhooks
 from mock_server.rules.access import actor_of
 from mock_server.rules.scope import Scope, eligible
 from mock_server.world import clock
-from mock_server.world.ledger import Notification, QueuedReset
+from mock_server.world.ledger import MadeWhenRead, Notification, QueuedReset
 from mock_server.world.people import Token
 from mock_server.world.progress import Record
 
@@ -109,7 +110,8 @@ def notifications_of(
     sent_at = clock.to_text(world.clock.now())
     notified = recipients(organisation, user_ids)
     ids = world.ids.uuids("notification", len(notified))
-    return map(Notification, ids, repeat(organisation.id), notified, repeat(course.id), repeat(sent_at))
+    fields = (ids, repeat(organisation.id), notified, repeat(course.id), repeat(sent_at))
+    return MadeWhenRead(partial(map, Notification, *fields))
 
 
 # --- resets that are queued, where the world emulates a service that resets later -----------------------------------

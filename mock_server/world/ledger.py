@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
+from itertools import chain
 from threading import Lock
+from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
+
+T = TypeVar("T")
 
 
 @frozen
@@ -34,6 +38,16 @@ class Notification:
     kind: str = "course assigned"
 
 
+@frozen
+class MadeWhenRead(Generic[T]):
+    """Things that are made each time they are read, and not before."""
+
+    _make: Callable[[], Iterator[T]]
+
+    def __iter__(self) -> Iterator[T]:
+        return self._make()
+
+
 class Outbox:
     """All notifications sent, oldest first. Used under the world's lock.
 
@@ -42,16 +56,17 @@ class Outbox:
 
     def __init__(self, sent: Iterable[Notification] = ()) -> None:
         self._sent = list(sent)
-        self._unread: list[Iterator[Notification]] = []
+        self._unread: list[Iterable[Notification]] = []
 
     def extend(self, several: Iterable[Notification]) -> None:
-        """Add notifications."""
-        self._unread.append(iter(several))
+        """Add notifications, which can be read more than once."""
+        self._unread.append(several)
 
     def __iter__(self) -> Iterator[Notification]:
-        while self._unread:
-            self._sent.extend(self._unread[0])
-            del self._unread[0]
+        if self._unread:
+            sent = [*self._sent, *chain.from_iterable(self._unread)]
+            # Only now: a reading that is interrupted, as by Ctrl-C, begins again the next time.
+            self._sent, self._unread = sent, []
         return iter(self._sent)
 
 

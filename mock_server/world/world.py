@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -23,6 +23,7 @@ from mock_server.world.courses import Course, RapidRefresh, RefreshAnswer
 from mock_server.world.ledger import (
     AuditEntry,
     IdempotencyKeys,
+    MadeWhenRead,
     Message,
     Outbox,
     QueuedReset,
@@ -93,10 +94,10 @@ class Ids:
         (one,) = self.uuids(kind, 1)
         return one
 
-    def uuids(self, kind: str, many: int) -> Iterator[str]:
+    def uuids(self, kind: str, many: int) -> Iterable[str]:
         """Return so many dashed UUIDs. They are counted now, and each is made when it is read."""
         last = self._number(kind, many) if many else 0  # a kind without ids has no counter
-        return map(partial(_uuid, self._keyed, kind), range(last - many + 1, last + 1))
+        return MadeWhenRead(partial(map, partial(_uuid, self._keyed, kind), range(last - many + 1, last + 1)))
 
     def certificate(self) -> str:
         """Return a new certificate number."""

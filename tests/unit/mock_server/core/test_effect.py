@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from mock_server import MockTraining
 from mock_server.rules import reset
+from mock_server.world import world
 from mock_server.world.clock import to_text
 from mock_server.world.courses import CourseStatus, Due, DueKind
 from mock_server.world.ledger import Notification
@@ -110,6 +113,28 @@ def test_R18_notifications_do_not_depend_on_when_they_are_read() -> None:
     assert sent(is_read_between=False) == sent(is_read_between=True)
     outbox, _ = sent(is_read_between=False)
     assert len({each.sent_at for each in outbox}) == 2
+
+
+@pytest.mark.parametrize("made", [0, 1, 8, 9, 28])
+def test_R18_no_notification_is_lost_when_a_reading_is_interrupted(
+    mock: MockTraining, monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    steps, make = itertools.count(), world._uuid
+
+    def interrupted(*id_of: Any) -> str:
+        if next(steps) == made:
+            raise KeyboardInterrupt
+        return make(*id_of)
+
+    monkeypatch.setattr(world, "_uuid", interrupted)
+    users = recorded(mock)
+    for part in users[:9], users[9:]:
+        assert Speaker(mock).reset(course_id(mock), part, (FORKLIFT, len(part))).status == 200
+    with pytest.raises(KeyboardInterrupt):
+        _ = mock.outbox
+    notified = [user for user in users if mock.world.main.people[user].notifications]
+    assert [each.user_id for each in mock.outbox] == notified
+    assert len({each.id for each in mock.outbox}) == len(notified)
 
 
 def test_R12_a_fault_is_atomic(mock: MockTraining, admin: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
