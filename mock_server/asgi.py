@@ -78,7 +78,7 @@ class _Served:
     asgi: MockASGI
     front: ServerAnswers
     is_open: bool
-    """Whether the server has no secret."""
+    """True if the server has no secret."""
 
     def answering(self, scope: Scope) -> MockASGI:
         """Return what answers a request: the world, or a refusal."""

@@ -1,4 +1,4 @@
-"""What learners do in a world. Each action opens the course (R09), may complete it (R19) and may be too late (R22)."""
+"""Actions of learners in a world. Each opens the course (R09), may complete it (R19) and may be too late (R22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reference server refuses: a request, with a reason, and an argument of a call in Python."""
+"""Refusals: of a request, with a reason, and of an argument of a call in Python."""
 
 from __future__ import annotations
 

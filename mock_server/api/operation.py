@@ -112,7 +112,7 @@ class Operation:
     provenance: Mark
     """The mark of the path or of the shape: the less certain of the two."""
     rights: Family | Rights
-    """Who may call it: those whom the table of permissions names for this family, or as the function says."""
+    """The rights to call it: those of the family in the table of permissions, or as the function says."""
     answer: type
     """The class of its answer."""
     per_minute: int = MANY

@@ -1,4 +1,4 @@
-"""Whose token it is (R03), what its owner may do (R01, R02, R04) and what they see (R05)."""
+"""The owner of a token (R03), what they may do (R01, R02, R04) and what they see (R05)."""
 
 from __future__ import annotations
 

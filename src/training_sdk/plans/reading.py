@@ -1,4 +1,4 @@
-"""What plans and resets read of a service: server, organisation and user, and all rows of a course or an error."""
+"""Reading for plans and resets: server, organisation and user, and all rows of a course or an error."""
 
 from __future__ import annotations
 
