@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-import orjson
+import msgspec
 
 from benchmarks.harness import most_resident
 from mock_server import MockTraining
@@ -49,7 +49,7 @@ def ask(mock: MockTraining, path: str, query: str) -> dict[str, Any]:
     answer = mock.handle(Request("GET", path, query, headers))
     if answer.status != 200:
         raise RuntimeError(f"{path}?{query} is answered {answer.status}")
-    page: dict[str, Any] = orjson.loads(answer.body)
+    page: dict[str, Any] = msgspec.json.decode(answer.body)
     return page
 
 
