@@ -195,3 +195,10 @@ def test_modules_are_attributes_of_the_package_without_an_import_of_their_own() 
 def test_the_list_of_commands_needs_no_client(argument: str) -> None:
     code = f"from training_sdk.cli import main\nassert main([{argument!r}]) == 0"
     assert not imported_by(code) & {"httpx", "attrs", "rich", "logging", "training_sdk.cli.program"}
+
+
+@pytest.mark.parametrize("module", ["training_sdk", "training_sdk.cli"])
+def test_python_m_is_the_command(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "undo"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'undo'" in done.stderr
