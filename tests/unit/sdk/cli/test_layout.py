@@ -8,6 +8,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from training_sdk.cli.layout import table_text, wrapped
 from training_sdk.cli.output import Output
@@ -51,6 +52,13 @@ def test_no_word_is_lost_or_cut(rows: list[tuple[str, str, str]], width: int) ->
     for row in rows:
         for cell in row:
             assert set(cell.split()) <= set(found)
+
+
+@given(st.lists(st.text("ab日本", min_size=1, max_size=4), min_size=2, max_size=20), st.integers(30, 60))
+def test_a_column_of_wide_characters_is_wrapped_by_its_width(cell: list[str], width: int) -> None:
+    text = table_text(("name", "id"), [(" ".join(cell), "x" * 10)], width=width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert [word for word in text.split() if word in cell] == cell
 
 
 @given(words, st.integers(10, 90))
