@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from training_sdk._core.listing import Page
 from training_sdk._core.text import notebook_html, paragraphs_html, table_html
@@ -200,23 +200,44 @@ class AsyncFrames(_Rows, Generic[T]):
             raise
 
 
-class Rows(tuple[T, ...], Frames[T]):
-    """A tuple of values of one model, with the methods of a listing that convert rows."""
+class Rows(Frames[T]):
+    """Values of one model, in memory, with the methods of a listing that convert rows. Equal to a tuple of them.
 
-    def __new__(cls, model: type[T], rows: Iterable[T]) -> Rows[T]:
-        """Make the tuple. ``model`` gives the columns, also of an empty tuple."""
-        made = super().__new__(cls, rows)
-        made._model = lambda: model
-        return made
+    It is neither a tuple nor a Sequence: Polars, DuckDB and pyarrow would read it as objects, not as an Arrow stream.
+    """
+
+    def __init__(self, model: type[T], rows: Iterable[T]) -> None:
+        """Keep the rows. ``model`` gives the columns, also without rows."""
+        self._model = lambda: model
+        self._rows = tuple(rows)
 
     def pages(self) -> Iterator[Page[T]]:
         """Yield all rows as one page."""
-        yield Page(tuple(self), 1, len(self))
+        yield Page(self._rows, 1, len(self._rows))
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return self._rows == (other._rows if isinstance(other, Rows) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._rows)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Rows, (self._model(), tuple(self))
+        return Rows, (self._model(), self._rows)
 
     def __repr__(self) -> str:
-        return (
-            f"<{len(self)} of {self._model().__name__}: a tuple with to_dicts, to_pandas, to_polars and more>"
-        )
+        return f"<{len(self)} of {self._model().__name__}: rows with to_dicts, to_pandas, to_polars and more>"

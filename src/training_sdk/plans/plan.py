@@ -229,7 +229,7 @@ class ResetPlan:
     def before_and_after(self, rows: Iterable[ProgressRow]) -> Rows[BeforeAfter]:
         """Return each target with its progress by this plan and by ``rows``, such as those of ``progress.list``.
 
-        The result is a tuple that becomes a frame: ``plan.before_and_after(rows).to_pandas()``. Rows of other people
+        The result is rows that become a frame: ``plan.before_and_after(rows).to_pandas()``. Rows of other people
         and courses are ignored. Rows of a live service are up to 2 h old.
         """
         return before_and_after(self, rows)

@@ -162,7 +162,7 @@ def history(
     found = completions_of(folders, user=user_id, course=course_id, as_of=until, key=key, unseal=unseal)
     session.out.listing(
         "completions",
-        found,
+        tuple(found),
         ("course", "user id", "name", "completed (UTC)", "score", "packs"),
         lambda one: (
             *(one.course_title or one.course_id, one.user_id, one.user_name, one.completed_at, one.score),

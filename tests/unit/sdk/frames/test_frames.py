@@ -243,7 +243,7 @@ def until_page(process: subprocess.Popen[str], page: int) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_process_leaves_nothing_that_looks_whole(sent: signal.Signals, tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with reading("parquet", "1000000", str(target)) as process:
+    with reading("parquet", "100000000", str(target)) as process:  # more than it can read meanwhile
         until_page(process, 12)
         process.send_signal(sent)
         while process.poll() is None:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from training_sdk import ProgressRow, ProgressState
@@ -28,9 +30,10 @@ def progress(*rows: dict[str, Any]) -> list[ProgressRow]:
     return [codec.structure_value(each, ProgressRow) for each in rows]
 
 
-def test_rows_are_a_tuple_and_become_frames_with_the_same_columns_when_empty() -> None:
+def test_rows_equal_a_tuple_and_become_frames_with_the_same_columns_when_empty() -> None:
     rows, empty = Rows(PastCompletion, [PAST]), Rows(PastCompletion, [])
-    assert tuple(rows) == (PAST,)
+    assert rows == (PAST,)
+    assert (rows[0], rows[-1:], hash(rows)) == (PAST, (PAST,), hash((PAST,)))
     assert pickle.loads(pickle.dumps(rows)) == rows
     assert isinstance(pickle.loads(pickle.dumps(rows)), Rows)
     frame = rows.to_pandas()
@@ -39,6 +42,15 @@ def test_rows_are_a_tuple_and_become_frames_with_the_same_columns_when_empty() -
     assert list(frame.dtypes.items()) == list(empty.to_pandas().dtypes.items())
     assert rows.to_polars().schema == empty.to_polars().schema
     assert len(repr(Rows(PastCompletion, [PAST] * 10_000))) < 100
+
+
+def test_libraries_read_rows_as_an_arrow_stream_and_not_as_objects() -> None:
+    rows = Rows(PastCompletion, [PAST, PAST])
+    table = rows.to_arrow()
+    assert pa.table(rows) == table
+    assert pl.DataFrame(rows).equals(rows.to_polars())
+    read = duckdb.execute("SELECT count(*), min(course_title) FROM rows").fetchall()
+    assert read == [(2, "Forklift")]
 
 
 def test_before_and_after_shows_each_target_once_beside_what_the_feed_says_now() -> None:
