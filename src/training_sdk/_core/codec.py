@@ -84,9 +84,14 @@ def loads(response: Response) -> Any:
     kind = inline(response.header("content-type") or "no content type")[:LONGEST_KIND]
     what = f"{len(response.body)} bytes of {kind}" if response.body else "an empty body"
     # Outside the except: the error of the JSON module contains the whole body, and so possibly a secret.
+    remedy = (
+        "It ended early: a proxy may limit the size or the time of answers."
+        if is_cut
+        else "Check that the base URL is the address of the API."
+    )
     unreadable = partial(
         DecodingError,
-        f"The answer must be JSON, but it is {what} ({said}). Check that the base URL is the address of the API.",
+        f"The answer must be JSON, but it is {what} ({said}). {remedy}",
         status=response.status,
         request_id=response.request_id,
     )

@@ -279,7 +279,9 @@ def test_json_cut_anywhere_is_said_to_be_cut_short() -> None:
         with pytest.raises(DecodingError) as caught:
             codec.loads(answer(body=whole[:length].encode()))
         assert caught.value.reason == codec.CUT_SHORT, whole[:length]
+        assert "ended early" in str(caught.value)
     for other in ("<html>", "tru]", '{"a": "\\uZ"}', '{"a" 1}'):
         with pytest.raises(DecodingError) as caught:
             codec.loads(answer(body=other.encode()))
         assert caught.value.reason != codec.CUT_SHORT, other
+        assert "Check that the base URL" in str(caught.value)
