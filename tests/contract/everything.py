@@ -81,7 +81,10 @@ _LISTED = {"GetWebhook"}  # one of those that the list shows, in the same words
 def check_that_nothing_is_left_out() -> None:
     """Fail when the server learns an operation that the search does not know."""
     served = {operation.name for operation in OPERATIONS if operation.handler is not None}
-    assert served == _ASKED.keys() | _WRITING | _LISTED
+    known = _ASKED.keys() | _WRITING | _LISTED
+    assert served == known, (
+        f"add to or remove from _ASKED of contract/everything.py: {sorted(served ^ known)}"
+    )
 
 
 def everything(mock: MockTraining, who: TokenName) -> dict[str, bytes]:

