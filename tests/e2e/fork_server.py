@@ -118,7 +118,7 @@ def serve(listener: socket.socket) -> dict[str, Any] | None:
 
 
 def keep(connection: socket.socket) -> dict[str, Any]:
-    """Fork once more, pass on signals, and tell how it ended; whoever is forked gets the job."""
+    """Fork again, pass on signals, and send the exit code. In the forked process, return the job."""
     message, files, *_ = socket.recv_fds(connection, LARGEST_MESSAGE, 250)
     job: dict[str, Any] = json.loads(message)
     pid = os.fork()
@@ -131,7 +131,8 @@ def keep(connection: socket.socket) -> dict[str, Any]:
     ended = os.pidfd_open(pid)
     while ended not in select.select([connection.fileno(), ended], [], [])[0]:
         number = connection.recv(LARGEST_MESSAGE)
-        os.kill(pid, int(number) if number else signal.SIGKILL)  # nothing: whoever waited for it has gone
+        # An empty message means that the starter has ended.
+        os.kill(pid, int(number) if number else signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     connection.send(str(code).encode())
     os._exit(0)
